@@ -1,0 +1,134 @@
+"""Command-line flags for a `Config`: one per setting, made from the configuration's own fields.
+
+A setting comes from its flag where one is given, else from `--config`, else from the environment's preset.
+"""
+
+import difflib
+import importlib.util
+import sys
+import textwrap
+import typing
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from vagram_tf import presets
+from vagram_tf.config import FIELDS, Config
+
+_RENAMED = {"name": "env"}
+_SUBJECTS = {
+    "env": "Environment",
+    "model": "Dynamics model",
+    "agent": "Agent (SAC)",
+    "dyna": "Dyna loop",
+    "run": "Run",
+}
+_PACKAGES = ("tensorflow", "tf_keras", "tensorflow_probability", "tf_agents", "tensorboard", "gymnasium", "mujoco", "tqdm")
+
+
+def define() -> None:
+    """Defines a flag for every setting, and `--config`."""
+    flags.DEFINE_string("config", None, "config.json of a run, to repeat it; other flags change it")
+    for name, field in FIELDS.items():
+        flag = _RENAMED.get(name, name)
+        if typing.get_args(field.type) and isinstance(field.default, tuple):
+            flags.DEFINE_list(flag, None, field.help)
+        elif field.type is bool:
+            flags.DEFINE_bool(flag, None, field.help)
+        elif field.type is int:
+            flags.DEFINE_integer(flag, None, field.help)
+        elif field.type is str:
+            flags.DEFINE_string(flag, None, field.help)
+        else:
+            flags.DEFINE_float(flag, None, field.help)
+
+
+def parse(argv: list[str]) -> list[str]:
+    """Parses flags for `absl.app.run`: `--help` by subject, and one line for an error.
+
+    Raises:
+      SystemExit: 0 after `--help`, 2 after an error.
+    """
+    if {"--help", "-h", "-help"} & set(argv[1:]):
+        print(_help())
+        sys.exit(0)
+    try:
+        rest = flags.FLAGS(argv)
+    except flags.UnrecognizedFlagError as error:
+        close = difflib.get_close_matches(error.flagname, list(flags.FLAGS), n=1)
+        fail(f"there is no flag --{error.flagname}" + (f"; did you mean --{close[0]}?" if close else ""), 2)
+    except flags.Error as error:
+        fail(" ".join(str(error).split()), 2)
+    if len(rest) > 1:
+        fail(f"unexpected argument {rest[1]!r}; settings are flags, such as --env=Hopper-v5", 2)
+    return rest
+
+
+def config() -> Config:
+    """Returns the configuration that the flags describe.
+
+    Raises:
+      ValueError: a value is impossible, or `--config` cannot be read.
+    """
+    given = {name: flags.FLAGS[_RENAMED.get(name, name)].value for name in FIELDS}
+    given = {name: _value(name, value) for name, value in given.items() if value is not None}
+    if flags.FLAGS.config:
+        try:
+            base = Config.from_json(Path(flags.FLAGS.config).read_text())
+        except OSError as error:
+            raise ValueError(f"--config={flags.FLAGS.config}: {error.strerror}") from None
+    else:
+        base = presets.preset(given.get("name", FIELDS["name"].default))
+    return base.replace(**given)
+
+
+def check_packages() -> None:
+    """Raises ValueError, naming them, where packages that a run needs are missing."""
+    missing = [package for package in _PACKAGES if importlib.util.find_spec(package) is None]
+    if missing:
+        raise ValueError(f"missing packages: {', '.join(missing)}; install them with pip install -r requirements.txt")
+
+
+def fail(message: str, code: int) -> typing.NoReturn:
+    """Prints one line to standard error and exits."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _value(name: str, value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    number = typing.get_args(FIELDS[name].type)[0]
+    expected = len(FIELDS[name].default)
+    fixed = typing.get_args(FIELDS[name].type)[-1] is not Ellipsis
+    try:
+        numbers = tuple(number(part) for part in value)
+    except ValueError:
+        raise ValueError(f"{name} must be numbers separated by commas, got {','.join(value)!r}") from None
+    if fixed and len(numbers) != expected:
+        raise ValueError(f"{name} must be {expected} numbers, got {','.join(value)!r}")
+    return numbers
+
+
+def _help() -> str:
+    """Returns the help text: the program's own, then its flags by subject with default and description."""
+    settings = {_RENAMED.get(name, name) for name in FIELDS}
+    main = sys.modules["__main__"]
+    own = [flag.name for flag in flags.FLAGS.get_key_flags_for_module(main) if flag.name not in settings]
+    lines = [(main.__doc__ or "").strip(), ""]
+    sections: dict[str, list[str]] = {"Program": [*own, "config"]}
+    for name, field in FIELDS.items():
+        sections.setdefault(_SUBJECTS[field.section], []).append(_RENAMED.get(name, name))
+    defaults = {_RENAMED.get(name, name): field.default for name, field in FIELDS.items()}
+    for subject, names in sections.items():
+        lines.append(f"{subject}:")
+        for name in names:
+            default = defaults.get(name, flags.FLAGS[name].default)
+            shown = ",".join(f"{x:g}" for x in default) if isinstance(default, tuple) else default
+            lines.append(f"  --{name} ({'unset' if shown is None else shown})")
+            lines.extend(textwrap.wrap(flags.FLAGS[name].help or "", 96, initial_indent=" " * 6,
+                                       subsequent_indent=" " * 6))
+        lines.append("")
+    lines.append("In brackets: the default. Presets of known environments change some (vagram_tf/presets.py).")
+    return "\n".join(lines)

@@ -1,0 +1,69 @@
+"""Trains an agent with a learned model: MBPO with VaGraM or another model loss.
+
+    python -m experiments.mbpo --loss=vagram
+    python -m experiments.mbpo --env=Hopper-v5 --distractors=5 --num_steps=10000
+
+A run lives in <workdir>/<env>/<loss>/<seed>/. Started again with the same settings, it continues from its last
+checkpoint. Ctrl-C and SIGTERM save before they stop it.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import app
+from absl import flags as absl_flags
+
+from experiments import flags
+from experiments.console import Interrupts, Progress, closing_words
+
+if TYPE_CHECKING:
+    from vagram_tf.config import Config
+    from vagram_tf.run.directory import RunDirectory
+
+_WORKDIR = absl_flags.DEFINE_string("workdir", "runs", "directory that all runs live under")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    try:
+        flags.check_packages()
+        config = flags.config()
+        from vagram_tf.envs import suite
+        from vagram_tf.run.directory import RunDirectory
+
+        suite.check_name(config.env.name)
+        directory = RunDirectory(Path(_WORKDIR.value), config)
+    except (ValueError, OSError) as error:
+        flags.fail(str(error), 2)
+    sys.exit(train(config, directory))
+
+
+def train(config: "Config", directory: "RunDirectory") -> int:
+    """Trains, and returns the exit code: 0, or 1 after a fault, or 130 after Ctrl-C."""
+    from vagram_tf import quiet
+
+    quiet.load_tensorflow()
+    from vagram_tf.envs.adapter import EnvironmentFault
+    from vagram_tf.guards import Diverged
+    from vagram_tf.run.checkpoint import CheckpointError
+    from vagram_tf.run.training import Training
+
+    try:
+        training = Training(config, directory)
+    except (ValueError, CheckpointError, EnvironmentFault) as error:
+        flags.fail(str(error), 1)
+    try:
+        with Interrupts() as interrupts, Progress(training) as progress:
+            outcome = training.run(progress.show, interrupts.requested)
+    except (EnvironmentFault, Diverged, OSError) as error:
+        last = training.last_checkpoint
+        kept = f"the last checkpoint is {last}" if last else "there was no checkpoint yet"
+        flags.fail(f"{error}; {kept}", 1)
+    print(closing_words(training, outcome, directory.path))
+    return 130 if interrupts.by_keyboard else 0
+
+
+if __name__ == "__main__":
+    flags.define()
+    app.run(main, flags_parser=flags.parse)

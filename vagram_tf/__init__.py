@@ -1,0 +1,56 @@
+"""VaGraM in TensorFlow: value-gradient weighted model learning inside an MBPO loop.
+
+Importing the package sets the environment variables that TensorFlow reads when it is first imported; the public
+names below load what they need when they are first used, so that `--help` does not wait for TensorFlow.
+"""
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
+# TF-Agents builds Keras 2 layers: tf.keras must resolve to tf-keras.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+# CUDA, oneDNN and CPU-feature notices are of level INFO and WARNING; errors still show.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+if TYPE_CHECKING:
+    from vagram_tf.config import Config
+    from vagram_tf.envs.terminations import register as register_termination
+    from vagram_tf.model import losses
+    from vagram_tf.model.objectives import Objective, register_objective
+    from vagram_tf.model.value_gradients import clip_by_norm_quantile, vagram_loss, value_gradients
+    from vagram_tf.presets import preset
+
+_PUBLIC = {
+    "Config": ("vagram_tf.config", "Config"),
+    "Objective": ("vagram_tf.model.objectives", "Objective"),
+    "clip_by_norm_quantile": ("vagram_tf.model.value_gradients", "clip_by_norm_quantile"),
+    "losses": ("vagram_tf.model.losses", None),
+    "preset": ("vagram_tf.presets", "preset"),
+    "register_objective": ("vagram_tf.model.objectives", "register_objective"),
+    "register_termination": ("vagram_tf.envs.terminations", "register"),
+    "vagram_loss": ("vagram_tf.model.value_gradients", "vagram_loss"),
+    "value_gradients": ("vagram_tf.model.value_gradients", "value_gradients"),
+}
+
+__all__ = [
+    "Config",
+    "Objective",
+    "clip_by_norm_quantile",
+    "losses",
+    "preset",
+    "register_objective",
+    "register_termination",
+    "vagram_loss",
+    "value_gradients",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _PUBLIC[name]
+    loaded = importlib.import_module(module)
+    value = loaded if attribute is None else getattr(loaded, attribute)
+    globals()[name] = value
+    return value

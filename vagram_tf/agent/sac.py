@@ -1,0 +1,223 @@
+"""Soft actor-critic: networks, and a `SacAgent` whose every random number comes from one generator."""
+
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tf_agents.agents.sac import sac_agent
+from tf_agents.distributions import utils as distribution_utils
+from tf_agents.networks import network
+from tf_agents.specs import distribution_spec, tensor_spec
+from tf_agents.trajectories import policy_step, trajectory
+from tf_agents.trajectories import time_step as ts
+from tf_agents.utils import common
+
+from vagram_tf.config import AgentConfig
+from vagram_tf.types import Transition, ValueFunction
+
+_LOG_STDDEV_RANGE = (-20.0, 2.0)  # Haarnoja et al. 2018, as in MBPO
+
+
+class _Torso(tf.keras.layers.Layer):
+    """The hidden layers; with `normalize` the last one's output has unit norm, as in VaGraM's agents."""
+
+    def __init__(self, hidden_units: tuple[int, ...], normalize: bool):
+        super().__init__(name="torso")
+        self._layers = [tf.keras.layers.Dense(units, activation="relu") for units in hidden_units]
+        self._normalize = normalize
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        features = inputs
+        for layer in self._layers:
+            features = layer(features)
+        return tf.math.l2_normalize(features, axis=-1) if self._normalize else features
+
+
+class CriticNetwork(network.Network):
+    """Q(s, a): `([B, D], [B, A]) -> [B]`, in discounted reward units."""
+
+    def __init__(self, input_tensor_spec: Any, config: AgentConfig, name: str):
+        super().__init__(input_tensor_spec, state_spec=(), name=name)
+        self._torso = _Torso(config.agent_hidden_units, config.feature_normalization)
+        self._head = tf.keras.layers.Dense(1, name="value")
+
+    def call(self, inputs: Any, step_type: Any = (), network_state: Any = (), training: bool = False) -> Any:
+        observation, action = inputs
+        features = self._torso(tf.concat([observation, action], axis=-1))
+        return self._head(features)[..., 0], network_state
+
+
+class ActorNetwork(network.DistributionNetwork):
+    """π(a | s): `[B, D] ->` a Gaussian squashed by tanh, over actions in [-1, 1]."""
+
+    def __init__(self, observation_spec: Any, action_spec: Any, config: AgentConfig):
+        parameters = {
+            "loc": tf.TensorSpec(action_spec.shape, tf.float32, "loc"),
+            "scale_diag": tf.TensorSpec(action_spec.shape, tf.float32, "scale_diag"),
+        }
+
+        def build(**kwargs: tf.Tensor) -> tfp.distributions.Distribution:
+            gaussian = tfp.distributions.MultivariateNormalDiag(**kwargs)
+            return distribution_utils.SquashToSpecNormal(gaussian, action_spec)
+
+        spec = distribution_spec.DistributionSpec(build, parameters, sample_spec=action_spec)
+        super().__init__(observation_spec, state_spec=(), output_spec=spec, name="actor")
+        self._torso = _Torso(config.agent_hidden_units, config.feature_normalization)
+        self._head = tf.keras.layers.Dense(2 * action_spec.shape[0], name="mean_and_log_stddev")
+
+    def call(self, observation: Any, step_type: Any = (), network_state: Any = (), training: bool = False) -> Any:
+        mean, log_stddev = tf.split(self._head(self._torso(observation)), 2, axis=-1)
+        stddev = tf.exp(tf.clip_by_value(log_stddev, *_LOG_STDDEV_RANGE))
+        return self.output_spec.build_distribution(loc=mean, scale_diag=stddev), network_state
+
+
+class SeededSacAgent(sac_agent.SacAgent):
+    """TF-Agents' SAC with two changes.
+
+    Actions are sampled from a generator that a checkpoint can hold; TF-Agents samples without a seed. And the
+    temperature's loss takes the log probabilities that the actor's loss has just computed, as the authors of SAC do,
+    instead of running the actor once more.
+    """
+
+    def __init__(self, *args: Any, generator: tf.random.Generator, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._generator = generator
+        self._actor_log_probs: tf.Tensor | None = None
+
+    def _actions_and_log_probs(self, time_steps: ts.TimeStep, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+        distribution = self._train_policy.distribution(time_steps, policy_state=()).action
+        actions = distribution.sample(seed=new_seed(self._generator))
+        log_probs = common.log_probability(distribution, actions, self.action_spec)
+        if training:  # the actor's loss; the critics' is the other caller
+            self._actor_log_probs = log_probs
+        return actions, log_probs
+
+    def alpha_loss(self, time_steps: ts.TimeStep, weights: Any = None, training: bool = False) -> tf.Tensor:
+        """Haarnoja et al. 2018, "Algorithms and Applications", eq. 18, in log α."""
+        return -self._log_alpha * tf.reduce_mean(tf.stop_gradient(self._actor_log_probs) + self._target_entropy)
+
+
+def new_seed(generator: tf.random.Generator) -> tf.Tensor:
+    """Returns a stateless seed `[2]` drawn from the generator, of the type that TensorFlow Probability takes."""
+    return tf.cast(generator.make_seeds(1)[:, 0], tf.int32)
+
+
+class SoftActorCritic(tf.Module):
+    """What the rest of the package sees of the agent: act, learn, and say what states are worth.
+
+    Args:
+      observation_size: D.
+      action_size: A.
+      config: networks, learning rates and so on.
+      seed: of the generator behind every sampled action.
+    """
+
+    def __init__(self, observation_size: int, action_size: int, config: AgentConfig, seed: int):
+        super().__init__(name="soft_actor_critic")
+        observation_spec = tf.TensorSpec([observation_size], tf.float32, "observation")
+        action_spec = tensor_spec.BoundedTensorSpec([action_size], tf.float32, -1.0, 1.0, "action")
+        critic_spec = (observation_spec, action_spec)
+        self._generator = tf.random.Generator.from_seed(seed, alg="philox")
+        self._actor = ActorNetwork(observation_spec, action_spec, config)
+        self._critics = [CriticNetwork(critic_spec, config, name) for name in (
+            "critic_1", "critic_2", "target_critic_1", "target_critic_2")]
+        optimizers = {
+            name: tf.keras.optimizers.legacy.Adam(rate, epsilon=1e-8)
+            for name, rate in (("actor_optimizer", config.actor_learning_rate),
+                               ("critic_optimizer", config.critic_learning_rate),
+                               ("alpha_optimizer", config.temperature_learning_rate))}
+        self.agent = SeededSacAgent(
+            ts.time_step_spec(observation_spec), action_spec,
+            critic_network=self._critics[0], critic_network_2=self._critics[1],
+            target_critic_network=self._critics[2], target_critic_network_2=self._critics[3],
+            actor_network=self._actor, **optimizers,
+            target_update_tau=config.target_update_rate, target_update_period=config.target_update_period,
+            gamma=config.discount, initial_log_alpha=float(tf.math.log(config.initial_temperature)),
+            target_entropy=-0.5 * action_size if config.target_entropy is None else config.target_entropy,
+            train_step_counter=tf.Variable(0, dtype=tf.int64), generator=self._generator)
+        self.agent.initialize()
+
+    @property
+    def value_functions(self) -> list[ValueFunction]:
+        """V of both critics and both target critics, `[B, D] -> [B]`: Q at the policy's mode.
+
+        No gradient runs through the action: `V_c(s) = Q_c(s, stop_gradient(mode of π(s)))`.
+        """
+
+        def value_of(critic: CriticNetwork) -> ValueFunction:
+            def value(observation: tf.Tensor) -> tf.Tensor:
+                action = tf.stop_gradient(self.mode(tf.stop_gradient(observation)))
+                return critic((observation, action))[0]
+
+            return value
+
+        return [value_of(critic) for critic in self._critics]
+
+    @property
+    def actor_variables(self) -> list[tf.Variable]:
+        return list(self._actor.variables)
+
+    @property
+    def critic_variables(self) -> list[tf.Variable]:
+        """Variables of both critics and both targets."""
+        return [variable for critic in self._critics for variable in critic.variables]
+
+    @property
+    def temperature(self) -> float:
+        return float(tf.exp(self.agent._log_alpha))
+
+    def mode(self, observation: tf.Tensor) -> tf.Tensor:
+        """Returns the greedy action `[B, A]`: tanh of the Gaussian's mean."""
+        return self._actor(observation)[0].mode()
+
+    def sample(self, observation: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Returns an action `[B, A]` drawn with the stateless seed `[2]`."""
+        return self._actor(observation)[0].sample(seed=seed)
+
+    def explore(self, observation: tf.Tensor) -> tf.Tensor:
+        """Returns an action `[B, A]` drawn with the next random numbers of the agent's generator."""
+        return self.sample(observation, new_seed(self._generator))
+
+    @tf.function(reduce_retracing=True)
+    def act(self, observation: tf.Tensor) -> tf.Tensor:
+        """`explore`, as one graph: for the step in the real environment."""
+        return self.explore(observation)
+
+    @tf.function(reduce_retracing=True)
+    def act_greedily(self, observation: tf.Tensor) -> tf.Tensor:
+        """`mode`, as one graph: for evaluation."""
+        return self.mode(observation)
+
+    @tf.function(jit_compile=True)
+    def train(self, batch: Transition) -> dict[str, tf.Tensor]:
+        """Takes n updates, one per `[B]` of the batch `[n, B]`, in one compiled call.
+
+        Returns:
+          Scalars: mean losses over the updates, and of the last batch the mean and the largest absolute Q. The sum
+          over all weights is there to show that they are finite.
+        """
+        updates = batch.reward.shape[0]
+        totals = tf.zeros([3])
+        for i in tf.range(updates):
+            info = self.agent.train(_experience(Transition(*(field[i] for field in batch)))).extra
+            totals += tf.stack([info.critic_loss, info.actor_loss, info.alpha_loss])
+        critic_loss, actor_loss, alpha_loss = tf.unstack(totals / updates)
+        q = tf.stack([critic((batch.observation[-1], batch.action[-1]))[0] for critic in self._critics[:2]])
+        return {
+            "critic_loss": critic_loss,
+            "actor_loss": actor_loss,
+            "temperature_loss": alpha_loss,
+            "q_mean": tf.reduce_mean(q),
+            "q_max": tf.reduce_max(tf.abs(q)),
+            "weight_sum": tf.add_n([tf.reduce_sum(v) for v in self.actor_variables + self.critic_variables]),
+        }
+
+
+def _experience(batch: Transition) -> trajectory.Transition:
+    """Puts a batch `[B]` into TF-Agents' terms."""
+    count = batch.reward.shape[0]
+    step_type, zeros = tf.fill([count], ts.StepType.MID), tf.zeros([count])
+    return trajectory.Transition(
+        time_step=ts.TimeStep(step_type, zeros, tf.ones([count]), batch.observation),
+        action_step=policy_step.PolicyStep(batch.action),
+        next_time_step=ts.TimeStep(step_type, batch.reward, batch.discount, batch.next_observation))

@@ -1,0 +1,282 @@
+"""The Dyna loop of MBPO: collect, fit, imagine, improve, evaluate (Janner et al. 2019, algorithm 2)."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator
+
+import gymnasium
+import numpy as np
+import tensorflow as tf
+from tf_agents.trajectories import time_step as ts
+
+from vagram_tf import schedules, seeding
+from vagram_tf.agent.evaluation import Evaluation, evaluate
+from vagram_tf.agent.sac import SoftActorCritic
+from vagram_tf.config import Config
+from vagram_tf.envs import suite, terminations
+from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
+from vagram_tf.guards import NumericalGuard
+from vagram_tf.model.ensemble import DynamicsEnsemble
+from vagram_tf.model.objectives import make_objective
+from vagram_tf.model.rollouts import DataRange, Imagination
+from vagram_tf.model.trainer import ModelTrainer
+from vagram_tf.replay import ReplayBuffer
+from vagram_tf.types import Transition
+
+_ROLLOUT_ROWS = 20_000  # most rollouts of one compiled pass, which bounds its memory
+_CREDIBLE_MARGIN = 5.0  # imagined steps may leave the range of the real data by this many of its widths
+
+PHASES = ("collect", "fit", "imagine", "improve", "evaluate")
+
+
+class Dyna:
+    """One run: the real world, the learned world, the actor, and their turns.
+
+    Building it is a pure function of the configuration; `state` names all that changes afterwards, so saving and
+    restoring those objects, then calling `reopen_episode`, continues the run to the very same weights.
+
+    Args:
+      config: the run.
+
+    Raises:
+      ValueError: the environment, its termination or the objective is unknown or unsupported.
+    """
+
+    def __init__(self, config: Config):
+        self.config = config
+        seed = config.run.seed
+        tf.keras.utils.set_random_seed(seeding.derive(seed, "networks"))
+        env = suite.make(config.env)
+        self.environment = GymnasiumEnvironment(env, seed)
+        self.dimension_names = suite.dimension_names(env)
+        self.action_space: gymnasium.spaces.Box = env.action_space  # type: ignore[assignment]
+        self.termination = terminations.find(env) if config.env.termination == "auto" else terminations.never
+        sizes = self.environment.observation_spec().shape[0], self.environment.action_spec().shape[0]
+
+        self.agent = SoftActorCritic(*sizes, config.agent, seeding.derive(seed, "policy"))
+        model, objective = config.model, make_objective(config.model)
+        self.ensemble = DynamicsEnsemble(*sizes, model.members, model.elites, model.model_hidden_units)
+        self.trainer = ModelTrainer(
+            self.ensemble, objective, self.agent.value_functions, model, seeding.derive(seed, "model"))
+        noise = objective.likelihood if config.dyna.rollout_noise == "auto" else config.dyna.rollout_noise == "on"
+        self.imagination = Imagination(
+            self.ensemble, self.agent.explore, self.termination, noise, seeding.derive(seed, "rollouts"))
+        self.real = ReplayBuffer(*sizes, config.dyna.replay_capacity, seeding.derive(seed, "replay", "real"))
+        self.imagined = ReplayBuffer(*sizes, self._imagined_capacity(1), seeding.derive(seed, "replay", "imagined"))
+
+        self.env_step = 0
+        self.latest: dict[str, float] = {}
+        self.seconds = dict.fromkeys(PHASES, 0.0)
+        self._episode_actions: list[np.ndarray] = []
+        self._episode_return = 0.0
+        self._time_step: ts.TimeStep | None = None  # None: no episode is open
+        self._saved = _SavedProgress(*sizes)
+        self._guard = NumericalGuard()
+        self._largest_reward = 0.0
+        self._evaluation_environments: list[GymnasiumEnvironment] = []
+
+    @property
+    def training_step(self) -> int:
+        """Environment steps since the random ones; negative while exploring."""
+        return self.env_step - self.config.dyna.random_steps
+
+    @property
+    def epoch(self) -> float:
+        return max(self.training_step, 0) / self.config.dyna.epoch_length
+
+    @property
+    def done(self) -> bool:
+        return self.training_step >= self.config.dyna.num_steps
+
+    @property
+    def horizon(self) -> int:
+        return schedules.rollout_length(self.config.dyna.rollout_schedule, self.epoch)
+
+    def step(self) -> dict[str, float]:
+        """Takes one environment step, with the fit and the updates that are due with it.
+
+        Returns:
+          What happened in it, by TensorBoard name: the fit's and the updates' metrics, a finished episode's return.
+
+        Raises:
+          EnvironmentFault: the environment failed.
+          Diverged: a loss, a weight or a Q value is not finite or out of bounds.
+        """
+        metrics: dict[str, float] = {}
+        training = self.training_step >= 0
+        if training and self.training_step % self.config.dyna.retrain_every == 0:
+            metrics |= self._fit()
+            metrics |= self._imagine()
+        metrics |= self._collect()
+        if training:
+            metrics |= self._improve()
+        self.latest |= metrics
+        return metrics
+
+    def evaluate(self) -> Evaluation:
+        """Runs greedy episodes, whose seeds depend on the environment step, in environments of their own."""
+        with self._clock("evaluate"):
+            for i in range(len(self._evaluation_environments), self.config.run.eval_episodes):
+                seed = seeding.derive(self.config.run.seed, "evaluation", i)
+                self._evaluation_environments.append(GymnasiumEnvironment(suite.make(self.config.env), seed))
+            for environment in self._evaluation_environments:
+                environment.skip_to(self.env_step)
+            return evaluate(self._evaluation_environments, self.agent.act_greedily)
+
+    def _collect(self) -> dict[str, float]:
+        with self._clock("collect"):
+            if self._time_step is None:
+                self._time_step = self.environment.reset()
+                self._episode_actions, self._episode_return = [], 0.0
+            observation = self._time_step.observation
+            if self.training_step < 0:
+                rng = np.random.default_rng(seeding.derive(self.config.run.seed, "exploration", self.env_step))
+                action = rng.uniform(-1.0, 1.0, self.environment.action_spec().shape).astype(np.float32)
+            else:
+                action = self.agent.act(observation[np.newaxis])[0].numpy()
+                self._guard.check(self.env_step, {"action": float(np.sum(action))})
+            after = self.environment.step(action)
+            self.real.add(Transition(*(np.asarray(field)[np.newaxis] for field in (
+                observation, action, after.reward, after.discount, after.observation))))
+            self.env_step += 1
+            self._episode_actions.append(action)
+            self._episode_return += float(after.reward)
+            self._largest_reward = max(self._largest_reward, abs(float(after.reward)))
+            self._time_step = after
+            if not after.is_last():
+                return {}
+            self._time_step = None
+            return {"rollout/ep_rew_mean": self._episode_return, "rollout/ep_len_mean": len(self._episode_actions)}
+
+    def _fit(self) -> dict[str, float]:
+        with self._clock("fit"):
+            fitted = self.trainer.fit(self.real.all(), warm_up=self.epoch < self.config.model.warm_up_epochs)
+        metrics = {f"model/{name}": value for name, value in fitted.items()}
+        self._guard.check(self.env_step, metrics)
+        return metrics
+
+    def _imagine(self) -> dict[str, float]:
+        """Fills the imagined buffer: all the rollouts of the steps until the next fit, branched off real states."""
+        dyna = self.config.dyna
+        with self._clock("imagine"):
+            self.imagined.resize(self._imagined_capacity(self.horizon))
+            data_range = DataRange.of(self.real.all(), _CREDIBLE_MARGIN)
+            rollouts = dyna.rollouts_per_step * dyna.retrain_every
+            passes = -(-rollouts // _ROLLOUT_ROWS)
+            per_elite = -(-rollouts // (passes * self.config.model.elites))
+            dropped = []
+            for _ in range(passes):
+                start = self.real.sample(per_elite * self.config.model.elites).observation
+                transitions, share = self.imagination.imagine(start, self.horizon, data_range)
+                self.imagined.add(transitions)
+                dropped.append(share)
+        return {
+            "model/rollout_length": self.horizon,
+            "model/rollout_dropped_share": float(np.mean(dropped)),
+            "model/imagined_transitions": self.imagined.size,
+        }
+
+    def _improve(self) -> dict[str, float]:
+        """Takes the SAC updates of one step, on batches of real and imagined transitions."""
+        config = self.config
+        with self._clock("improve"):
+            batch, updates = config.agent.agent_batch_size, config.dyna.updates_per_step
+            real = schedules.real_examples(config.dyna.imagined_share, self.epoch, batch)
+            if self.imagined.size == 0:  # every rollout was dropped
+                real = batch
+            parts = [buffer.sample(updates, count)
+                     for buffer, count in ((self.real, real), (self.imagined, batch - real)) if count]
+            metrics = {name: float(value) for name, value in self.agent.train(concatenate(parts)).items()}
+        self._guard.check(self.env_step, metrics, {"q_max": self._q_bound()})
+        del metrics["weight_sum"]
+        temperature = self.agent.temperature
+        return {f"train/{name}": value for name, value in metrics.items()} | {
+            "train/ent_coef": temperature, "train/imagined_share": 1.0 - real / batch}
+
+    def _q_bound(self) -> float:
+        """Returns the |Q| beyond which the critics have diverged.
+
+        No policy earns more than the largest reward and the entropy bonus at every step; the factor leaves room for
+        rewards that have not been seen yet.
+        """
+        per_step = self._largest_reward + self.agent.temperature * self.environment.action_spec().shape[0]
+        return self.config.run.divergence_factor * max(per_step, 1.0) / (1.0 - self.config.agent.discount)
+
+    def _imagined_capacity(self, horizon: int) -> int:
+        dyna = self.config.dyna
+        return horizon * dyna.rollouts_per_step * max(dyna.epoch_length, dyna.retrain_every) * dyna.retain_epochs
+
+    @contextlib.contextmanager
+    def _clock(self, phase: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[phase] += time.perf_counter() - start
+
+    @property
+    def state(self) -> dict[str, tf.Module]:
+        """Everything that a checkpoint must hold; call `freeze` before saving and `thaw` after restoring."""
+        return {
+            "agent": self.agent,
+            "trainer": self.trainer,
+            "imagination": self.imagination,
+            "real": self.real,
+            "imagined": self.imagined,
+            "progress": self._saved,
+        }
+
+    def freeze(self) -> None:
+        """Copies the position of the run into `state`."""
+        saved = self._saved
+        saved.counters.assign([self.env_step, self.environment.episode, int(self._time_step is not None)])
+        saved.actions.assign(np.reshape(self._episode_actions, [-1, *self.environment.action_spec().shape]))
+        if self._time_step is not None:
+            saved.observation.assign(self._time_step.observation)
+        saved.rewards.assign([self._episode_return, self._largest_reward])
+        names = list(self.latest)
+        saved.latest_names.assign(names)
+        saved.latest_values.assign([self.latest[name] for name in names])
+
+    def thaw(self) -> None:
+        """Takes the position of the run out of `state` and replays the open episode.
+
+        An environment that does not repeat itself is reported, and its episode ends there as if by a time limit.
+        """
+        saved = self._saved
+        self.env_step, episode, is_open = (int(x) for x in saved.counters.numpy())
+        self._episode_return, self._largest_reward = (float(x) for x in saved.rewards.numpy())
+        names = [name.decode() for name in saved.latest_names.numpy()]
+        self.latest = dict(zip(names, saved.latest_values.numpy().tolist(), strict=True))
+        self._time_step, self._episode_actions = None, list(saved.actions.numpy())
+        self.environment.skip_to(episode + 1)
+        if not is_open:
+            return
+        try:
+            time_step = self.environment.restore(episode, saved.actions.numpy())
+        except EnvironmentFault as fault:
+            logging.warning("%s; the episode is cut off at environment step %d", fault, self.env_step)
+            self.environment.skip_to(episode + 1)
+            return
+        if not time_step.is_last() and np.array_equal(time_step.observation, saved.observation.numpy()):
+            self._time_step = time_step
+        else:
+            logging.warning("%s does not repeat itself: replaying episode %d gave another observation; the episode "
+                            "is cut off at environment step %d", self.config.env.name, episode, self.env_step)
+
+
+class _SavedProgress(tf.Module):
+    """The position of a run, as variables for a checkpoint."""
+
+    def __init__(self, observation_size: int, action_size: int):
+        super().__init__(name="progress")
+        self.counters = tf.Variable(tf.zeros([3], tf.int64), trainable=False)  # environment step, episode, is it open
+        self.rewards = tf.Variable(tf.zeros([2], tf.float64), trainable=False)  # of the episode; the largest so far
+        self.observation = tf.Variable(tf.zeros([observation_size]), trainable=False)
+        self.actions = tf.Variable(tf.zeros([0, action_size]), shape=[None, action_size], trainable=False)
+        self.latest_names = tf.Variable(tf.zeros([0], tf.string), shape=[None], trainable=False)
+        self.latest_values = tf.Variable(tf.zeros([0], tf.float64), shape=[None], trainable=False)
+
+
+def concatenate(parts: list[Transition]) -> Transition:
+    """Joins batches `[n, B_i]` of transitions into one `[n, B]`."""
+    return Transition(*(tf.concat(fields, axis=1) for fields in zip(*parts, strict=True)))

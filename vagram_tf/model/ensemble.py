@@ -1,0 +1,139 @@
+"""The probabilistic ensemble: E independent networks, computed together."""
+
+import tensorflow as tf
+
+from vagram_tf.types import Prediction, Transition
+
+# The bounds of the log-variance start here, as in PETS, and are learned.
+_MIN_LOG_VARIANCE, _MAX_LOG_VARIANCE = -10.0, 0.5
+
+
+class EnsembleDense(tf.keras.layers.Layer):
+    """E dense layers side by side: `[E, B, in] -> [E, B, units]`, member e with its own kernel and bias.
+
+    Initialised as in MBPO: normal, truncated at two standard deviations of 1 / (2 √in); biases at zero.
+    """
+
+    def __init__(self, members: int, units: int, activation: str | None = None, name: str | None = None):
+        super().__init__(name=name)
+        self._members, self._units = members, units
+        self._activation = tf.keras.activations.get(activation)
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        inputs = int(input_shape[-1])
+        initializer = tf.keras.initializers.TruncatedNormal(stddev=0.5 / inputs**0.5)
+        self.kernel = self.add_weight("kernel", [self._members, inputs, self._units], initializer=initializer)
+        self.bias = self.add_weight("bias", [self._members, 1, self._units], initializer="zeros")
+
+    def call(self, inputs: tf.Tensor, members: tf.Tensor | None = None) -> tf.Tensor:
+        """Applies all members, or those of the indices `members` `[M]` to inputs `[M, B, in]`."""
+        kernel, bias = self.kernel, self.bias
+        if members is not None:
+            kernel, bias = tf.gather(kernel, members), tf.gather(bias, members)
+        return self._activation(tf.matmul(inputs, kernel) + bias)
+
+
+class DynamicsEnsemble(tf.keras.Model):
+    """Predicts next observation and reward: normalised inputs, delta targets, one Gaussian per member.
+
+    Every trainable variable has the member axis first, so members share nothing and can be stored one by one.
+
+    Args:
+      observation_size: D.
+      action_size: A.
+      members: E.
+      elites: how many members rollouts and exports use, those best on the holdout.
+      hidden_units: of each hidden layer of a member.
+    """
+
+    def __init__(
+        self, observation_size: int, action_size: int, members: int, elites: int, hidden_units: tuple[int, ...]
+    ):
+        super().__init__(name="dynamics_ensemble")
+        self.members = members
+        self.observation_size, self.action_size = observation_size, action_size
+        outputs = observation_size + 1
+        self._trunk = [EnsembleDense(members, units, "swish", f"hidden_{i}") for i, units in enumerate(hidden_units)]
+        self._mean_head = EnsembleDense(members, outputs, name="mean")
+        self._log_variance_head = EnsembleDense(members, outputs, name="log_variance")
+        bound = [members, 1, outputs]
+        self._min_log_variance = self.add_weight(
+            "min_log_variance", bound, initializer=tf.keras.initializers.Constant(_MIN_LOG_VARIANCE))
+        self._max_log_variance = self.add_weight(
+            "max_log_variance", bound, initializer=tf.keras.initializers.Constant(_MAX_LOG_VARIANCE))
+        inputs = observation_size + action_size
+        self._input_mean = self.add_weight("input_mean", [inputs], initializer="zeros", trainable=False)
+        self._input_stddev = self.add_weight("input_stddev", [inputs], initializer="ones", trainable=False)
+        self.elites = tf.Variable(tf.range(elites), trainable=False, name="elites")
+        self(tf.zeros([members, 1, observation_size]), tf.zeros([members, 1, action_size]))  # creates the weights
+
+    @property
+    def kernels(self) -> list[tf.Variable]:
+        """The kernels, which weight decay applies to."""
+        return [layer.kernel for layer in (*self._trunk, self._mean_head, self._log_variance_head)]
+
+    def fit_normalizer(self, data: Transition) -> None:
+        """Takes the inputs' mean and standard deviation from data `[N]`, summed in float64.
+
+        Dimensions that do not vary get a standard deviation of 1, so that nothing is divided by zero.
+        """
+        inputs = tf.cast(tf.concat([data.observation, data.action], axis=-1), tf.float64)
+        mean, variance = tf.nn.moments(inputs, axes=[0])
+        stddev = tf.sqrt(variance)
+        constant = stddev <= 1e-6 * tf.maximum(tf.abs(mean), 1.0)
+        self._input_mean.assign(tf.cast(mean, tf.float32))
+        self._input_stddev.assign(tf.cast(tf.where(constant, tf.ones_like(stddev), stddev), tf.float32))
+
+    def call(
+        self,
+        observation: tf.Tensor,
+        action: tf.Tensor,
+        members: tf.Tensor | None = None,
+        detach_variance: bool = False,
+    ) -> Prediction:
+        """Predicts, each member from its own inputs.
+
+        Args:
+          observation: `[E, B, D]`, or `[M, B, D]` with `members`.
+          action: `[E, B, A]` in [-1, 1], or `[M, B, A]`.
+          members: `[M]` indices of the members to use; all by default.
+          detach_variance: let the log-variance head read the features without sending a gradient into them.
+
+        Returns:
+          A `Prediction` with the same leading axes.
+        """
+        inputs = tf.concat([observation, action], axis=-1)
+        features = (inputs - self._input_mean) / self._input_stddev
+        for layer in self._trunk:
+            features = layer(features, members)
+        mean = self._mean_head(features, members)
+        raw = self._log_variance_head(tf.stop_gradient(features) if detach_variance else features, members)
+        log_variance = self._bound(raw, members)
+        return Prediction(
+            next_observation=observation + mean[..., :-1],
+            reward=mean[..., -1],
+            next_observation_log_variance=log_variance[..., :-1],
+            reward_log_variance=log_variance[..., -1],
+        )
+
+    def only_elites(self) -> "DynamicsEnsemble":
+        """Returns an ensemble of the elites alone, best first, with copies of their weights."""
+        count, units = self.elites.shape[0], tuple(layer.kernel.shape[-1] for layer in self._trunk)
+        elites = DynamicsEnsemble(self.observation_size, self.action_size, count, count, units)
+        for copy, original in zip(elites.trainable_variables, self.trainable_variables, strict=True):
+            copy.assign(tf.gather(original, self.elites))
+        elites._input_mean.assign(self._input_mean)
+        elites._input_stddev.assign(self._input_stddev)
+        return elites
+
+    def bound_width(self) -> tf.Tensor:
+        """Returns `[E]`, the summed width of the log-variance bounds, which PETS penalises to keep them tight."""
+        return tf.reduce_sum(self._max_log_variance - self._min_log_variance, axis=[1, 2])
+
+    def _bound(self, raw: tf.Tensor, members: tf.Tensor | None) -> tf.Tensor:
+        low, high = tf.convert_to_tensor(self._min_log_variance), tf.convert_to_tensor(self._max_log_variance)
+        if members is not None:
+            low, high = tf.gather(low, members), tf.gather(high, members)
+        upper_bounded = high - tf.nn.softplus(high - raw)
+        return low + tf.nn.softplus(upper_bounded - low)
+

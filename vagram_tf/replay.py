@@ -1,0 +1,93 @@
+"""One ring buffer of transitions, for real and for imagined data."""
+
+import tensorflow as tf
+
+from vagram_tf.types import Transition
+
+_FIRST_ALLOCATION = 1024
+
+
+class ReplayBuffer(tf.Module):
+    """A ring of transitions in one `tf.Variable`: once full, the newest overwrite the oldest.
+
+    A transition is one row `[observation, action, reward, discount, next observation]`, so that a batch is one
+    gather. The rows grow with the data up to the capacity; everything, the generator included, is in a checkpoint.
+
+    Args:
+      observation_size: D.
+      action_size: A.
+      capacity: most transitions kept.
+      seed: of the generator that chooses samples.
+    """
+
+    def __init__(self, observation_size: int, action_size: int, capacity: int, seed: int):
+        super().__init__(name="replay")
+        self._sizes = [observation_size, action_size, 1, 1, observation_size]
+        width = sum(self._sizes)
+        self._rows = tf.Variable(tf.zeros([0, width]), shape=[None, width], trainable=False, name="rows")
+        self._capacity = tf.Variable(capacity, dtype=tf.int64, trainable=False, name="capacity")
+        self._added = tf.Variable(0, dtype=tf.int64, trainable=False, name="added")
+        self._generator = tf.random.Generator.from_seed(seed, alg="philox")
+
+    @property
+    def capacity(self) -> int:
+        return int(self._capacity)
+
+    @property
+    def size(self) -> int:
+        """How many transitions are stored."""
+        return min(int(self._added), self.capacity)
+
+    def add(self, transition: Transition) -> None:
+        """Appends `[N]` transitions, in order; of more than the capacity only the newest stay."""
+        rows = self._pack(transition)[-self.capacity :]
+        count = rows.shape[0]
+        if count == 0:
+            return
+        added = int(self._added)
+        self._allocate(min(self.capacity, added + count))
+        slots = (tf.range(added, added + count, dtype=tf.int64)) % self.capacity
+        self._rows.scatter_nd_update(slots[:, tf.newaxis], rows)
+        self._added.assign(added + count)
+
+    def all(self) -> Transition:
+        """Returns every stored transition `[size]`, by slot: a transition keeps its place until overwritten."""
+        return self._unpack(self._rows[: self.size])
+
+    def sample(self, *shape: int) -> Transition:
+        """Returns transitions drawn uniformly with replacement, with leading axes `shape`.
+
+        Raises:
+          ValueError: the buffer is empty.
+        """
+        if self.size == 0:
+            raise ValueError("cannot sample from an empty replay buffer")
+        slots = self._generator.uniform(shape, maxval=self.size, dtype=tf.int64)
+        return self._unpack(self._rows.sparse_read(slots))
+
+    def resize(self, capacity: int) -> None:
+        """Changes the capacity and keeps the newest transitions that fit."""
+        if capacity == self.capacity:
+            return
+        size, added = self.size, int(self._added)
+        oldest_first = tf.range(added - size, added, dtype=tf.int64)[-capacity:] % self.capacity
+        self._rows.assign(self._rows.sparse_read(oldest_first))
+        self._added.assign(min(size, capacity))
+        self._capacity.assign(capacity)
+
+    def _allocate(self, count: int) -> None:
+        allocated = int(tf.shape(self._rows)[0])
+        if count <= allocated:
+            return
+        target = min(self.capacity, max(count, 2 * allocated, _FIRST_ALLOCATION))
+        self._rows.assign(tf.pad(self._rows, [[0, target - allocated], [0, 0]]))
+
+    def _pack(self, transition: Transition) -> tf.Tensor:
+        observation, action, reward, discount, next_observation = (
+            tf.convert_to_tensor(field, tf.float32) for field in transition)
+        return tf.concat(
+            [observation, action, reward[..., tf.newaxis], discount[..., tf.newaxis], next_observation], axis=-1)
+
+    def _unpack(self, rows: tf.Tensor) -> Transition:
+        observation, action, reward, discount, next_observation = tf.split(rows, self._sizes, axis=-1)
+        return Transition(observation, action, reward[..., 0], discount[..., 0], next_observation)

@@ -1,0 +1,119 @@
+"""Checkpoints to resume a run from: everything that the next step depends on, verified before it is used."""
+
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from vagram_tf.run.export import checksum
+
+_KEPT = 2
+
+
+class CheckpointError(RuntimeError):
+    """No checkpoint can be used; the message says why, for each."""
+
+
+class Checkpoints:
+    """Writes and restores numbered checkpoints `checkpoints/<env step>/` of trackable objects.
+
+    A checkpoint is written beside its place, flushed to the disk and renamed; its manifest holds the size and the
+    SHA-256 of every file, so that a damaged one is recognised and the one before it used. Nothing is pickled.
+
+    Args:
+      directory: `checkpoints/` of a run.
+      **objects: what to save, by name.
+    """
+
+    def __init__(self, directory: Path, **objects: Any):
+        self._directory = directory
+        self._checkpoint = tf.train.Checkpoint(**objects)
+
+    def save(self, step: int, facts: dict[str, Any]) -> Path:
+        """Saves all objects as they are and deletes all but the last two checkpoints.
+
+        Args:
+          step: environment step, the checkpoint's name.
+          facts: what else the manifest should say (configuration hash, versions).
+
+        Raises:
+          OSError: it could not be written whole; the checkpoints before it are untouched.
+        """
+        target = self._directory / str(step)
+        temporary = self._directory / f"writing-{step}"
+        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            temporary.mkdir(parents=True)
+            self._checkpoint.write(str(temporary / "state"))
+            files = {p.name: {"bytes": p.stat().st_size, "sha256": checksum(p)} for p in sorted(temporary.iterdir())}
+            manifest = {"env_step": step, **facts, "files": files}
+            (temporary / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+            for path in (*temporary.iterdir(), temporary):
+                _flush(path)
+        except (OSError, tf.errors.OpError) as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise OSError(f"cannot write the checkpoint {target}: {error}") from None
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(temporary, target)
+        _flush(self._directory)
+        for old in self.steps()[:-_KEPT]:
+            shutil.rmtree(self._directory / str(old))
+        return target
+
+    def steps(self) -> list[int]:
+        """Returns the steps that there are checkpoints of, oldest first."""
+        if not self._directory.is_dir():
+            return []
+        return sorted(int(path.name) for path in self._directory.iterdir() if path.name.isdigit())
+
+    def restore(self) -> int | None:
+        """Restores the newest checkpoint that is whole.
+
+        Returns:
+          Its environment step, or None if there never was a checkpoint.
+
+        Raises:
+          CheckpointError: there are checkpoints and none can be used.
+        """
+        reasons = []
+        for step in reversed(self.steps()):
+            path = self._directory / str(step)
+            reason = _damage(path)
+            if reason is None:
+                self._checkpoint.read(str(path / "state")).assert_existing_objects_matched()
+                return step
+            reasons.append(f"{path}: {reason}")
+            logging.warning("checkpoint not used: %s", reasons[-1])
+        if reasons:
+            raise CheckpointError(
+                f"no usable checkpoint is left ({'; '.join(reasons)}); to start afresh, choose another --workdir")
+        return None
+
+
+def _damage(path: Path) -> str | None:
+    """Says what is wrong with a checkpoint, or returns None."""
+    try:
+        files = json.loads((path / "manifest.json").read_text())["files"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"manifest.json cannot be read ({type(error).__name__})"
+    for name, expected in files.items():
+        file = path / name
+        if not file.is_file():
+            return f"{name} is missing"
+        if file.stat().st_size != expected["bytes"]:
+            return f"{name} has {file.stat().st_size} bytes instead of {expected['bytes']}"
+        if checksum(file) != expected["sha256"]:
+            return f"{name} does not match its checksum"
+    return None
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

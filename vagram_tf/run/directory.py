@@ -1,0 +1,71 @@
+"""A run's directory: one process at a time, one configuration for good. TensorFlow is not needed here."""
+
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+from typing import IO
+
+from vagram_tf.config import Config
+
+# Settings that may change when a run is continued: how far it goes.
+_MAY_CHANGE = ("num_steps",)
+
+
+class RunDirectory:
+    """Opens `<workdir>/<env>/<loss>/<seed>/`, locks it, and writes or compares `config.json`.
+
+    Args:
+      workdir: where all runs live.
+      config: this run's.
+
+    Raises:
+      ValueError: another process uses the directory, or it belongs to another configuration.
+      OSError: it cannot be written.
+    """
+
+    def __init__(self, workdir: Path, config: Config):
+        environment = config.env.name.replace("/", "-").replace(":", "-")
+        self.path = workdir / environment / config.model.loss.replace(":", "-") / str(config.run.seed)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(self.path / "lock")
+        except BlockingIOError:
+            raise ValueError(f"another process is using {self.path}") from None
+        except OSError as error:
+            raise OSError(f"cannot write to {self.path}: {error.strerror}") from None
+        self._accept(config)
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def export(self) -> Path:
+        return self.path / "export"
+
+    def _accept(self, config: Config) -> None:
+        path = self.path / "config.json"
+        if path.exists():
+            old, new = Config.from_json(path.read_text()).flat(), config.flat()
+            different = [name for name in new if new[name] != old[name] and name not in _MAY_CHANGE]
+            if different:
+                changes = ", ".join(f"{name} was {old[name]!r} and is now {new[name]!r}" for name in different)
+                raise ValueError(f"{self.path} holds a run with another configuration: {changes}")
+            if new["num_steps"] < old["num_steps"]:
+                raise ValueError(f"num_steps may grow but not shrink: it was {old['num_steps']}")
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(config.to_json())
+        os.replace(temporary, path)
+
+
+def config_hash(config: Config) -> str:
+    """Returns the first 16 hexadecimal digits of the configuration's SHA-256, num_steps left out."""
+    return hashlib.sha256(config.replace(num_steps=1).to_json().encode()).hexdigest()[:16]
+
+
+def _lock(path: Path) -> IO[str]:
+    """Returns an open file that holds an exclusive lock until this process ends."""
+    file = open(path, "w")
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file

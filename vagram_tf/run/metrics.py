@@ -1,0 +1,95 @@
+"""What a run tells: TensorBoard scalars and `progress.csv`, both against environment steps."""
+
+import csv
+import os
+from pathlib import Path
+
+import tensorflow as tf
+from tensorflow.core.util import event_pb2
+
+PROGRESS_COLUMNS = (
+    "env_step", "mean_return", "stddev_return", "mean_length", "model_holdout_loss", "model_holdout_mse",
+    "critic_loss", "actor_loss", "temperature", "q_mean", "rollout_length", "imagined_share")
+
+
+class Metrics:
+    """Writes scalars to `tensorboard/` and one row per evaluation to `progress.csv`.
+
+    Args:
+      directory: the run's.
+      resume_step: the environment step that the run continues from; what was written after it is cut off, so that
+        a killed run leaves neither gap nor overlap. 0 starts anew.
+    """
+
+    def __init__(self, directory: Path, resume_step: int = 0):
+        self._progress = directory / "progress.csv"
+        events = directory / "tensorboard"
+        if resume_step:
+            _truncate_progress(self._progress, resume_step)
+            _truncate_events(events, resume_step)
+        if not self._progress.exists():
+            _write_rows(self._progress, [list(PROGRESS_COLUMNS)])
+        self._writer = tf.summary.create_file_writer(str(events))
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        """Writes scalars under their TensorBoard names at an environment step."""
+        with self._writer.as_default(step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+
+    def progress(self, step: int, row: dict[str, float]) -> None:
+        """Appends an evaluation to `progress.csv`; columns without a value stay empty."""
+        values = [f"{row[column]:.6g}" if column in row else "" for column in PROGRESS_COLUMNS[1:]]
+        with open(self._progress, "a", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerow([step, *values])
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _write_rows(path: Path, rows: list[list[str]]) -> None:
+    """Writes a CSV beside its place and renames it there, so that it is whole or absent."""
+    temporary = path.with_suffix(".tmp")
+    with open(temporary, "w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+    os.replace(temporary, path)
+
+
+def _truncate_progress(path: Path, last_step: int) -> None:
+    if not path.exists():
+        return
+    with open(path, newline="") as file:
+        header, *rows = list(csv.reader(file)) or [list(PROGRESS_COLUMNS)]
+    complete = [row for row in rows if len(row) == len(header)]  # a kill can leave half a row
+    _write_rows(path, [header, *(row for row in complete if int(row[0]) <= last_step)])
+
+
+def _truncate_events(directory: Path, last_step: int) -> None:
+    """Rewrites the event files as one that ends at `last_step`."""
+    old = sorted(directory.glob("events.out.tfevents.*"))
+    if not old:
+        return
+    kept = directory / f"resumed.{old[0].name.split('.')[3]}.tmp"
+    with tf.io.TFRecordWriter(str(kept)) as writer:
+        for path in old:
+            for record in _records(path):
+                event = event_pb2.Event.FromString(record)
+                if event.step <= last_step:
+                    writer.write(record)
+    for path in old[1:]:
+        path.unlink()
+    os.replace(kept, old[0])
+
+
+def _records(path: Path) -> list[bytes]:
+    """Returns the whole records of an event file; a kill can leave half of one at the end."""
+    records = []
+    try:
+        for record in tf.data.TFRecordDataset(str(path)):
+            records.append(record.numpy())
+    except tf.errors.DataLossError:
+        pass
+    return records

@@ -1,0 +1,194 @@
+"""Runs a Dyna loop in a directory: logs, evaluations, checkpoints, exports, and continuing where it stopped."""
+
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vagram_tf.agent.evaluation import Evaluation
+from vagram_tf.config import Config
+from vagram_tf.dyna import Dyna
+from vagram_tf.run import export
+from vagram_tf.run.checkpoint import Checkpoints
+from vagram_tf.run.directory import RunDirectory, config_hash
+from vagram_tf.run.metrics import Metrics
+
+_LOG_EVERY = 250  # environment steps between TensorBoard points of the quantities that change with every step
+
+# progress.csv column -> the TensorBoard scalar that it repeats
+_PROGRESS = {
+    "model_holdout_loss": "model/holdout_loss",
+    "model_holdout_mse": "model/holdout_mse",
+    "critic_loss": "train/critic_loss",
+    "actor_loss": "train/actor_loss",
+    "temperature": "train/ent_coef",
+    "q_mean": "train/q_mean",
+    "rollout_length": "model/rollout_length",
+    "imagined_share": "train/imagined_share",
+}
+
+
+class Outcome(NamedTuple):
+    """How a run ended.
+
+    Attributes:
+      finished: all steps were taken; otherwise it was asked to stop and can be continued.
+      evaluation: of the last evaluation, None if there was none in this process.
+      exports: directories of the exports of dynamics and policy, if finished.
+    """
+
+    finished: bool
+    evaluation: Evaluation | None
+    exports: dict[str, Path]
+
+
+class Training:
+    """Builds a run, or continues it from its newest checkpoint.
+
+    Args:
+      config: the run.
+      directory: where it lives.
+
+    Raises:
+      ValueError: the environment or the objective is unknown or unsupported.
+      CheckpointError: there are checkpoints and none can be used.
+    """
+
+    def __init__(self, config: Config, directory: RunDirectory):
+        self.config, self._directory = config, directory
+        self.dyna = Dyna(config)
+        self._checkpoints = Checkpoints(directory.checkpoints, **self.dyna.state)
+        self.resumed_step = self._checkpoints.restore() or 0
+        if self.resumed_step:
+            self.dyna.thaw()
+        self._metrics = Metrics(directory.path, self.resumed_step)
+        self.evaluation: Evaluation | None = None
+        self._saved_step = self.resumed_step
+        self._start = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since this process built the run."""
+        return time.perf_counter() - self._start
+
+    @property
+    def last_checkpoint(self) -> Path | None:
+        """The checkpoint that a new start would continue from."""
+        steps = self._checkpoints.steps()
+        return self._directory.checkpoints / str(steps[-1]) if steps else None
+
+    def run(self, on_step: Callable[["Training"], None], should_stop: Callable[[], bool] = lambda: False) -> Outcome:
+        """Takes the remaining steps.
+
+        Args:
+          on_step: called after each, for a progress display.
+          should_stop: asked after each; when true, the run is checkpointed and returns.
+
+        Raises:
+          EnvironmentFault, Diverged: see `Dyna.step`. The last checkpoint stays.
+          OSError: something could not be written. The last checkpoint stays.
+        """
+        clock = _Rate()
+        try:
+            while not self.dyna.done:
+                metrics = self.dyna.step()
+                self._log(metrics, clock)
+                if self._due(self.config.run.eval_every) or self.dyna.done:
+                    self._evaluate()
+                if self._due(self.config.run.export_every) and not self.dyna.done:
+                    self._export()
+                stop = should_stop()
+                if stop or self.dyna.done or self._due(self.config.run.checkpoint_every):
+                    self._save()
+                on_step(self)
+                if stop and not self.dyna.done:
+                    return Outcome(False, self.evaluation, {})
+            if self.evaluation is None:  # continued a run that was already complete
+                self._evaluate()
+            return Outcome(True, self.evaluation, self._export())
+        finally:
+            self._metrics.close()
+
+    def _due(self, every: int) -> bool:
+        """Whether something that happens every so many training steps is due."""
+        return every > 0 and self.dyna.training_step > 0 and self.dyna.training_step % every == 0
+
+    def _log(self, metrics: dict[str, float], clock: "_Rate") -> None:
+        step = self.dyna.env_step
+        rarely = {name: value for name, value in metrics.items() if not name.startswith("train/")}
+        if step % _LOG_EVERY == 0:
+            rarely = metrics | {"time/fps": clock.steps_per_second(step)}
+        if rarely:
+            self._metrics.scalars(step, rarely)
+
+    def _evaluate(self) -> None:
+        self.evaluation = self.dyna.evaluate()
+        returns, lengths = self.evaluation
+        step = self.dyna.env_step
+        self._metrics.scalars(step, {
+            "eval/mean_reward": returns.mean(), "eval/std_reward": returns.std(),
+            "eval/mean_ep_length": lengths.mean()})
+        latest = {column: self.dyna.latest[name] for column, name in _PROGRESS.items() if name in self.dyna.latest}
+        self._metrics.progress(step, {
+            "mean_return": returns.mean(), "stddev_return": returns.std(), "mean_length": lengths.mean(), **latest})
+
+    def _save(self) -> None:
+        step = self.dyna.env_step
+        if step == self._saved_step:
+            return
+        self._metrics.flush()  # what the checkpoint has seen is on disk before it
+        self.dyna.freeze()
+        self._checkpoints.save(step, {"config_hash": config_hash(self.config), "versions": versions()})
+        self._saved_step = step
+
+    def _export(self) -> dict[str, Path]:
+        """Exports dynamics and policy under the environment step; returns their directories."""
+        dyna, step = self.dyna, str(self.dyna.env_step)
+        action_range = export.ActionRange(dyna.action_space)
+        modules = {
+            "dynamics": export.ExportedDynamics(dyna.ensemble, dyna.termination, action_range),
+            "policy": export.ExportedPolicy(dyna.agent, len(dyna.dimension_names), action_range),
+        }
+        return {name: export.save(module, self._directory.export / name / step, self._metadata())
+                for name, module in modules.items()}
+
+    def _metadata(self) -> dict[str, Any]:
+        config, dyna = self.config, self.dyna
+        evaluated = self.evaluation
+        return {
+            "environment": config.env.name,
+            "distractors": config.env.distractors,
+            "observation_size": len(dyna.dimension_names),
+            "dimension_names": list(dyna.dimension_names),
+            "action_low": dyna.action_space.low.tolist(),
+            "action_high": dyna.action_space.high.tolist(),
+            "units": "observations, actions and rewards as the environment gives them, float32",
+            "loss": config.model.loss,
+            "env_step": dyna.env_step,
+            "seed": config.run.seed,
+            "mean_return": None if evaluated is None else float(np.mean(evaluated.returns)),
+            "config_hash": config_hash(config),
+            "versions": versions(),
+        }
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of the packages that a run's numbers depend on."""
+    return {name: metadata.version(name) for name in (
+        "tensorflow", "tf-keras", "tensorflow-probability", "tf-agents", "gymnasium", "mujoco", "numpy")}
+
+
+class _Rate:
+    """Environment steps per second since it was last asked."""
+
+    def __init__(self) -> None:
+        self._time, self._step = time.perf_counter(), 0
+
+    def steps_per_second(self, step: int) -> float:
+        now = time.perf_counter()
+        rate = (step - self._step) / (now - self._time)
+        self._time, self._step = now, step
+        return rate
