@@ -12,7 +12,7 @@ from tf_agents.trajectories import time_step as ts
 
 from vagram_tf import schedules, seeding
 from vagram_tf.agent.evaluation import Evaluation, evaluate
-from vagram_tf.agent.sac import SoftActorCritic
+from vagram_tf.agent.sac import TRAIN_METRICS, SoftActorCritic
 from vagram_tf.config import Config
 from vagram_tf.envs import suite, terminations
 from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
@@ -167,7 +167,7 @@ class Dyna:
             per_elite = -(-rollouts // (passes * self.config.model.elites))
             dropped = []
             for _ in range(passes):
-                start = self.real.sample(per_elite * self.config.model.elites).observation
+                start = self.real.sample([per_elite * self.config.model.elites]).observation
                 transitions, share = self.imagination.imagine(start, self.horizon, data_range)
                 self.imagined.add(transitions)
                 dropped.append(share)
@@ -185,22 +185,28 @@ class Dyna:
             real = schedules.real_examples(config.dyna.imagined_share, self.epoch, batch)
             if self.imagined.size == 0:  # every rollout was dropped
                 real = batch
-            parts = [buffer.sample(updates, count)
-                     for buffer, count in ((self.real, real), (self.imagined, batch - real)) if count]
-            metrics = {name: float(value) for name, value in self.agent.train(concatenate(parts)).items()}
-        self._guard.check(self.env_step, metrics, {"q_max": self._q_bound()})
+            values = self._improve_step(tf.constant([updates, real]), tf.constant([updates, batch - real]))
+            metrics = dict(zip(TRAIN_METRICS, values.numpy().tolist(), strict=True))
+        self._guard.check(self.env_step, metrics, {"q_max": self._q_bound(metrics["ent_coef"])})
         del metrics["weight_sum"]
-        temperature = self.agent.temperature
-        return {f"train/{name}": value for name, value in metrics.items()} | {
-            "train/ent_coef": temperature, "train/imagined_share": 1.0 - real / batch}
+        return {f"train/{name}": value for name, value in metrics.items()} | {"train/imagined_share": 1.0 - real / batch}
 
-    def _q_bound(self) -> float:
+    @tf.function(autograph=False)
+    def _improve_step(self, real_shape: tf.Tensor, imagined_shape: tf.Tensor) -> tf.Tensor:
+        """Draws the batches outside of the compiled updates, so that the buffers are not part of what is compiled."""
+        real, imagined = self.real.sample(real_shape), self.imagined.sample(imagined_shape)
+        size = [self.config.dyna.updates_per_step, self.config.agent.agent_batch_size]
+        batch = Transition(*(tf.ensure_shape(tf.concat(fields, axis=1), size + fields[0].shape[2:].as_list())
+                             for fields in zip(real, imagined, strict=True)))
+        return self.agent.train(batch)
+
+    def _q_bound(self, temperature: float) -> float:
         """Returns the |Q| beyond which the critics have diverged.
 
         No policy earns more than the largest reward and the entropy bonus at every step; the factor leaves room for
         rewards that have not been seen yet.
         """
-        per_step = self._largest_reward + self.agent.temperature * self.environment.action_spec().shape[0]
+        per_step = self._largest_reward + temperature * self.environment.action_spec().shape[0]
         return self.config.run.divergence_factor * max(per_step, 1.0) / (1.0 - self.config.agent.discount)
 
     def _imagined_capacity(self, horizon: int) -> int:
@@ -276,7 +282,3 @@ class _SavedProgress(tf.Module):
         self.latest_names = tf.Variable(tf.zeros([0], tf.string), shape=[None], trainable=False)
         self.latest_values = tf.Variable(tf.zeros([0], tf.float64), shape=[None], trainable=False)
 
-
-def concatenate(parts: list[Transition]) -> Transition:
-    """Joins batches `[n, B_i]` of transitions into one `[n, B]`."""
-    return Transition(*(tf.concat(fields, axis=1) for fields in zip(*parts, strict=True)))

@@ -1,5 +1,7 @@
 """One ring buffer of transitions, for real and for imagined data."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from vagram_tf.types import Transition
@@ -40,30 +42,47 @@ class ReplayBuffer(tf.Module):
 
     def add(self, transition: Transition) -> None:
         """Appends `[N]` transitions, in order; of more than the capacity only the newest stay."""
-        rows = self._pack(transition)[-self.capacity :]
-        count = rows.shape[0]
-        if count == 0:
-            return
-        added = int(self._added)
-        self._allocate(min(self.capacity, added + count))
-        slots = (tf.range(added, added + count, dtype=tf.int64)) % self.capacity
-        self._rows.scatter_nd_update(slots[:, tf.newaxis], rows)
-        self._added.assign(added + count)
+        self._add(*(tf.convert_to_tensor(field, tf.float32) for field in transition))
 
     def all(self) -> Transition:
         """Returns every stored transition `[size]`, by slot: a transition keeps its place until overwritten."""
         return self._unpack(self._rows[: self.size])
 
-    def sample(self, *shape: int) -> Transition:
-        """Returns transitions drawn uniformly with replacement, with leading axes `shape`.
+    def sample(self, shape: Sequence[int] | tf.Tensor) -> Transition:
+        """Returns transitions drawn uniformly with replacement, with leading axes `shape`; also inside a graph.
 
         Raises:
-          ValueError: the buffer is empty.
+          ValueError: the buffer is empty (not checked inside a graph, where an empty draw from it is allowed).
         """
-        if self.size == 0:
+        if tf.executing_eagerly() and self.size == 0:
             raise ValueError("cannot sample from an empty replay buffer")
-        slots = self._generator.uniform(shape, maxval=self.size, dtype=tf.int64)
+        return self._sample(tf.convert_to_tensor(shape))
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _sample(self, shape: tf.Tensor) -> Transition:
+        size = tf.maximum(tf.minimum(self._added, self._capacity), 1)
+        slots = self._generator.uniform(shape, maxval=size, dtype=tf.int64)
         return self._unpack(self._rows.sparse_read(slots))
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _add(self, *fields: tf.Tensor) -> None:
+        rows = self._pack(Transition(*fields))[-self._capacity.value() :]
+        count = tf.shape(rows, tf.int64)[0]
+        self._allocate(tf.minimum(self._capacity, self._added + count))
+        slots = tf.range(self._added, self._added + count) % self._capacity
+        self._rows.scatter_nd_update(slots[:, tf.newaxis], rows)
+        self._added.assign_add(count)
+
+    def _allocate(self, needed: tf.Tensor) -> None:
+        """Makes room for `needed` rows, at least doubling it, so that adding one by one copies little."""
+        allocated = tf.shape(self._rows, tf.int64)[0]
+
+        def grow() -> tf.Tensor:
+            target = tf.minimum(self._capacity, tf.maximum(tf.maximum(needed, 2 * allocated), _FIRST_ALLOCATION))
+            self._rows.assign(tf.pad(self._rows, [[0, target - allocated], [0, 0]]))
+            return target
+
+        tf.cond(needed > allocated, grow, lambda: allocated)
 
     def resize(self, capacity: int) -> None:
         """Changes the capacity and keeps the newest transitions that fit."""
@@ -75,16 +94,8 @@ class ReplayBuffer(tf.Module):
         self._added.assign(min(size, capacity))
         self._capacity.assign(capacity)
 
-    def _allocate(self, count: int) -> None:
-        allocated = int(tf.shape(self._rows)[0])
-        if count <= allocated:
-            return
-        target = min(self.capacity, max(count, 2 * allocated, _FIRST_ALLOCATION))
-        self._rows.assign(tf.pad(self._rows, [[0, target - allocated], [0, 0]]))
-
     def _pack(self, transition: Transition) -> tf.Tensor:
-        observation, action, reward, discount, next_observation = (
-            tf.convert_to_tensor(field, tf.float32) for field in transition)
+        observation, action, reward, discount, next_observation = transition
         return tf.concat(
             [observation, action, reward[..., tf.newaxis], discount[..., tf.newaxis], next_observation], axis=-1)
 

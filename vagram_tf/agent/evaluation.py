@@ -28,13 +28,14 @@ def evaluate(environments: list[GymnasiumEnvironment], policy: Callable[[tf.Tens
     """
     time_steps = [environment.reset() for environment in environments]
     returns, lengths = np.zeros(len(environments)), np.zeros(len(environments), np.int64)
-    while not all(time_step.is_last() for time_step in time_steps):
+    running = set(range(len(environments)))
+    while running:
         # Ended episodes stay in the batch with their last observation, so that its shape never changes.
         actions = policy(tf.stack([time_step.observation for time_step in time_steps])).numpy()
-        for i, environment in enumerate(environments):
-            if time_steps[i].is_last():
-                continue
-            time_steps[i] = environment.step(actions[i])
+        for i in sorted(running):
+            time_steps[i] = environments[i].step(actions[i])
             returns[i] += time_steps[i].reward
             lengths[i] += 1
+            if time_steps[i].is_last():
+                running.remove(i)
     return Evaluation(returns, lengths)

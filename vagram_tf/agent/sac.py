@@ -15,6 +15,10 @@ from tf_agents.utils import common
 from vagram_tf.config import AgentConfig
 from vagram_tf.types import Transition, ValueFunction
 
+TRAIN_METRICS = ("critic_loss", "actor_loss", "ent_coef_loss", "ent_coef", "q_mean", "q_max", "weight_sum")
+"""What `SoftActorCritic.train` returns: losses, temperature, Q's mean and largest size, and the sum over all weights,
+which is finite only if they all are."""
+
 _LOG_STDDEV_RANGE = (-20.0, 2.0)  # Haarnoja et al. 2018, as in MBPO
 
 
@@ -162,10 +166,6 @@ class SoftActorCritic(tf.Module):
         """Variables of both critics and both targets."""
         return [variable for critic in self._critics for variable in critic.variables]
 
-    @property
-    def temperature(self) -> float:
-        return float(tf.exp(self.agent._log_alpha))
-
     def mode(self, observation: tf.Tensor) -> tf.Tensor:
         """Returns the greedy action `[B, A]`: tanh of the Gaussian's mean."""
         return self._actor(observation)[0].mode()
@@ -178,39 +178,35 @@ class SoftActorCritic(tf.Module):
         """Returns an action `[B, A]` drawn with the next random numbers of the agent's generator."""
         return self.sample(observation, new_seed(self._generator))
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def act(self, observation: tf.Tensor) -> tf.Tensor:
         """`explore`, as one graph: for the step in the real environment."""
         return self.explore(observation)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def act_greedily(self, observation: tf.Tensor) -> tf.Tensor:
         """`mode`, as one graph: for evaluation."""
         return self.mode(observation)
 
-    @tf.function(jit_compile=True)
-    def train(self, batch: Transition) -> dict[str, tf.Tensor]:
+    # AutoGraph would rewrite all of TF-Agents, which takes five times as long as compiling the result.
+    @tf.function(jit_compile=True, autograph=False)
+    def train(self, batch: Transition) -> tf.Tensor:
         """Takes n updates, one per `[B]` of the batch `[n, B]`, in one compiled call.
 
         Returns:
-          Scalars: mean losses over the updates, and of the last batch the mean and the largest absolute Q. The sum
-          over all weights is there to show that they are finite.
+          `[len(TRAIN_METRICS)]` float32, in that order: losses are means over the updates, Q is of the last batch.
         """
         updates = batch.reward.shape[0]
-        totals = tf.zeros([3])
-        for i in tf.range(updates):
-            info = self.agent.train(_experience(Transition(*(field[i] for field in batch)))).extra
-            totals += tf.stack([info.critic_loss, info.actor_loss, info.alpha_loss])
-        critic_loss, actor_loss, alpha_loss = tf.unstack(totals / updates)
+
+        def update(i: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            info = self.agent._train(_experience(Transition(*(field[i] for field in batch))), weights=None).extra
+            return i + 1, totals + tf.stack([info.critic_loss, info.actor_loss, info.alpha_loss])
+
+        _, totals = tf.while_loop(lambda i, _: i < updates, update, [tf.constant(0), tf.zeros([3])])
         q = tf.stack([critic((batch.observation[-1], batch.action[-1]))[0] for critic in self._critics[:2]])
-        return {
-            "critic_loss": critic_loss,
-            "actor_loss": actor_loss,
-            "temperature_loss": alpha_loss,
-            "q_mean": tf.reduce_mean(q),
-            "q_max": tf.reduce_max(tf.abs(q)),
-            "weight_sum": tf.add_n([tf.reduce_sum(v) for v in self.actor_variables + self.critic_variables]),
-        }
+        weight_sum = tf.add_n([tf.reduce_sum(v) for v in self.actor_variables + self.critic_variables])
+        return tf.concat([totals / updates, [
+            tf.exp(self.agent._log_alpha), tf.reduce_mean(q), tf.reduce_max(tf.abs(q)), weight_sum]], axis=0)
 
 
 def _experience(batch: Transition) -> trajectory.Transition:

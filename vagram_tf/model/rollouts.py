@@ -80,7 +80,7 @@ class Imagination(tf.Module):
         transitions = tf.nest.map_structure(lambda *fields: tf.concat(fields, axis=0), *kept)
         return transitions, dropped / max(imagined, 1)
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def _step(self, observation: tf.Tensor, data_range: DataRange) -> tuple[Transition, tf.Tensor]:
         """One step of every rollout `[B]`, each by a random elite.
 

@@ -156,22 +156,23 @@ class ModelTrainer(tf.Module):
             passes.append(self._errors_chunk(batch, extra, counts / slots.shape[0]))
         return _Errors(*(tf.add_n(error) for error in zip(*passes, strict=True)))
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def _prepare_chunk(self, batch: Transition) -> Prepared:
         return self._objective.prepare(batch, self._value_functions)
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def _errors_chunk(self, batch: Transition, prepared: Prepared, share: tf.Tensor) -> "_Errors":
         members = self.ensemble.members
         each = tf.nest.map_structure(lambda field: tf.broadcast_to(field, [members, *field.shape]), (batch, prepared))
         errors, _ = self._terms(*each)
         return _Errors(*(tf.reduce_sum(error * share, axis=-1) for error in errors))
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def _train_steps(self, batch: Transition, prepared: Prepared, steps: tf.Tensor, weights: "_Weights") -> None:
         """Takes the first `steps` of `[n, E, B]` batches."""
         variables = self.ensemble.trainable_variables
-        for i in tf.range(steps):
+
+        def train_step(i: tf.Tensor) -> tuple[tf.Tensor]:
             step_batch, step_prepared = tf.nest.map_structure(lambda field: field[i], (batch, prepared))
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(variables)
@@ -182,6 +183,9 @@ class ModelTrainer(tf.Module):
                 loss += self._config.model_weight_decay * tf.add_n(
                     [tf.nn.l2_loss(kernel) for kernel in self.ensemble.kernels])
             self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+            return (i + 1,)
+
+        tf.while_loop(lambda i: i < steps, train_step, [tf.constant(0)])
 
     def _terms(self, batch: Transition, prepared: Prepared) -> tuple["_Errors", tf.Tensor]:
         """Returns the errors of the means, and the likelihood of the variance read-out, `[E, B]` each.
