@@ -79,8 +79,8 @@ class Progress:
         if training.evaluation is not None and training.evaluation is not self._evaluation:
             self._evaluation = training.evaluation
             returns, lengths = self._evaluation
-            tqdm.write(f"step {training.dyna.env_step:>7}   greedy return {returns.mean():8.1f} ± {returns.std():.1f}   "
-                       f"length {lengths.mean():6.1f}   ({len(returns)} episodes)")
+            tqdm.write(f"step {training.dyna.env_step:>7}   greedy return {returns.mean():8.1f} ± {returns.std():.1f}"
+                       f"   length {lengths.mean():6.1f}   ({len(returns)} episodes)")
 
 
 def closing_words(training: "Training", outcome: "Outcome", directory: Path) -> str:

@@ -24,7 +24,8 @@ _SUBJECTS = {
     "dyna": "Dyna loop",
     "run": "Run",
 }
-_PACKAGES = ("tensorflow", "tf_keras", "tensorflow_probability", "tf_agents", "tensorboard", "gymnasium", "mujoco", "tqdm")
+_PACKAGES = (
+    "tensorflow", "tf_keras", "tensorflow_probability", "tf_agents", "tensorboard", "gymnasium", "mujoco", "tqdm")
 
 
 def define() -> None:

@@ -85,7 +85,7 @@ class ModelConfig:
     max_holdout: int = _field(5000, "most transitions held out")
     patience: int = _field(5, "epochs of a fit without a member improving by 1 % before it ends")
     max_fit_steps: int = _field(2000, "most gradient steps of one fit, which bounds its cost as the data grow")
-    value_gradient_scale: str = _field("rms", "divide value gradients by their RMS over the data (rms) or not (none)")
+    value_gradient_scale: str = _field("rms", "rms: state and reward terms start a fit equally large; none: as they come")
     value_gradient_quantile: float = _field(0.95, "value gradients longer than this quantile of norms are cut to it")
     reward_weight: float = _field(1.0, "weight of the reward's error against the state term")
     warm_up_epochs: float = _field(1.0, "epochs in which value-aware objectives add the mse")
@@ -112,7 +112,7 @@ class AgentConfig:
     """Soft actor-critic (defaults: MBPO)."""
 
     agent_hidden_units: tuple[int, ...] = _field((256, 256), "units of each hidden layer of actor and critics")
-    feature_normalization: bool = _field(False, "scale the last hidden layer of actor and critics to unit norm (VaGraM)")
+    feature_normalization: bool = _field(False, "scale the last hidden layers to unit norm (VaGraM)")
     actor_learning_rate: float = _field(3e-4, "Adam's learning rate for the actor")
     critic_learning_rate: float = _field(3e-4, "Adam's learning rate for the critics")
     temperature_learning_rate: float = _field(3e-4, "Adam's learning rate for the entropy temperature")
@@ -147,7 +147,7 @@ class DynaConfig:
     updates_per_step: int = _field(20, "SAC updates per training step")
     rollouts_per_step: int = _field(400, "imagined rollouts per training step, started together after each fit")
     rollout_schedule: Schedule = _field((20, 150, 1, 1), "rollout length: from epoch, to epoch, from steps, to steps")
-    imagined_share: Schedule = _field((0, 0, 0.95, 0.95), "imagined share of a SAC batch: from epoch, to epoch, from, to")
+    imagined_share: Schedule = _field((0, 0, 0.95, 0.95), "imagined share of a batch: from epoch, to epoch, from, to")
     retain_epochs: int = _field(1, "epochs of imagined data kept")
     rollout_noise: str = _field("auto", "sample the predicted noise in rollouts: auto (only for mle), on, off")
     replay_capacity: int = _field(1_000_000, "most real transitions kept; beyond, the oldest go")
@@ -161,7 +161,7 @@ class DynaConfig:
         schedules.check("imagined_share", self.imagined_share, 0, 1)
         _one_of("rollout_noise", self.rollout_noise, ROLLOUT_NOISES)
         if self.random_steps < 10:
-            raise ValueError(f"random_steps must be at least 10, so that a model can be fitted, got {self.random_steps}")
+            raise ValueError(f"random_steps must be at least 10, to fit a first model on, got {self.random_steps}")
 
 
 @dataclass(frozen=True)

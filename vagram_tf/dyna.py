@@ -189,7 +189,8 @@ class Dyna:
             metrics = dict(zip(TRAIN_METRICS, values.numpy().tolist(), strict=True))
         self._guard.check(self.env_step, metrics, {"q_max": self._q_bound(metrics["ent_coef"])})
         del metrics["weight_sum"]
-        return {f"train/{name}": value for name, value in metrics.items()} | {"train/imagined_share": 1.0 - real / batch}
+        metrics["imagined_share"] = 1.0 - real / batch
+        return {f"train/{name}": value for name, value in metrics.items()}
 
     @tf.function(autograph=False)
     def _improve_step(self, real_shape: tf.Tensor, imagined_shape: tf.Tensor) -> tf.Tensor:

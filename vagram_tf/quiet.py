@@ -9,6 +9,8 @@ import sys
 import tempfile
 import warnings
 
+import absl.logging
+
 _NOTICES = re.compile(
     r"^WARNING: All log messages before absl::InitializeLog|cudart_stub\.cc|cuda_platform\.cc.*cuInit"
     r"|Gym has been unmaintained since|^Please upgrade to Gymnasium|^See the migration guide at https://gymnasium")
@@ -18,6 +20,7 @@ def load_tensorflow() -> None:
     """Imports TensorFlow and TF-Agents and finds the devices, without their notices."""
     # TF-Agents' sources, as AutoGraph rewrites them, compare with literals.
     warnings.filterwarnings("ignore", message='"is( not)?" with', category=SyntaxWarning)
+    absl.logging.set_verbosity(absl.logging.WARNING)  # TensorFlow reports every file it saves at level INFO
     sys.stderr.flush()
     stderr = os.dup(2)  # the notices come from C++ and from Python
     with tempfile.TemporaryFile() as captured:

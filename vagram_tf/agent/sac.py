@@ -140,6 +140,11 @@ class SoftActorCritic(tf.Module):
             target_entropy=-0.5 * action_size if config.target_entropy is None else config.target_entropy,
             train_step_counter=tf.Variable(0, dtype=tf.int64), generator=self._generator)
         self.agent.initialize()
+        # Created here and not in the first update, so that a checkpoint finds them.
+        optimizers["actor_optimizer"]._create_all_weights(self._actor.trainable_variables)
+        optimizers["critic_optimizer"]._create_all_weights(
+            self._critics[0].trainable_variables + self._critics[1].trainable_variables)
+        optimizers["alpha_optimizer"]._create_all_weights([self.agent._log_alpha])
 
     @property
     def value_functions(self) -> list[ValueFunction]:

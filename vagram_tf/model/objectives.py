@@ -14,7 +14,7 @@ and pass `--loss=my_module:huber`.
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -87,7 +87,7 @@ def make_objective(config: ModelConfig) -> Objective:
 def _mle(config: ModelConfig) -> Objective:
     """Gaussian maximum likelihood (PETS, MBPO)."""
 
-    def loss(prediction, target, prepared, value_functions):
+    def loss(prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Any) -> tf.Tensor:
         return losses.gaussian_nll(
             prediction.next_observation, prediction.next_observation_log_variance, target.next_observation)
 
@@ -98,7 +98,7 @@ def _mle(config: ModelConfig) -> Objective:
 def _mse(config: ModelConfig) -> Objective:
     """Squared error."""
 
-    def loss(prediction, target, prepared, value_functions):
+    def loss(prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Any) -> tf.Tensor:
         return losses.mse(prediction.next_observation, target.next_observation)
 
     return Objective(loss)
@@ -108,10 +108,10 @@ def _mse(config: ModelConfig) -> Objective:
 def _itervaml(config: ModelConfig) -> Objective:
     """Squared value error (Farahmand 2018); the gradient runs through V into the prediction."""
 
-    def prepare(batch, value_functions):
+    def prepare(batch: Transition, value_functions: Sequence[ValueFunction]) -> Prepared:
         return {"value": tf.stack([v(batch.next_observation) for v in value_functions], axis=-1)}  # [B, C]
 
-    def loss(prediction, target, prepared, value_functions):
+    def loss(prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Any) -> tf.Tensor:
         members, batch, size = prediction.next_observation.shape
         flat = tf.reshape(prediction.next_observation, [members * batch, size])
         value = tf.stack([tf.reshape(v(flat), [members, batch]) for v in value_functions])
@@ -129,12 +129,12 @@ def _prepare_gradients(batch: Transition, value_functions: Sequence[ValueFunctio
 def _taylor(config: ModelConfig) -> Objective:
     """First-order value error (Voelcker et al. 2022, eq. 5)."""
 
-    def finish(prepared, data):
+    def finish(prepared: Prepared, data: Transition) -> Prepared:
         gradient = clip_by_norm_quantile(
             tf.transpose(prepared["value_gradient"], [1, 0, 2]), config.value_gradient_quantile)
         return {"value_gradient": tf.transpose(gradient, [1, 0, 2])}
 
-    def loss(prediction, target, prepared, value_functions):
+    def loss(prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Any) -> tf.Tensor:
         gradient = tf.transpose(prepared["value_gradient"], [2, 0, 1, 3])  # [C, E, B, D]
         return losses.taylor(prediction.next_observation, target.next_observation, gradient)
 
@@ -145,13 +145,13 @@ def _taylor(config: ModelConfig) -> Objective:
 def _vagram(config: ModelConfig) -> Objective:
     """Value-gradient weighted squared error (Voelcker et al. 2022, eq. 7)."""
 
-    def finish(prepared, data):
+    def finish(prepared: Prepared, data: Transition) -> Prepared:
         gradient = clip_by_norm_quantile(
             tf.transpose(prepared["value_gradient"], [1, 0, 2]), config.value_gradient_quantile)
         # mean_c (g_cd e_d)² = (√(mean_c g_cd²) e_d)²: one gradient per example serves all critics.
         return {"value_gradient": tf.sqrt(tf.reduce_mean(tf.square(gradient), axis=0))}  # [N, D]
 
-    def loss(prediction, target, prepared, value_functions):
+    def loss(prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Any) -> tf.Tensor:
         gradient = prepared["value_gradient"][tf.newaxis]  # [1, E, B, D]
         return losses.vagram(prediction.next_observation, target.next_observation, gradient)
 

@@ -75,9 +75,9 @@ class Imagination(tf.Module):
             keep = alive & credible
             imagined += int(tf.math.count_nonzero(alive))
             dropped += int(tf.math.count_nonzero(alive & ~credible))
-            kept.append(tf.nest.map_structure(lambda field: tf.boolean_mask(field, keep), step))
+            kept.append(Transition(*(tf.boolean_mask(field, keep) for field in step)))
             observation, alive = step.next_observation, keep & (step.discount > 0)
-        transitions = tf.nest.map_structure(lambda *fields: tf.concat(fields, axis=0), *kept)
+        transitions = Transition(*(tf.concat(fields, axis=0) for fields in zip(*kept, strict=True)))
         return transitions, dropped / max(imagined, 1)
 
     @tf.function(jit_compile=True, autograph=False)

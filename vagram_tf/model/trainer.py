@@ -1,7 +1,7 @@
 """Fits the ensemble: bootstrap, holdout, early stopping per member, elites."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -106,8 +106,7 @@ class ModelTrainer(tf.Module):
     def prepare(self, data: Transition) -> Prepared:
         """Runs the objective's preparation over a dataset `[N]`, compiled, and finishes it as a whole."""
         slots = tf.range(data.reward.shape[0])
-        chunks = [self._prepare_chunk(tf.nest.map_structure(lambda field: tf.gather(field, rows), data))
-                  for rows, _ in _passes(slots)]
+        chunks = [self._prepare_chunk(_gather(data, rows)) for rows, _ in _passes(slots)]
         prepared = {key: tf.concat([chunk[key] for chunk in chunks], axis=0)[: len(slots)] for key in chunks[0]}
         return self._objective.finish(prepared, data)
 
@@ -145,14 +144,14 @@ class ModelTrainer(tf.Module):
             chunk = order[start : start + self._chunk_steps]
             steps = chunk.shape[0]
             chunk = tf.pad(chunk, [[0, self._chunk_steps - steps], [0, 0], [0, 0]])
-            batch, extra = tf.nest.map_structure(lambda field: tf.gather(field, chunk), (data, prepared))
+            batch, extra = _gather((data, prepared), chunk)
             self._train_steps(batch, extra, tf.constant(steps), weights)
 
     def _errors(self, data: Transition, prepared: Prepared, slots: tf.Tensor) -> "_Errors":
         """Returns the members' mean errors `[E]` on the given slots of the data."""
         passes = []
         for rows, counts in _passes(slots):
-            batch, extra = tf.nest.map_structure(lambda field: tf.gather(field, rows), (data, prepared))
+            batch, extra = _gather((data, prepared), rows)
             passes.append(self._errors_chunk(batch, extra, counts / slots.shape[0]))
         return _Errors(*(tf.add_n(error) for error in zip(*passes, strict=True)))
 
@@ -234,6 +233,11 @@ def _passes(slots: tf.Tensor) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
     padded, counts = tf.pad(slots, padding), tf.pad(tf.ones([slots.shape[0]]), padding)
     for start in range(0, padded.shape[0], _PASS_ROWS):
         yield padded[start : start + _PASS_ROWS], counts[start : start + _PASS_ROWS]
+
+
+def _gather(fields: Any, slots: tf.Tensor) -> Any:
+    """Takes the slots, of any shape, from every tensor of a structure."""
+    return tf.nest.map_structure(lambda field: tf.gather(field, slots), fields)
 
 
 def _choose(improved: tf.Tensor, new: tf.Tensor, old: tf.Tensor) -> tf.Tensor:

@@ -84,7 +84,7 @@ class Checkpoints:
             path = self._directory / str(step)
             reason = _damage(path)
             if reason is None:
-                self._checkpoint.read(str(path / "state")).assert_existing_objects_matched()
+                self._checkpoint.read(str(path / "state")).assert_consumed()
                 return step
             reasons.append(f"{path}: {reason}")
             logging.warning("checkpoint not used: %s", reasons[-1])

@@ -148,7 +148,7 @@ class Training:
         """Exports dynamics and policy under the environment step; returns their directories."""
         dyna, step = self.dyna, str(self.dyna.env_step)
         action_range = export.ActionRange(dyna.action_space)
-        modules = {
+        modules: dict[str, export.ExportedDynamics | export.ExportedPolicy] = {
             "dynamics": export.ExportedDynamics(dyna.ensemble, dyna.termination, action_range),
             "policy": export.ExportedPolicy(dyna.agent, len(dyna.dimension_names), action_range),
         }
