@@ -85,7 +85,7 @@ class ModelConfig:
     max_holdout: int = _field(5000, "most transitions held out")
     patience: int = _field(5, "epochs of a fit without a member improving by 1 % before it ends")
     max_fit_steps: int = _field(2000, "most gradient steps of one fit, which bounds its cost as the data grow")
-    value_gradient_scale: str = _field("rms", "rms: state and reward terms start a fit equally large; none: as they come")
+    value_gradient_scale: str = _field("rms", "rms: state and reward term start a fit equally large; none: raw")
     value_gradient_quantile: float = _field(0.95, "value gradients longer than this quantile of norms are cut to it")
     reward_weight: float = _field(1.0, "weight of the reward's error against the state term")
     warm_up_epochs: float = _field(1.0, "epochs in which value-aware objectives add the mse")
