@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from vagram_tf.types import Transition
@@ -42,7 +43,9 @@ class ReplayBuffer(tf.Module):
 
     def add(self, transition: Transition) -> None:
         """Appends `[N]` transitions, in order; of more than the capacity only the newest stay."""
-        self._add(*(tf.convert_to_tensor(field, tf.float32) for field in transition))
+        observation, action, reward, discount, after = (np.asarray(field, np.float32) for field in transition)
+        rows = [observation, action, reward[:, np.newaxis], discount[:, np.newaxis], after]
+        self._add(np.concatenate(rows, axis=1))
 
     def all(self) -> Transition:
         """Returns every stored transition `[size]`, by slot: a transition keeps its place until overwritten."""
@@ -65,8 +68,8 @@ class ReplayBuffer(tf.Module):
         return self._unpack(self._rows.sparse_read(slots))
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def _add(self, *fields: tf.Tensor) -> None:
-        rows = self._pack(Transition(*fields))[-self._capacity.value() :]
+    def _add(self, rows: tf.Tensor) -> None:
+        rows = rows[-self._capacity.value() :]
         count = tf.shape(rows, tf.int64)[0]
         self._allocate(tf.minimum(self._capacity, self._added + count))
         slots = tf.range(self._added, self._added + count) % self._capacity
@@ -93,11 +96,6 @@ class ReplayBuffer(tf.Module):
         self._rows.assign(self._rows.sparse_read(oldest_first))
         self._added.assign(min(size, capacity))
         self._capacity.assign(capacity)
-
-    def _pack(self, transition: Transition) -> tf.Tensor:
-        observation, action, reward, discount, next_observation = transition
-        return tf.concat(
-            [observation, action, reward[..., tf.newaxis], discount[..., tf.newaxis], next_observation], axis=-1)
 
     def _unpack(self, rows: tf.Tensor) -> Transition:
         observation, action, reward, discount, next_observation = tf.split(rows, self._sizes, axis=-1)
