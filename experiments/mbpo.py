@@ -43,7 +43,7 @@ def train(config: "Config", directory: "RunDirectory") -> int:
     """Trains, and returns the exit code: 0, or 1 after a fault, or 130 after Ctrl-C."""
     from vagram_tf import quiet
 
-    quiet.load_tensorflow()
+    quiet.load_tensorflow(config.run.threads)
     from vagram_tf.envs.adapter import EnvironmentFault
     from vagram_tf.guards import Diverged
     from vagram_tf.run.checkpoint import CheckpointError

@@ -169,6 +169,7 @@ class RunConfig:
     """What is measured and kept."""
 
     seed: int = _field(0, "seed of everything random in the run")
+    threads: int = _field(2, "threads of an operation; the order of sums, so the last bits of a run, depends on it")
     eval_every: int = _field(1000, "environment steps between evaluations")
     eval_episodes: int = _field(10, "greedy episodes per evaluation")
     export_every: int = _field(0, "environment steps between exports; 0 exports at the end only")
@@ -178,7 +179,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _at_least(0, seed=self.seed, export_every=self.export_every, checkpoint_every=self.checkpoint_every)
-        _at_least(1, eval_every=self.eval_every, eval_episodes=self.eval_episodes,
+        _at_least(1, threads=self.threads, eval_every=self.eval_every, eval_episodes=self.eval_episodes,
                   divergence_factor=self.divergence_factor)
 
 

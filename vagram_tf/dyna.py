@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import gymnasium
 import numpy as np
@@ -127,7 +127,7 @@ class Dyna:
     def _collect(self) -> dict[str, float]:
         with self._clock("collect"):
             if self._time_step is None:
-                self._time_step = self.environment.reset()
+                self._time_step = self._in_environment(self.environment.reset)
                 self._episode_actions, self._episode_return = [], 0.0
             observation = self._time_step.observation
             if self.training_step < 0:
@@ -136,7 +136,7 @@ class Dyna:
             else:
                 action = self.agent.act(observation[np.newaxis])[0].numpy()
                 self._guard.check(self.env_step, {"action": float(np.sum(action))})
-            after = self.environment.step(action)
+            after = self._in_environment(self.environment.step, action)
             self.real.add(Transition(*(np.asarray(field)[np.newaxis] for field in (
                 observation, action, after.reward, after.discount, after.observation))))
             self.env_step += 1
@@ -148,6 +148,13 @@ class Dyna:
                 return {}
             self._time_step = None
             return {"rollout/ep_rew_mean": self._episode_return, "rollout/ep_len_mean": len(self._episode_actions)}
+
+    def _in_environment(self, call: Callable[..., ts.TimeStep], *arguments: np.ndarray) -> ts.TimeStep:
+        """Calls the environment; a fault also names the run's environment step."""
+        try:
+            return call(*arguments)
+        except EnvironmentFault as fault:
+            raise EnvironmentFault(f"environment step {self.env_step}: {fault}") from fault
 
     def _fit(self) -> dict[str, float]:
         with self._clock("fit"):

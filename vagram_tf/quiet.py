@@ -16,8 +16,13 @@ _NOTICES = re.compile(
     r"|Gym has been unmaintained since|^Please upgrade to Gymnasium|^See the migration guide at https://gymnasium")
 
 
-def load_tensorflow() -> None:
-    """Imports TensorFlow and TF-Agents and finds the devices, without their notices."""
+def load_tensorflow(threads: int) -> None:
+    """Imports TensorFlow and TF-Agents and finds the devices, without their notices.
+
+    Args:
+      threads: that an operation is split over. Matrix products add up in an order that depends on it, so it is part
+        of a run's configuration and not left to the number of cores.
+    """
     # TF-Agents' sources, as AutoGraph rewrites them, compare with literals.
     warnings.filterwarnings("ignore", message='"is( not)?" with', category=SyntaxWarning)
     absl.logging.set_verbosity(absl.logging.WARNING)  # TensorFlow reports every file it saves at level INFO
@@ -29,6 +34,7 @@ def load_tensorflow() -> None:
             import tensorflow as tf
             import tf_agents.environments  # noqa: F401
 
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.list_logical_devices()
         finally:
             sys.stderr.flush()

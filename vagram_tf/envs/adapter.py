@@ -40,6 +40,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
         self._episode = -1
         self._next_episode = 0
         self._step_index = 0
+        self._last_good: dict[str, np.ndarray] = {}
         space = self._action_space = cast(gymnasium.spaces.Box, env.action_space)
         low, high = space.low.astype(np.float64), space.high.astype(np.float64)
         self._center, self._half_range = (low + high) / 2, (high - low) / 2
@@ -157,7 +158,10 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
         if not np.isfinite(converted).all():
             index = int(np.argmin(np.isfinite(converted)))
             where = f"{label}[{index}]" if shape else label
-            raise self._fault(f"{where} is {array.flat[index]}, not a finite float32")
+            last = self._last_good.get(label)
+            history = "it has no earlier value" if last is None else f"its last good value was {last.flat[index]:.6g}"
+            raise self._fault(f"{where} is {array.flat[index]}, not a finite float32; {history}")
+        self._last_good[label] = converted
         return converted
 
     def _fault(self, what: str) -> EnvironmentFault:

@@ -1,0 +1,105 @@
+"""The house rules that a reader relies on: who imports whom, what loads TensorFlow, how long a file is."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LIBRARY = sorted((ROOT / "vagram_tf").rglob("*.py"))
+SOURCES = [*LIBRARY, *sorted((ROOT / "experiments").rglob("*.py"))]
+
+
+def module_name(path):
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+def imports(path):
+    """Returns every module and every `module.name` that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def importers(package):
+    return {module_name(path) for path in LIBRARY if any(
+        name == package or name.startswith(f"{package}.") for name in imports(path))}
+
+
+def test_the_files_are_there():
+    names = {module_name(path) for path in LIBRARY}
+    assert {"vagram_tf", "vagram_tf.dyna", "vagram_tf.model.losses", "vagram_tf.envs.adapter"} <= names
+
+
+def test_only_the_borders_import_tf_agents():
+    # `quiet` imports it only to swallow its notices.
+    assert importers("tf_agents") <= {
+        "vagram_tf.envs.adapter", "vagram_tf.agent.sac", "vagram_tf.agent.evaluation", "vagram_tf.run.export",
+        "vagram_tf.dyna", "vagram_tf.quiet"}
+    assert {"vagram_tf.envs.adapter", "vagram_tf.agent.sac"} <= importers("tf_agents")  # the search finds some
+
+
+def test_the_library_knows_no_programs_and_no_flags():
+    assert importers("experiments") == set()
+    assert importers("absl.flags") == set()
+    assert importers("absl.app") == set()
+
+
+@pytest.mark.parametrize("name", ["model.losses", "schedules", "envs.terminations"])
+def test_pure_modules_import_nothing_of_ours_but_types(name):
+    path = ROOT / "vagram_tf" / f"{name.replace('.', '/')}.py"
+    ours = {module for module in imports(path) if module.split(".")[0] in ("vagram_tf", "experiments")}
+    assert {module for module in ours if not module.startswith("vagram_tf.types")} == set()
+
+
+@pytest.mark.parametrize("name", ["config", "presets", "schedules", "seeding", "guards"])
+def test_what_is_read_before_tensorflow_does_not_import_it(name):
+    found = imports(ROOT / "vagram_tf" / f"{name}.py")
+    assert not [module for module in found if module.startswith("tensorflow")]
+
+
+def test_the_model_does_not_know_the_agent_nor_the_agent_the_model():
+    for path in LIBRARY:
+        if path.parent.name == "model":
+            assert not [module for module in imports(path) if module.startswith("vagram_tf.agent")], path
+        if path.parent.name == "agent":
+            assert not [module for module in imports(path) if module.startswith("vagram_tf.model")], path
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_are_short_enough_to_read(path):
+    assert len(path.read_text().splitlines()) < 300
+
+
+HEAVY = ("tensorflow", "tf_agents", "tensorflow_probability", "tf_keras")
+
+
+@pytest.mark.parametrize("code, printed", [
+    ("import vagram_tf; import vagram_tf.config; vagram_tf.Config; vagram_tf.preset('Hopper-v5')", ""),
+    ("import runpy; sys.argv = ['mbpo', '--help']\n"
+     "try: runpy.run_module('experiments.mbpo', run_name='__main__')\n"
+     "except SystemExit as exit: assert exit.code == 0", "--num_steps"),
+    ("import runpy; sys.argv = ['mbpo', '--members=0']\n"
+     "try: runpy.run_module('experiments.mbpo', run_name='__main__')\n"
+     "except SystemExit as exit: assert exit.code == 2", ""),
+], ids=["config", "help", "bad flag"])
+def test_tensorflow_is_not_loaded_for(code, printed):
+    check = f"\nheavy = [m for m in {HEAVY} if m in sys.modules]\nsys.exit(f'loaded: {{heavy}}' if heavy else 0)"
+    result = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}{check}"], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert printed in result.stdout
+
+
+def test_the_package_switches_keras_before_tensorflow_reads_it():
+    code = "import vagram_tf, tensorflow as tf; print(tf.keras.__version__.split('.')[0])"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "2"

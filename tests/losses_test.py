@@ -1,0 +1,240 @@
+"""Losses: hand-computed values, identities between them, accepted shapes, and what receives a gradient."""
+
+import numpy as np
+import pytest
+import scipy.stats
+import tensorflow as tf
+
+from vagram_tf.model import losses
+
+E, B, C, D = 3, 4, 2, 5
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def tensor(values):
+    return tf.constant(np.asarray(values), tf.float64)
+
+
+PREDICTION = tensor([[[1.0, 2.0], [0.0, -1.0]], [[3.0, 0.0], [1.0, 1.0]]])  # [E, B, D]
+TARGET = tensor([[0.0, 0.0], [1.0, 1.0]])  # [B, D]
+# errors: member 0 (1, 2) and (-1, -2); member 1 (3, 0) and (0, 0)
+VALUE_GRADIENT = tensor([[[1.0, 0.0], [2.0, 1.0]], [[1.0, -1.0], [0.0, 3.0]]])  # [C, B, D]
+
+
+def test_mse_by_hand():
+    np.testing.assert_allclose(losses.mse(PREDICTION, TARGET), [[2.5, 2.5], [4.5, 0.0]])
+
+
+def test_vagram_by_hand():
+    # member 0, example 0: critic 0 gives (1, 0), critic 1 (1, -2): squares 1 + 0 + 1 + 4 over four
+    # member 0, example 1: (-2, -2) and (0, -6): 4 + 4 + 0 + 36 over four
+    # member 1, example 0: (3, 0) and (3, 0): 18 over four
+    np.testing.assert_allclose(losses.vagram(PREDICTION, TARGET, VALUE_GRADIENT), [[1.5, 11.0], [4.5, 0.0]])
+
+
+def test_taylor_by_hand():
+    # member 0, example 0: (1 + 0)² and (1 - 2)²; example 1: (-2 - 2)² and (0 - 6)²; member 1, example 0: 3² and 3²
+    np.testing.assert_allclose(losses.taylor(PREDICTION, TARGET, VALUE_GRADIENT), [[1.0, 26.0], [9.0, 0.0]])
+
+
+def test_itervaml_by_hand():
+    predicted = tensor([[[1.0, 2.0], [5.0, 0.0]], [[0.0, 1.0], [3.0, 3.0]]])  # [C, E, B]
+    target = tensor([[2.0, 2.0], [0.0, 4.0]])  # [C, B]
+    np.testing.assert_allclose(losses.itervaml(predicted, target), [[0.5, 4.5], [9.0, 2.5]])
+
+
+def test_gaussian_nll_by_hand_and_against_scipy():
+    log_two_pi = 1.8378770664093453
+    nll = losses.gaussian_nll(PREDICTION, tf.zeros_like(PREDICTION), TARGET)
+    np.testing.assert_allclose(nll, np.array([[2.5, 2.5], [4.5, 0.0]]) + log_two_pi, rtol=1e-12)
+
+    mean, log_variance, target = normal(E, B, D), normal(E, B, D, seed=1), normal(B, D, seed=2)
+    expected = -scipy.stats.norm.logpdf(target, mean, np.exp(0.5 * log_variance)).sum(axis=-1)
+    np.testing.assert_allclose(
+        losses.gaussian_nll(tensor(mean), tensor(log_variance), tensor(target)), expected, rtol=1e-12)
+
+
+# The losses as functions of (prediction, target), with everything else held fixed.
+STATE_LOSSES = {
+    "mse": losses.mse,
+    "gaussian_nll": lambda prediction, target: losses.gaussian_nll(prediction, tf.zeros_like(prediction), target),
+    "taylor": lambda prediction, target: losses.taylor(prediction, target, tensor(normal(C, B, D, seed=9))),
+    "vagram": lambda prediction, target: losses.vagram(prediction, target, tensor(normal(C, B, D, seed=9))),
+}
+WEIGHTED = {"taylor": losses.taylor, "vagram": losses.vagram}
+
+
+@pytest.mark.parametrize("loss", STATE_LOSSES.values(), ids=STATE_LOSSES)
+def test_a_target_is_shared_or_each_members_own(loss):
+    prediction, shared, own = tensor(normal(E, B, D)), tensor(normal(B, D, seed=1)), tensor(normal(E, B, D, seed=2))
+
+    result = loss(prediction, shared)
+    assert result.shape == (E, B)
+    np.testing.assert_allclose(loss(prediction, tf.broadcast_to(shared, [E, B, D])), result, rtol=1e-12)
+    for member in range(E):
+        np.testing.assert_allclose(
+            loss(prediction, own)[member], loss(prediction, own[member])[member], rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", WEIGHTED.values(), ids=WEIGHTED)
+def test_a_value_gradient_is_shared_or_each_members_own(loss):
+    prediction, target = tensor(normal(E, B, D)), tensor(normal(B, D, seed=1))
+    own = tensor(normal(C, E, B, D, seed=2))
+
+    result = loss(prediction, target, own)
+    assert result.shape == (E, B)
+    for member in range(E):
+        np.testing.assert_allclose(result[member], loss(prediction, target, own[:, member])[member], rtol=1e-12)
+    shared = own[:, 0]
+    np.testing.assert_allclose(
+        loss(prediction, target, tf.broadcast_to(shared[:, tf.newaxis], [C, E, B, D])),
+        loss(prediction, target, shared), rtol=1e-12)
+
+
+def test_target_values_are_shared_or_each_members_own():
+    predicted, own = tensor(normal(C, E, B)), tensor(normal(C, E, B, seed=1))
+    result = losses.itervaml(predicted, own)
+    assert result.shape == (E, B)
+    for member in range(E):
+        np.testing.assert_allclose(result[member], losses.itervaml(predicted, own[:, member])[member], rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [
+    (D,), (1, D), (B, 1), (E, 1, D), (E, B, 1), (B, E, D), (E, B, D, 1), (B, D + 1), (E + 1, B, D), ()])
+@pytest.mark.parametrize("loss", STATE_LOSSES.values(), ids=STATE_LOSSES)
+def test_a_target_of_another_shape_is_refused(loss, shape):
+    with pytest.raises(ValueError):
+        loss(tensor(normal(E, B, D)), tensor(normal(*shape)))
+
+
+@pytest.mark.parametrize("shape", [(B, D), (D,), (E, B, 1, D), ()])
+@pytest.mark.parametrize("loss", STATE_LOSSES.values(), ids=STATE_LOSSES)
+def test_a_prediction_of_another_rank_is_refused(loss, shape):
+    with pytest.raises(ValueError):
+        loss(tensor(normal(*shape)), tensor(normal(B, D)))
+
+
+@pytest.mark.parametrize("shape", [
+    (B, D), (C, 1, D), (C, B, 1), (C, E, 1, D), (C, E, B, 1), (C, B, E, D), (C, E + 1, B, D), (C, B + 1, D), (D,)])
+@pytest.mark.parametrize("loss", WEIGHTED.values(), ids=WEIGHTED)
+def test_a_value_gradient_of_another_shape_is_refused(loss, shape):
+    with pytest.raises(ValueError):
+        loss(tensor(normal(E, B, D)), tensor(normal(B, D)), tensor(normal(*shape)))
+
+
+@pytest.mark.parametrize("shape", [(B,), (1, B), (C, 1), (C, E, 1), (1, E, B), (C, E + 1, B), (C, B, 1), (C, E, B, 1)])
+def test_a_target_value_of_another_shape_is_refused(shape):
+    with pytest.raises(ValueError):
+        losses.itervaml(tensor(normal(C, E, B)), tensor(normal(*shape)))
+
+
+@pytest.mark.parametrize("shape", [(1, B, D), (E, B, 1), (B, D), (E, B), (D,)])
+def test_a_log_variance_of_another_shape_is_refused(shape):
+    with pytest.raises(ValueError):
+        losses.gaussian_nll(tensor(normal(E, B, D)), tensor(normal(*shape)), tensor(normal(B, D)))
+
+
+def test_one_example_does_not_stand_for_many_nor_many_for_one():
+    for prediction, target in (((E, B, 1), (1, 1)), ((E, 1, 1), (B, 1)), ((E, B, 1), (B,)), ((1, B, 1), (E, B, 1))):
+        for name, loss in STATE_LOSSES.items():
+            if name in ("mse", "gaussian_nll"):
+                with pytest.raises(ValueError):
+                    loss(tensor(normal(*prediction)), tensor(normal(*target)))
+
+
+def test_vagram_with_unit_gradients_in_one_dimension_is_the_mse():
+    prediction, target = tensor(normal(E, B, 1)), tensor(normal(B, 1, seed=1))
+    signs = tensor(np.sign(normal(C, B, 1, seed=2)))
+    assert set(signs.numpy().ravel()) == {-1.0, 1.0}
+    np.testing.assert_allclose(
+        losses.vagram(prediction, target, signs), losses.mse(prediction, target), rtol=1e-12)
+
+
+def test_taylor_is_bounded_by_vagram_and_reaches_the_bound():
+    prediction, target = tensor(normal(E, 500, D)), tensor(normal(500, D, seed=1))
+    gradient = tensor(normal(C, 500, D, seed=2))
+    taylor = losses.taylor(prediction, target, gradient).numpy()
+    bound = D**2 * losses.vagram(prediction, target, gradient).numpy()
+    assert np.all(taylor <= bound * (1 + 1e-12))
+    assert np.any(taylor > 0.5 * bound)  # D · vagram, say, would be no bound
+
+    aligned = 2.0 / (prediction - target[tf.newaxis])  # every g_d e_d is 2: Cauchy-Schwarz with equality
+    np.testing.assert_allclose(
+        losses.taylor(prediction, target, aligned[tf.newaxis]),
+        D**2 * losses.vagram(prediction, target, aligned[tf.newaxis]), rtol=1e-9)
+
+
+def test_itervaml_of_linear_values_is_taylor():
+    slope = tensor(normal(C, D, seed=3))
+    prediction, target = tensor(normal(E, B, D)), tensor(normal(B, D, seed=1))
+    values = [tf.einsum("cd,ebd->ceb", slope, prediction) + 7.0, tf.einsum("cd,bd->cb", slope, target) + 7.0]
+    gradient = tf.broadcast_to(slope[:, tf.newaxis], [C, B, D])
+    np.testing.assert_allclose(losses.itervaml(*values), losses.taylor(prediction, target, gradient), rtol=1e-9)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["shared", "own"])
+@pytest.mark.parametrize("loss", STATE_LOSSES.values(), ids=STATE_LOSSES)
+def test_the_prediction_gets_a_gradient_and_the_target_none(loss, own):
+    prediction, target = tensor(normal(E, B, D)), tensor(normal(*([E] if own else []), B, D, seed=1))
+    with tf.GradientTape() as tape:
+        tape.watch([prediction, target])
+        value = loss(prediction, target)
+    to_prediction, to_target = tape.gradient(value, [prediction, target])
+    assert np.all(to_prediction.numpy() != 0.0)
+    assert to_target is None
+
+
+@pytest.mark.parametrize("loss", WEIGHTED.values(), ids=WEIGHTED)
+@pytest.mark.parametrize("shape", [(C, B, D), (C, E, B, D)], ids=["shared", "own"])
+def test_the_value_gradient_gets_no_gradient(loss, shape):
+    gradient = tensor(normal(*shape))
+    with tf.GradientTape() as tape:
+        tape.watch(gradient)
+        value = loss(tensor(normal(E, B, D, seed=1)), tensor(normal(B, D, seed=2)), gradient)
+    assert tape.gradient(value, gradient) is None
+
+
+def test_itervaml_gets_its_gradient_through_the_predicted_value_alone():
+    predicted, target = tensor(normal(C, E, B)), tensor(normal(C, B, seed=1))
+    with tf.GradientTape() as tape:
+        tape.watch([predicted, target])
+        value = losses.itervaml(predicted, target)
+    to_predicted, to_target = tape.gradient(value, [predicted, target])
+    np.testing.assert_allclose(to_predicted, 2.0 * (predicted - target[:, tf.newaxis]) / C, rtol=1e-12)
+    assert to_target is None
+
+
+def test_log_variance_gets_the_gradient_of_the_likelihood():
+    mean, log_variance, target = (tensor(normal(E, B, D, seed=seed)) for seed in range(3))
+    with tf.GradientTape() as tape:
+        tape.watch(log_variance)
+        value = losses.gaussian_nll(mean, log_variance, target)
+    expected = 0.5 * (1.0 - tf.square(mean - target) * tf.exp(-log_variance))
+    np.testing.assert_allclose(tape.gradient(value, log_variance), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("loss", STATE_LOSSES.values(), ids=STATE_LOSSES)
+def test_gradients_agree_with_finite_differences(loss):
+    prediction, target, step = normal(E, B, D), tensor(normal(B, D, seed=1)), 1e-6
+    watched = tensor(prediction)
+    with tf.GradientTape() as tape:
+        tape.watch(watched)
+        value = tf.reduce_sum(loss(watched, target))
+    gradient = tape.gradient(value, watched).numpy()
+    for index in [(0, 0, 0), (1, 2, 3), (2, 3, 4)]:
+        moved = np.zeros_like(prediction)
+        moved[index] = step
+        upper, lower = (loss(tensor(prediction + sign * moved), target).numpy().sum() for sign in (1, -1))
+        np.testing.assert_allclose(gradient[index], (upper - lower) / (2 * step), rtol=1e-6)
+
+
+def test_examples_do_not_touch_one_another():
+    prediction, target = normal(E, B, D), tensor(normal(B, D, seed=1))
+    changed = prediction.copy()
+    changed[1, 2] += 1.0
+    for loss in STATE_LOSSES.values():
+        differs = loss(tensor(prediction), target).numpy() != loss(tensor(changed), target).numpy()
+        assert np.argwhere(differs).tolist() == [[1, 2]]
