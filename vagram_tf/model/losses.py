@@ -27,7 +27,8 @@ def gaussian_nll(mean: tf.Tensor, log_variance: tf.Tensor, target: tf.Tensor) ->
       ValueError: the shapes do not fit one another.
     """
     error = _error(mean, target)
-    log_variance.shape.assert_is_compatible_with(mean.shape)
+    log_variance = tf.convert_to_tensor(log_variance, error.dtype)
+    log_variance.shape.assert_is_compatible_with(error.shape)
     nll = tf.square(error) * tf.exp(-log_variance) + log_variance + math.log(2.0 * math.pi)
     return 0.5 * tf.reduce_sum(nll, axis=-1)
 
