@@ -4,7 +4,8 @@ import tensorflow as tf
 
 from vagram_tf.types import Prediction, Transition
 
-# The bounds of the log-variance start here, as in PETS, and are learned.
+# The bounds of the log-variance start here, as in PETS, and are learned; relative to the variance of the targets, so
+# that they mean the same for a dimension that moves by 0.01 per step and for one that moves by 10.
 _MIN_LOG_VARIANCE, _MAX_LOG_VARIANCE = -10.0, 0.5
 
 
@@ -64,6 +65,8 @@ class DynamicsEnsemble(tf.keras.Model):
         inputs = observation_size + action_size
         self._input_mean = self.add_weight("input_mean", [inputs], initializer="zeros", trainable=False)
         self._input_stddev = self.add_weight("input_stddev", [inputs], initializer="ones", trainable=False)
+        self._target_log_variance = self.add_weight(
+            "target_log_variance", [outputs], initializer="zeros", trainable=False)
         self.elites = tf.Variable(tf.range(elites), trainable=False, name="elites")
         self(tf.zeros([members, 1, observation_size]), tf.zeros([members, 1, action_size]))  # creates the weights
 
@@ -73,16 +76,15 @@ class DynamicsEnsemble(tf.keras.Model):
         return [layer.kernel for layer in (*self._trunk, self._mean_head, self._log_variance_head)]
 
     def fit_normalizer(self, data: Transition) -> None:
-        """Takes the inputs' mean and standard deviation from data `[N]`, summed in float64.
+        """Takes mean and standard deviation of inputs and targets from data `[N]`, summed in float64.
 
         Dimensions that do not vary get a standard deviation of 1, so that nothing is divided by zero.
         """
-        inputs = tf.cast(tf.concat([data.observation, data.action], axis=-1), tf.float64)
-        mean, variance = tf.nn.moments(inputs, axes=[0])
-        stddev = tf.sqrt(variance)
-        constant = stddev <= 1e-6 * tf.maximum(tf.abs(mean), 1.0)
-        self._input_mean.assign(tf.cast(mean, tf.float32))
-        self._input_stddev.assign(tf.cast(tf.where(constant, tf.ones_like(stddev), stddev), tf.float32))
+        mean, stddev = _moments(data.observation, data.action)
+        self._input_mean.assign(mean)
+        self._input_stddev.assign(stddev)
+        _, stddev = _moments(data.next_observation - data.observation, data.reward[:, tf.newaxis])
+        self._target_log_variance.assign(2.0 * tf.math.log(stddev))
 
     def call(
         self,
@@ -124,6 +126,7 @@ class DynamicsEnsemble(tf.keras.Model):
             copy.assign(tf.gather(original, self.elites))
         elites._input_mean.assign(self._input_mean)
         elites._input_stddev.assign(self._input_stddev)
+        elites._target_log_variance.assign(self._target_log_variance)
         return elites
 
     def bound_width(self) -> tf.Tensor:
@@ -135,5 +138,14 @@ class DynamicsEnsemble(tf.keras.Model):
         if members is not None:
             low, high = tf.gather(low, members), tf.gather(high, members)
         upper_bounded = high - tf.nn.softplus(high - raw)
-        return low + tf.nn.softplus(upper_bounded - low)
+        return low + tf.nn.softplus(upper_bounded - low) + self._target_log_variance
+
+
+def _moments(*columns: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns mean and standard deviation over the first axis, 1 for what does not vary."""
+    values = tf.cast(tf.concat(columns, axis=-1), tf.float64)
+    mean, variance = tf.nn.moments(values, axes=[0])
+    stddev = tf.sqrt(variance)
+    constant = stddev <= 1e-6 * tf.maximum(tf.abs(mean), 1.0)
+    return tf.cast(mean, tf.float32), tf.cast(tf.where(constant, tf.ones_like(stddev), stddev), tf.float32)
 
