@@ -15,7 +15,6 @@ from absl import app
 from absl import flags as absl_flags
 
 from experiments import flags
-from experiments.console import Interrupts, Progress, closing_words
 
 if TYPE_CHECKING:
     from vagram_tf.config import Config
@@ -41,6 +40,7 @@ def main(argv: list[str]) -> None:
 
 def train(config: "Config", directory: "RunDirectory") -> int:
     """Trains, and returns the exit code: 0, or 1 after a fault, or 130 after Ctrl-C."""
+    from experiments.console import Interrupts, Progress, closing_words
     from vagram_tf import quiet
 
     quiet.load_tensorflow(config.run.threads)

@@ -42,10 +42,17 @@ class ReplayBuffer(tf.Module):
         return min(int(self._added), self.capacity)
 
     def add(self, transition: Transition) -> None:
-        """Appends `[N]` transitions, in order; of more than the capacity only the newest stay."""
+        """Appends `[N]` transitions, in order; of more than the capacity only the newest stay.
+
+        Raises:
+          ValueError: a field's size is not the buffer's; nothing is stored.
+        """
         observation, action, reward, discount, after = (np.asarray(field, np.float32) for field in transition)
-        rows = [observation, action, reward[:, np.newaxis], discount[:, np.newaxis], after]
-        self._add(np.concatenate(rows, axis=1))
+        columns = [observation, action, reward[:, np.newaxis], discount[:, np.newaxis], after]
+        sizes = [column.shape[1] for column in columns]
+        if sizes != self._sizes:
+            raise ValueError(f"the fields of a transition have the sizes {sizes}, expected {self._sizes}")
+        self._add(np.concatenate(columns, axis=1))
 
     def all(self) -> Transition:
         """Returns every stored transition `[size]`, by slot: a transition keeps its place until overwritten."""

@@ -45,7 +45,8 @@ class Checkpoints:
         """
         target = self._directory / str(step)
         temporary = self._directory / f"writing-{step}"
-        shutil.rmtree(temporary, ignore_errors=True)
+        for abandoned in self._directory.glob("writing-*"):  # by a process that was killed
+            shutil.rmtree(abandoned)
         try:
             temporary.mkdir(parents=True)
             self._checkpoint.write(str(temporary / "state"))
@@ -60,8 +61,10 @@ class Checkpoints:
         shutil.rmtree(target, ignore_errors=True)
         os.replace(temporary, target)
         _flush(self._directory)
-        for old in self.steps()[:-_KEPT]:
-            shutil.rmtree(self._directory / str(old))
+        earlier = [other for other in self.steps() if other < step]
+        later = [other for other in self.steps() if other > step]  # damaged ones, of a future that did not happen
+        for other in earlier[: 1 - _KEPT] + later:
+            shutil.rmtree(self._directory / str(other))
         return target
 
     def steps(self) -> list[int]:
@@ -98,15 +101,16 @@ def _damage(path: Path) -> str | None:
     """Says what is wrong with a checkpoint, or returns None."""
     try:
         files = json.loads((path / "manifest.json").read_text())["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        expected = {name: (facts["bytes"], facts["sha256"]) for name, facts in files.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"manifest.json cannot be read ({type(error).__name__})"
-    for name, expected in files.items():
+    for name, (size, digest) in expected.items():
         file = path / name
         if not file.is_file():
             return f"{name} is missing"
-        if file.stat().st_size != expected["bytes"]:
-            return f"{name} has {file.stat().st_size} bytes instead of {expected['bytes']}"
-        if checksum(file) != expected["sha256"]:
+        if file.stat().st_size != size:
+            return f"{name} has {file.stat().st_size} bytes instead of {size}"
+        if checksum(file) != digest:
             return f"{name} does not match its checksum"
     return None
 

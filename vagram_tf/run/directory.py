@@ -47,7 +47,10 @@ class RunDirectory:
     def _accept(self, config: Config) -> None:
         path = self.path / "config.json"
         if path.exists():
-            old, new = Config.from_json(path.read_text()).flat(), config.flat()
+            try:
+                old, new = Config.from_json(path.read_text()).flat(), config.flat()
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from None
             different = [name for name in new if new[name] != old[name] and name not in _MAY_CHANGE]
             if different:
                 changes = ", ".join(f"{name} was {old[name]!r} and is now {new[name]!r}" for name in different)

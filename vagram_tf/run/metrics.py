@@ -17,16 +17,15 @@ class Metrics:
 
     Args:
       directory: the run's.
-      resume_step: the environment step that the run continues from; what was written after it is cut off, so that
-        a killed run leaves neither gap nor overlap. 0 starts anew.
+      resume_step: the environment step that the run continues from, 0 for its start; what was written after it is
+        cut off, so that a killed run leaves neither gap nor overlap.
     """
 
     def __init__(self, directory: Path, resume_step: int = 0):
         self._progress = directory / "progress.csv"
         events = directory / "tensorboard"
-        if resume_step:
-            _truncate_progress(self._progress, resume_step)
-            _truncate_events(events, resume_step)
+        _truncate_progress(self._progress, resume_step)
+        _truncate_events(events, resume_step)
         if not self._progress.exists():
             _write_rows(self._progress, [list(PROGRESS_COLUMNS)])
         self._writer = tf.summary.create_file_writer(str(events))
@@ -68,20 +67,20 @@ def _truncate_progress(path: Path, last_step: int) -> None:
 
 
 def _truncate_events(directory: Path, last_step: int) -> None:
-    """Rewrites the event files as one that ends at `last_step`."""
+    """Rewrites the event files as one that ends at `last_step`; killed at any point of it, it can be done again."""
     old = sorted(directory.glob("events.out.tfevents.*"))
     if not old:
         return
-    kept = directory / f"resumed.{old[0].name.split('.')[3]}.tmp"
+    kept, written = directory / "kept.tmp", set()
     with tf.io.TFRecordWriter(str(kept)) as writer:
         for path in old:
             for record in _records(path):
-                event = event_pb2.Event.FromString(record)
-                if event.step <= last_step:
+                if event_pb2.Event.FromString(record).step <= last_step and record not in written:
                     writer.write(record)
+                    written.add(record)
+    os.replace(kept, old[0])
     for path in old[1:]:
         path.unlink()
-    os.replace(kept, old[0])
 
 
 def _records(path: Path) -> list[bytes]:

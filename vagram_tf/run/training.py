@@ -91,14 +91,15 @@ class Training:
           EnvironmentFault, Diverged: see `Dyna.step`. The last checkpoint stays.
           OSError: something could not be written. The last checkpoint stays.
         """
-        clock = _Rate()
+        clock = _Rate(self.dyna.env_step)
         try:
             while not self.dyna.done:
                 metrics = self.dyna.step()
                 self._log(metrics, clock)
-                if self._due(self.config.run.eval_every) or self.dyna.done:
+                trained = self.dyna.training_step > 0
+                if self.dyna.done or (trained and self._due(self.config.run.eval_every)):
                     self._evaluate()
-                if self._due(self.config.run.export_every) and not self.dyna.done:
+                if trained and not self.dyna.done and self._due(self.config.run.export_every):
                     self._export()
                 stop = should_stop()
                 if stop or self.dyna.done or self._due(self.config.run.checkpoint_every):
@@ -106,15 +107,15 @@ class Training:
                 on_step(self)
                 if stop and not self.dyna.done:
                     return Outcome(False, self.evaluation, {})
-            if self.evaluation is None:  # continued a run that was already complete
-                self._evaluate()
+            if self.evaluation is None:  # the run was already complete
+                self.evaluation = self.dyna.evaluate()
             return Outcome(True, self.evaluation, self._export())
         finally:
             self._metrics.close()
 
     def _due(self, every: int) -> bool:
-        """Whether something that happens every so many training steps is due."""
-        return every > 0 and self.dyna.training_step > 0 and self.dyna.training_step % every == 0
+        """Whether something that happens every so many environment steps is due."""
+        return every > 0 and self.dyna.env_step % every == 0
 
     def _log(self, metrics: dict[str, float], clock: "_Rate") -> None:
         step = self.dyna.env_step
@@ -184,8 +185,8 @@ def versions() -> dict[str, str]:
 class _Rate:
     """Environment steps per second since it was last asked."""
 
-    def __init__(self) -> None:
-        self._time, self._step = time.perf_counter(), 0
+    def __init__(self, step: int) -> None:
+        self._time, self._step = time.perf_counter(), step
 
     def steps_per_second(self, step: int) -> float:
         now = time.perf_counter()
