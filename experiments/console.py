@@ -1,7 +1,9 @@
 """What a person sees of a run in the terminal: progress, interruption, closing words."""
 
+import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
@@ -37,6 +39,33 @@ class Interrupts:
         self.by_keyboard = number == signal.SIGINT
         signal.signal(number, signal.SIG_DFL)
         tqdm.write("stopping after this step; the run is saved and can be continued", file=sys.stderr)
+
+
+class Watchdog:
+    """Ends the process when the environment has hung: nothing else gets out of a call that never returns.
+
+    Args:
+      training: the run; its last checkpoint stays as it is.
+    """
+
+    def __init__(self, training: "Training"):
+        self._training, self._stopped = training, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+
+    def _watch(self) -> None:
+        limit = self._training.config.run.environment_timeout
+        while not self._stopped.wait(min(1.0, limit / 4)):
+            if self._training.dyna.seconds_in_environment > limit:
+                print(f"\nerror: {self._training.config.env.name} has not answered for {limit:g} s at environment step "
+                      f"{self._training.dyna.env_step}; {self._training.last_checkpoint_text}", file=sys.stderr)
+                sys.stderr.flush()
+                os._exit(1)
 
 
 class Progress:

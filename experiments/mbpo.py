@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
 
 def train(config: "Config", directory: "RunDirectory") -> int:
     """Trains, and returns the exit code: 0, or 1 after a fault, or 130 after Ctrl-C."""
-    from experiments.console import Interrupts, Progress, closing_words
+    from experiments.console import Interrupts, Progress, Watchdog, closing_words
     from vagram_tf import quiet
 
     quiet.load_tensorflow(config.run.threads)
@@ -54,12 +54,10 @@ def train(config: "Config", directory: "RunDirectory") -> int:
     except (ValueError, CheckpointError, EnvironmentFault) as error:
         flags.fail(str(error), 1)
     try:
-        with Interrupts() as interrupts, Progress(training) as progress:
+        with Interrupts() as interrupts, Watchdog(training), Progress(training) as progress:
             outcome = training.run(progress.show, interrupts.requested)
     except (EnvironmentFault, Diverged, OSError) as error:
-        last = training.last_checkpoint
-        kept = f"the last checkpoint is {last}" if last else "there was no checkpoint yet"
-        flags.fail(f"{error}; {kept}", 1)
+        flags.fail(f"{error}; {training.last_checkpoint_text}", 1)
     print(closing_words(training, outcome, directory.path))
     return 130 if interrupts.by_keyboard else 0
 

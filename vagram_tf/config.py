@@ -173,12 +173,14 @@ class RunConfig:
     eval_every: int = _field(1000, "environment steps between evaluations")
     eval_episodes: int = _field(10, "greedy episodes per evaluation")
     export_every: int = _field(0, "environment steps between exports; 0 exports at the end only")
+    environment_timeout: float = _field(60.0, "seconds after which a step or reset of the environment has hung")
     checkpoint_every: int = _field(1000, "environment steps between checkpoints; 0 checkpoints at the end only")
     divergence_factor: float = _field(
         10.0, "stop when |Q| exceeds this many times the largest discounted sum of the rewards seen")
 
     def __post_init__(self) -> None:
         _at_least(0, seed=self.seed, export_every=self.export_every, checkpoint_every=self.checkpoint_every)
+        _positive(environment_timeout=self.environment_timeout)
         _at_least(1, threads=self.threads, eval_every=self.eval_every, eval_episodes=self.eval_episodes,
                   divergence_factor=self.divergence_factor)
 

@@ -93,6 +93,12 @@ class Dyna:
     def horizon(self) -> int:
         return schedules.rollout_length(self.config.dyna.rollout_schedule, self.epoch)
 
+    @property
+    def seconds_in_environment(self) -> float:
+        """How long the environment has been at the call that it is in; 0 outside. For a watchdog in another thread."""
+        entered = [e.entered for e in (self.environment, *self._evaluation_environments) if e.entered is not None]
+        return time.monotonic() - min(entered) if entered else 0.0
+
     def step(self) -> dict[str, float]:
         """Takes one environment step, with the fit and the updates that are due with it.
 

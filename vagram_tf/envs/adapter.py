@@ -3,6 +3,9 @@
 Everywhere in this library an action is in [-1, 1] of the environment's own range.
 """
 
+import contextlib
+import time
+from collections.abc import Iterator
 from typing import Any, cast
 
 import gymnasium
@@ -27,6 +30,9 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
     discount 1. The k-th episode is reset with `seeding.derive(seed, "episode", k)`, so an episode
     is a function of the seed, its index and its actions.
 
+    `entered` is the `time.monotonic()` at which the call into the environment began that has not
+    returned yet, else None.
+
     After an `EnvironmentFault` the state of the environment is unknown; the next step is not valid,
     the next reset is.
     """
@@ -40,6 +46,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
         self._episode = -1
         self._next_episode = 0
         self._step_index = 0
+        self.entered: float | None = None
         self._last_good: dict[str, np.ndarray] = {}
         space = self._action_space = cast(gymnasium.spaces.Box, env.action_space)
         low, high = space.low.astype(np.float64), space.high.astype(np.float64)
@@ -109,20 +116,16 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
         self._next_episode += 1
         self._step_index = 0
         seed = seeding.derive(self._seed, "episode", self._episode)
-        try:
+        with self._calling():
             observation, _ = self._env.reset(seed=seed)
-        except Exception as error:
-            raise self._fault(f"raised {type(error).__name__}: {_reason(error)}") from error
         return ts.restart(self._checked("observation", observation, self._observation_spec.shape))
 
     def _step(self, action: np.ndarray) -> ts.TimeStep:
         scaled = self._scaled(action)
         self._step_index += 1
-        try:
+        with self._calling():
             observation, reward, terminated, truncated, _ = self._env.step(scaled)
             terminated, truncated = bool(terminated), bool(truncated)
-        except Exception as error:
-            raise self._fault(f"raised {type(error).__name__}: {_reason(error)}") from error
         observation = self._checked("observation", observation, self._observation_spec.shape)
         reward = self._checked("reward", reward, ())
         if terminated:
@@ -163,6 +166,17 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
             raise self._fault(f"{where} is {array.flat[index]}, not a finite float32; {history}")
         self._last_good[label] = converted
         return converted
+
+    @contextlib.contextmanager
+    def _calling(self) -> Iterator[None]:
+        """Turns what the environment raises into an EnvironmentFault and notes when the call began."""
+        self.entered = time.monotonic()
+        try:
+            yield
+        except Exception as error:
+            raise self._fault(f"raised {type(error).__name__}: {_reason(error)}") from error
+        finally:
+            self.entered = None
 
     def _fault(self, what: str) -> EnvironmentFault:
         return EnvironmentFault(

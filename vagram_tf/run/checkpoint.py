@@ -12,6 +12,7 @@ import tensorflow as tf
 from vagram_tf.run.export import checksum
 
 _KEPT = 2
+_MARKER = "written"  # exists once a checkpoint does: none left is then a loss, and not a run that never saved
 
 
 class CheckpointError(RuntimeError):
@@ -60,6 +61,7 @@ class Checkpoints:
             raise OSError(f"cannot write the checkpoint {target}: {error}") from None
         shutil.rmtree(target, ignore_errors=True)
         os.replace(temporary, target)
+        (self._directory / _MARKER).touch()
         _flush(self._directory)
         earlier = [other for other in self.steps() if other < step]
         later = [other for other in self.steps() if other > step]  # damaged ones, of a future that did not happen
@@ -80,7 +82,7 @@ class Checkpoints:
           Its environment step, or None if there never was a checkpoint.
 
         Raises:
-          CheckpointError: there are checkpoints and none can be used.
+          CheckpointError: there were checkpoints and none can be used.
         """
         reasons = []
         for step in reversed(self.steps()):
@@ -91,9 +93,10 @@ class Checkpoints:
                 return step
             reasons.append(f"{path}: {reason}")
             logging.warning("checkpoint not used: %s", reasons[-1])
-        if reasons:
+        if reasons or (self._directory / _MARKER).exists():
+            why = "; ".join(reasons) or "all have been deleted"
             raise CheckpointError(
-                f"no usable checkpoint is left ({'; '.join(reasons)}); to start afresh, choose another --workdir")
+                f"no usable checkpoint is left in {self._directory} ({why}); to start afresh, choose another --workdir")
         return None
 
 

@@ -1,7 +1,9 @@
 """What a run tells: TensorBoard scalars and `progress.csv`, both against environment steps."""
 
+import contextlib
 import csv
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
@@ -23,16 +25,20 @@ class Metrics:
 
     def __init__(self, directory: Path, resume_step: int = 0):
         self._progress = directory / "progress.csv"
-        events = directory / "tensorboard"
+        self._events = directory / "tensorboard"
         _truncate_progress(self._progress, resume_step)
-        _truncate_events(events, resume_step)
+        _truncate_events(self._events, resume_step)
         if not self._progress.exists():
             _write_rows(self._progress, [list(PROGRESS_COLUMNS)])
-        self._writer = tf.summary.create_file_writer(str(events))
+        self._writer = tf.summary.create_file_writer(str(self._events))
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
-        """Writes scalars under their TensorBoard names at an environment step."""
-        with self._writer.as_default(step):
+        """Writes scalars under their TensorBoard names at an environment step.
+
+        Raises:
+          OSError: they cannot be written, as with every method here.
+        """
+        with self._writing(), self._writer.as_default(step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
 
@@ -43,10 +49,19 @@ class Metrics:
             csv.writer(file, lineterminator="\n").writerow([step, *values])
 
     def flush(self) -> None:
-        self._writer.flush()
+        with self._writing():
+            self._writer.flush()
 
     def close(self) -> None:
-        self._writer.close()
+        with self._writing():
+            self._writer.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except tf.errors.OpError as error:
+            raise OSError(f"cannot write {self._events}: {error.message}") from None
 
 
 def _write_rows(path: Path, rows: list[list[str]]) -> None:

@@ -75,10 +75,12 @@ class Training:
         return time.perf_counter() - self._start
 
     @property
-    def last_checkpoint(self) -> Path | None:
-        """The checkpoint that a new start would continue from."""
+    def last_checkpoint_text(self) -> str:
+        """Says which checkpoint a new start would continue from."""
         steps = self._checkpoints.steps()
-        return self._directory.checkpoints / str(steps[-1]) if steps else None
+        if not steps:
+            return "there is no checkpoint yet"
+        return f"the last checkpoint is {self._directory.checkpoints / str(steps[-1])}"
 
     def run(self, on_step: Callable[["Training"], None], should_stop: Callable[[], bool] = lambda: False) -> Outcome:
         """Takes the remaining steps.
