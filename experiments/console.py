@@ -8,7 +8,6 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
-import gymnasium
 from tqdm import tqdm
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ def closing_words(training: "Training", outcome: "Outcome", directory: Path) -> 
     reached, episodes = outcome.evaluation.returns.mean(), len(outcome.evaluation.returns)
     lines = [f"mean greedy return {reached:.1f} over {episodes} episodes after {training.dyna.training_step} training "
              f"steps ({training.dyna.env_step} environment steps, {_duration(training.seconds)})"]
-    goal = gymnasium.spec(training.config.env.name).reward_threshold
+    goal = training.dyna.goal
     if goal is not None:
         verdict = "reached" if reached >= goal else "not reached"
         lines.append(f"the environment's goal of {goal:g}: {verdict}")

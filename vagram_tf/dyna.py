@@ -34,7 +34,7 @@ class Dyna:
     """One run: the real world, the learned world, the actor, and their turns.
 
     Building it is a pure function of the configuration; `state` names all that changes afterwards, so saving and
-    restoring those objects, then calling `reopen_episode`, continues the run to the very same weights.
+    restoring those objects, then calling `thaw`, continues the run to the very same weights.
 
     Args:
       config: the run.
@@ -49,6 +49,7 @@ class Dyna:
         tf.keras.utils.set_random_seed(seeding.derive(seed, "networks"))
         env = suite.make(config.env)
         self.environment = GymnasiumEnvironment(env, seed)
+        self.goal = env.spec.reward_threshold if env.spec else None
         self.dimension_names = suite.dimension_names(env)
         self.action_space: gymnasium.spaces.Box = env.action_space  # type: ignore[assignment]
         self.termination = terminations.find(env) if config.env.termination == "auto" else terminations.never
@@ -96,7 +97,8 @@ class Dyna:
     @property
     def seconds_in_environment(self) -> float:
         """How long the environment has been at the call that it is in; 0 outside. For a watchdog in another thread."""
-        entered = [e.entered for e in (self.environment, *self._evaluation_environments) if e.entered is not None]
+        environments = (self.environment, *self._evaluation_environments)
+        entered = [begin for e in environments if (begin := e.entered) is not None]
         return time.monotonic() - min(entered) if entered else 0.0
 
     def step(self) -> dict[str, float]:

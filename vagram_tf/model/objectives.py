@@ -57,9 +57,15 @@ _REGISTRY: dict[str, Callable[[ModelConfig], Objective]] = {}
 
 
 def register_objective(name: str) -> Callable[[Callable[[ModelConfig], Objective]], Callable[[ModelConfig], Objective]]:
-    """Returns a decorator that makes a function `ModelConfig -> Objective` available as `--loss=module:name`."""
+    """Returns a decorator that makes a function `ModelConfig -> Objective` available as `--loss=module:name`.
+
+    Raises:
+      ValueError: the name is taken.
+    """
 
     def register(build: Callable[[ModelConfig], Objective]) -> Callable[[ModelConfig], Objective]:
+        if name in _REGISTRY:
+            raise ValueError(f"an objective {name!r} is registered already, by {_REGISTRY[name].__module__}")
         _REGISTRY[name] = build
         return build
 
@@ -76,9 +82,9 @@ def make_objective(config: ModelConfig) -> Objective:
     if module:
         try:
             importlib.import_module(module)
-        except ImportError as error:
+        except (ImportError, TypeError) as error:  # a relative name is a TypeError
             raise ValueError(f"loss {config.loss!r}: cannot import {module}: {error}") from None
-    if name not in _REGISTRY:
+    if name not in _REGISTRY or (module and _REGISTRY[name].__module__ == __name__):
         raise ValueError(f"loss {name!r} is not registered; there are {', '.join(sorted(_REGISTRY))}")
     return _REGISTRY[name](config)
 

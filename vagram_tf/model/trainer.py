@@ -62,8 +62,8 @@ class ModelTrainer(tf.Module):
         term drowns the other: on Hopper the value gradients the reward, on InvertedPendulum the reward the state.
 
         Returns:
-          Metrics of the fit: steps, epochs, and the elites' mean errors on the holdout in their own units, the
-          objective's, the reward's and the state mse.
+          Metrics of the fit: steps, epochs, the members' mean score at its end, and the elites' mean errors on the
+          holdout in their own units: the objective's, the reward's and the state mse.
         """
         self.ensemble.fit_normalizer(data)
         prepared = self.prepare(data)
@@ -72,7 +72,7 @@ class ModelTrainer(tf.Module):
         weights = self._weights(self._errors(data, prepared, train), warm_up)
         best_score = weights.total(self._errors(data, prepared, holdout))
         best = [tf.identity(v) for v in self.ensemble.trainable_variables]
-        steps, epochs, stale = 0, 0, 0
+        score, steps, epochs, stale = best_score, 0, 0, 0
         while stale < self._config.patience and steps < self._config.max_fit_steps:
             order = self._shuffle(bootstrap)[: self._config.max_fit_steps - steps]
             self._train_epoch(data, prepared, order, weights)
@@ -87,7 +87,9 @@ class ModelTrainer(tf.Module):
         elites = tf.argsort(best_score, stable=True)[: self.ensemble.elites.shape[0]]
         self.ensemble.elites.assign(elites)
         errors = self._errors(data, prepared, holdout)
-        metrics = {"fit_steps": float(steps), "fit_epochs": float(epochs)} | {
+        # The last score is not kept, but it shows if training ended in something that is not a number.
+        progress = {"fit_steps": steps, "fit_epochs": epochs, "fit_score": float(tf.reduce_mean(score))}
+        metrics = progress | {
             f"holdout_{name}": float(tf.reduce_mean(tf.gather(error, elites)))
             for name, error in errors._asdict().items()}
         if "value_gradient" in prepared:

@@ -58,7 +58,7 @@ class Checkpoints:
                 _flush(path)
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
-            raise OSError(f"cannot write the checkpoint {target}: {error}") from None
+            raise OSError(f"cannot write the checkpoint {target}: {' '.join(str(error).split())}") from None
         shutil.rmtree(target, ignore_errors=True)
         os.replace(temporary, target)
         (self._directory / _MARKER).touch()

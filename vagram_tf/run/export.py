@@ -183,7 +183,7 @@ def save(module: ExportedDynamics | ExportedPolicy, directory: Path, metadata: d
         (temporary / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     except (OSError, tf.errors.OpError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise OSError(f"cannot write the export {directory}: {error}") from None
+        raise OSError(f"cannot write the export {directory}: {' '.join(str(error).split())}") from None
     shutil.rmtree(directory, ignore_errors=True)
     os.replace(temporary, directory)
     return directory

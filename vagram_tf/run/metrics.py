@@ -61,7 +61,7 @@ class Metrics:
         try:
             yield
         except tf.errors.OpError as error:
-            raise OSError(f"cannot write {self._events}: {error.message}") from None
+            raise OSError(f"cannot write {self._events}: {' '.join(error.message.split())}") from None
 
 
 def _write_rows(path: Path, rows: list[list[str]]) -> None:

@@ -1,5 +1,6 @@
 """Runs a Dyna loop in a directory: logs, evaluations, checkpoints, exports, and continuing where it stopped."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from importlib import metadata
@@ -95,25 +96,33 @@ class Training:
         """
         clock = _Rate(self.dyna.env_step)
         try:
-            while not self.dyna.done:
-                metrics = self.dyna.step()
-                self._log(metrics, clock)
-                trained = self.dyna.training_step > 0
-                if self.dyna.done or (trained and self._due(self.config.run.eval_every)):
-                    self._evaluate()
-                if trained and not self.dyna.done and self._due(self.config.run.export_every):
-                    self._export()
-                stop = should_stop()
-                if stop or self.dyna.done or self._due(self.config.run.checkpoint_every):
-                    self._save()
-                on_step(self)
-                if stop and not self.dyna.done:
-                    return Outcome(False, self.evaluation, {})
-            if self.evaluation is None:  # the run was already complete
+            finished = self._train(on_step, should_stop, clock)
+            if finished and self.evaluation is None:  # the run was already complete
                 self.evaluation = self.dyna.evaluate()
-            return Outcome(True, self.evaluation, self._export())
-        finally:
-            self._metrics.close()
+            exports = self._export() if finished else {}
+        except BaseException:
+            with contextlib.suppress(OSError):  # it must not hide what went wrong
+                self._metrics.close()
+            raise
+        self._metrics.close()
+        return Outcome(finished, self.evaluation, exports)
+
+    def _train(self, on_step: Callable[["Training"], None], should_stop: Callable[[], bool], clock: "_Rate") -> bool:
+        """Takes steps until the run is complete (true) or asked to stop (false)."""
+        while not self.dyna.done:
+            self._log(self.dyna.step(), clock)
+            trained = self.dyna.training_step > 0
+            if self.dyna.done or (trained and self._due(self.config.run.eval_every)):
+                self._evaluate()
+            if trained and not self.dyna.done and self._due(self.config.run.export_every):
+                self._export()
+            stop = should_stop()
+            if stop or self.dyna.done or self._due(self.config.run.checkpoint_every):
+                self._save()
+            on_step(self)
+            if stop:
+                break
+        return self.dyna.done
 
     def _due(self, every: int) -> bool:
         """Whether something that happens every so many environment steps is due."""
