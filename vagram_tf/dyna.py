@@ -1,14 +1,12 @@
 """The Dyna loop of MBPO: collect, fit, imagine, improve, evaluate (Janner et al. 2019, algorithm 2)."""
 
 import contextlib
-import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import gymnasium
 import numpy as np
 import tensorflow as tf
-from tf_agents.trajectories import time_step as ts
 
 from vagram_tf import schedules, seeding
 from vagram_tf.agent.evaluation import Evaluation, evaluate
@@ -16,6 +14,7 @@ from vagram_tf.agent.sac import TRAIN_METRICS, SoftActorCritic
 from vagram_tf.config import Config
 from vagram_tf.envs import suite, terminations
 from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
+from vagram_tf.envs.interaction import Interaction
 from vagram_tf.guards import NumericalGuard
 from vagram_tf.model.ensemble import DynamicsEnsemble
 from vagram_tf.model.objectives import make_objective
@@ -66,16 +65,17 @@ class Dyna:
         self.real = ReplayBuffer(*sizes, config.dyna.replay_capacity, seeding.derive(seed, "replay", "real"))
         self.imagined = ReplayBuffer(*sizes, self._imagined_capacity(1), seeding.derive(seed, "replay", "imagined"))
 
-        self.env_step = 0
+        self.interaction = Interaction(self.environment)
         self.latest: dict[str, float] = {}
         self.seconds = dict.fromkeys(PHASES, 0.0)
-        self._episode_actions: list[np.ndarray] = []
-        self._episode_return = 0.0
-        self._time_step: ts.TimeStep | None = None  # None: no episode is open
-        self._saved = _SavedProgress(*sizes)
+        self._saved_latest = _SavedMetrics()
         self._guard = NumericalGuard()
-        self._largest_reward = 0.0
         self._evaluation_environments: list[GymnasiumEnvironment] = []
+
+    @property
+    def env_step(self) -> int:
+        """Steps taken in the real environment, the random ones included."""
+        return self.interaction.env_step
 
     @property
     def training_step(self) -> int:
@@ -134,35 +134,19 @@ class Dyna:
 
     def _collect(self) -> dict[str, float]:
         with self._clock("collect"):
-            if self._time_step is None:
-                self._time_step = self._in_environment(self.environment.reset)
-                self._episode_actions, self._episode_return = [], 0.0
-            observation = self._time_step.observation
-            if self.training_step < 0:
-                rng = np.random.default_rng(seeding.derive(self.config.run.seed, "exploration", self.env_step))
-                action = rng.uniform(-1.0, 1.0, self.environment.action_spec().shape).astype(np.float32)
-            else:
-                action = self.agent.act(observation[np.newaxis])[0].numpy()
-                self._guard.check(self.env_step, {"action": float(np.sum(action))})
-            after = self._in_environment(self.environment.step, action)
-            self.real.add(Transition(*(np.asarray(field)[np.newaxis] for field in (
-                observation, action, after.reward, after.discount, after.observation))))
-            self.env_step += 1
-            self._episode_actions.append(action)
-            self._episode_return += float(after.reward)
-            self._largest_reward = max(self._largest_reward, abs(float(after.reward)))
-            self._time_step = after
-            if not after.is_last():
-                return {}
-            self._time_step = None
-            return {"rollout/ep_rew_mean": self._episode_return, "rollout/ep_len_mean": len(self._episode_actions)}
-
-    def _in_environment(self, call: Callable[..., ts.TimeStep], *arguments: np.ndarray) -> ts.TimeStep:
-        """Calls the environment; a fault also names the run's environment step."""
-        try:
-            return call(*arguments)
-        except EnvironmentFault as fault:
-            raise EnvironmentFault(f"environment step {self.env_step}: {fault}") from fault
+            try:
+                observation = self.interaction.observe()
+                if self.training_step < 0:
+                    rng = np.random.default_rng(seeding.derive(self.config.run.seed, "exploration", self.env_step))
+                    action = rng.uniform(-1.0, 1.0, self.environment.action_spec().shape).astype(np.float32)
+                else:
+                    action = self.agent.act(observation[np.newaxis])[0].numpy()
+                    self._guard.check(self.env_step, {"action": float(np.sum(action))})
+                transition, ended = self.interaction.step(action)
+            except EnvironmentFault as fault:
+                raise EnvironmentFault(f"environment step {self.env_step}: {fault}") from fault
+            self.real.add(transition)
+        return {} if ended is None else {"rollout/ep_rew_mean": ended[0], "rollout/ep_len_mean": ended[1]}
 
     def _fit(self) -> dict[str, float]:
         with self._clock("fit"):
@@ -222,7 +206,7 @@ class Dyna:
         No policy earns more than the largest reward and the entropy bonus at every step; the factor leaves room for
         rewards that have not been seen yet.
         """
-        per_step = self._largest_reward + temperature * self.environment.action_spec().shape[0]
+        per_step = self.interaction.largest_reward + temperature * self.environment.action_spec().shape[0]
         return self.config.run.divergence_factor * max(per_step, 1.0) / (1.0 - self.config.agent.discount)
 
     def _imagined_capacity(self, horizon: int) -> int:
@@ -244,57 +228,27 @@ class Dyna:
             "imagination": self.imagination,
             "real": self.real,
             "imagined": self.imagined,
-            "progress": self._saved,
+            "interaction": self.interaction,
+            "latest": self._saved_latest,
         }
 
     def freeze(self) -> None:
         """Copies the position of the run into `state`."""
-        saved = self._saved
-        saved.counters.assign([self.env_step, self.environment.episode, int(self._time_step is not None)])
-        saved.actions.assign(np.reshape(self._episode_actions, [-1, *self.environment.action_spec().shape]))
-        if self._time_step is not None:
-            saved.observation.assign(self._time_step.observation)
-        saved.rewards.assign([self._episode_return, self._largest_reward])
-        names = list(self.latest)
-        saved.latest_names.assign(names)
-        saved.latest_values.assign([self.latest[name] for name in names])
+        self.interaction.freeze()
+        self._saved_latest.names.assign(list(self.latest))
+        self._saved_latest.values.assign(list(self.latest.values()))
 
     def thaw(self) -> None:
-        """Takes the position of the run out of `state` and replays the open episode.
-
-        An environment that does not repeat itself is reported, and its episode ends there as if by a time limit.
-        """
-        saved = self._saved
-        self.env_step, episode, is_open = (int(x) for x in saved.counters.numpy())
-        self._episode_return, self._largest_reward = (float(x) for x in saved.rewards.numpy())
-        names = [name.decode() for name in saved.latest_names.numpy()]
-        self.latest = dict(zip(names, saved.latest_values.numpy().tolist(), strict=True))
-        self._time_step, self._episode_actions = None, list(saved.actions.numpy())
-        self.environment.skip_to(episode + 1)
-        if not is_open:
-            return
-        try:
-            time_step = self.environment.restore(episode, saved.actions.numpy())
-        except EnvironmentFault as fault:
-            logging.warning("%s; the episode is cut off at environment step %d", fault, self.env_step)
-            self.environment.skip_to(episode + 1)
-            return
-        if not time_step.is_last() and np.array_equal(time_step.observation, saved.observation.numpy()):
-            self._time_step = time_step
-        else:
-            logging.warning("%s does not repeat itself: replaying episode %d gave another observation; the episode "
-                            "is cut off at environment step %d", self.config.env.name, episode, self.env_step)
+        """Takes the position of the run out of `state` and reopens the episode."""
+        self.interaction.thaw()
+        names = [name.decode() for name in self._saved_latest.names.numpy()]
+        self.latest = dict(zip(names, self._saved_latest.values.numpy().tolist(), strict=True))
 
 
-class _SavedProgress(tf.Module):
-    """The position of a run, as variables for a checkpoint."""
+class _SavedMetrics(tf.Module):
+    """Metrics as variables, for a checkpoint."""
 
-    def __init__(self, observation_size: int, action_size: int):
-        super().__init__(name="progress")
-        self.counters = tf.Variable(tf.zeros([3], tf.int64), trainable=False)  # environment step, episode, is it open
-        self.rewards = tf.Variable(tf.zeros([2], tf.float64), trainable=False)  # of the episode; the largest so far
-        self.observation = tf.Variable(tf.zeros([observation_size]), trainable=False)
-        self.actions = tf.Variable(tf.zeros([0, action_size]), shape=[None, action_size], trainable=False)
-        self.latest_names = tf.Variable(tf.zeros([0], tf.string), shape=[None], trainable=False)
-        self.latest_values = tf.Variable(tf.zeros([0], tf.float64), shape=[None], trainable=False)
-
+    def __init__(self) -> None:
+        super().__init__(name="metrics")
+        self.names = tf.Variable(tf.zeros([0], tf.string), shape=[None], trainable=False)
+        self.values = tf.Variable(tf.zeros([0], tf.float64), shape=[None], trainable=False)

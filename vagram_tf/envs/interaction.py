@@ -1,0 +1,106 @@
+"""A run's interaction with the real environment: the open episode, and how it survives a restart."""
+
+import logging
+
+import numpy as np
+import tensorflow as tf
+from tf_agents.trajectories import time_step as ts
+
+from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
+from vagram_tf.types import Transition
+
+
+class Interaction(tf.Module):
+    """Steps an environment, episode after episode, from a position that a checkpoint can hold.
+
+    An environment cannot be saved. Its open episode is a function of its seed and its actions: those are kept, and
+    replayed after a restart.
+
+    Args:
+      environment: the training environment.
+
+    Attributes:
+      env_step: steps taken so far.
+      largest_reward: the largest absolute reward so far.
+    """
+
+    def __init__(self, environment: GymnasiumEnvironment):
+        super().__init__(name="interaction")
+        self.environment = environment
+        self.env_step = 0
+        self.largest_reward = 0.0
+        self._time_step: ts.TimeStep | None = None  # None: no episode is open
+        self._actions: list[np.ndarray] = []
+        self._return = 0.0
+        observation_size, action_size = environment.observation_spec().shape[0], environment.action_spec().shape[0]
+        # What `freeze` fills: environment step, episode, whether it is open; its return, the largest reward.
+        self._saved_counters = tf.Variable(tf.zeros([3], tf.int64), trainable=False)
+        self._saved_rewards = tf.Variable(tf.zeros([2], tf.float64), trainable=False)
+        self._saved_observation = tf.Variable(tf.zeros([observation_size]), trainable=False)
+        self._saved_actions = tf.Variable(tf.zeros([0, action_size]), shape=[None, action_size], trainable=False)
+
+    def observe(self) -> np.ndarray:
+        """Returns the observation `[D]` to act on; starts an episode where none is open.
+
+        Raises:
+          EnvironmentFault: the environment failed.
+        """
+        if self._time_step is None:
+            self._time_step = self.environment.reset()
+            self._actions, self._return = [], 0.0
+        return self._time_step.observation
+
+    def step(self, action: np.ndarray) -> tuple[Transition, tuple[float, int] | None]:
+        """Takes the action `[A]` on what `observe` returned.
+
+        Returns:
+          The transition `[1]`, and the return and length of the episode if that ended it.
+
+        Raises:
+          EnvironmentFault: the environment failed.
+        """
+        observation, after = self.observe(), self.environment.step(action)
+        transition = Transition(*(np.asarray(field, np.float32)[np.newaxis] for field in (
+            observation, action, after.reward, after.discount, after.observation)))
+        self.env_step += 1
+        self._actions.append(action)
+        self._return += float(after.reward)
+        self.largest_reward = max(self.largest_reward, abs(float(after.reward)))
+        if not after.is_last():
+            self._time_step = after
+            return transition, None
+        self._time_step = None
+        return transition, (self._return, len(self._actions))
+
+    def freeze(self) -> None:
+        """Copies the position into variables, for a checkpoint."""
+        is_open = self._time_step is not None
+        self._saved_counters.assign([self.env_step, self.environment.episode, int(is_open)])
+        self._saved_rewards.assign([self._return, self.largest_reward])
+        self._saved_actions.assign(np.reshape(self._actions, [-1, *self.environment.action_spec().shape]))
+        if self._time_step is not None:
+            self._saved_observation.assign(self._time_step.observation)
+
+    def thaw(self) -> None:
+        """Takes the position from the variables, after a restore, and replays the open episode.
+
+        An environment that does not repeat itself is reported, and its episode ends there as if by a time limit.
+        """
+        self.env_step, episode, is_open = (int(x) for x in self._saved_counters.numpy())
+        self._return, self.largest_reward = (float(x) for x in self._saved_rewards.numpy())
+        self._actions, self._time_step = list(self._saved_actions.numpy()), None
+        self.environment.skip_to(episode + 1)
+        if not is_open:
+            return
+        try:
+            replayed = self.environment.restore(episode, self._saved_actions.numpy())
+        except EnvironmentFault as fault:
+            logging.warning("%s; the episode is cut off at environment step %d", fault, self.env_step)
+            self.environment.skip_to(episode + 1)
+            return
+        if not replayed.is_last() and np.array_equal(replayed.observation, self._saved_observation.numpy()):
+            self._time_step = replayed
+        else:
+            logging.warning(
+                "the environment does not repeat itself: replaying episode %d gave another observation; the episode "
+                "is cut off at environment step %d", episode, self.env_step)
