@@ -75,6 +75,13 @@ class DynamicsEnsemble(tf.keras.Model):
         """The kernels, which weight decay applies to."""
         return [layer.kernel for layer in (*self._trunk, self._mean_head, self._log_variance_head)]
 
+    @property
+    def mean_variables(self) -> list[tf.Variable]:
+        """What the means depend on: all trainable variables but those of the variance read-out."""
+        read_out = {v.ref() for v in (
+            *self._log_variance_head.trainable_variables, self._min_log_variance, self._max_log_variance)}
+        return [variable for variable in self.trainable_variables if variable.ref() not in read_out]
+
     def fit_normalizer(self, data: Transition) -> None:
         """Takes mean and standard deviation of inputs and targets from data `[N]`, summed in float64.
 

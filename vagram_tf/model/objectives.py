@@ -60,11 +60,11 @@ def register_objective(name: str) -> Callable[[Callable[[ModelConfig], Objective
     """Returns a decorator that makes a function `ModelConfig -> Objective` available as `--loss=module:name`.
 
     Raises:
-      ValueError: the name is taken.
+      ValueError: another module has taken the name.
     """
 
     def register(build: Callable[[ModelConfig], Objective]) -> Callable[[ModelConfig], Objective]:
-        if name in _REGISTRY:
+        if name in _REGISTRY and _REGISTRY[name].__module__ != build.__module__:
             raise ValueError(f"an objective {name!r} is registered already, by {_REGISTRY[name].__module__}")
         _REGISTRY[name] = build
         return build

@@ -71,7 +71,10 @@ class ModelTrainer(tf.Module):
         bootstrap = self._bootstrap(train)
         weights = self._weights(self._errors(data, prepared, train), warm_up)
         best_score = weights.total(self._errors(data, prepared, holdout))
-        best = [tf.identity(v) for v in self.ensemble.trainable_variables]
+        # Scores judge the means. A read-out that only watches them goes on learning when they have stopped improving.
+        likelihood = self._objective.likelihood
+        judged = self.ensemble.trainable_variables if likelihood else self.ensemble.mean_variables
+        best = [tf.identity(v) for v in judged]
         score, steps, epochs, stale = best_score, 0, 0, 0
         while stale < self._config.patience and steps < self._config.max_fit_steps:
             order = self._shuffle(bootstrap)[: self._config.max_fit_steps - steps]
@@ -79,10 +82,10 @@ class ModelTrainer(tf.Module):
             score = weights.total(self._errors(data, prepared, holdout))
             improved = best_score - score > _MIN_IMPROVEMENT * tf.abs(best_score)
             best_score = tf.where(improved, score, best_score)
-            best = [_choose(improved, v, b) for v, b in zip(self.ensemble.trainable_variables, best, strict=True)]
+            best = [_choose(improved, v, b) for v, b in zip(judged, best, strict=True)]
             stale = 0 if bool(tf.reduce_any(improved)) else stale + 1
             steps, epochs = steps + order.shape[0], epochs + 1
-        for variable, value in zip(self.ensemble.trainable_variables, best, strict=True):
+        for variable, value in zip(judged, best, strict=True):
             variable.assign(value)
         elites = tf.argsort(best_score, stable=True)[: self.ensemble.elites.shape[0]]
         self.ensemble.elites.assign(elites)
