@@ -238,3 +238,12 @@ def test_examples_do_not_touch_one_another():
     for loss in STATE_LOSSES.values():
         differs = loss(tensor(prediction), target).numpy() != loss(tensor(changed), target).numpy()
         assert np.argwhere(differs).tolist() == [[1, 2]]
+
+
+def test_plain_arrays_are_taken():
+    prediction, target, gradient = normal(E, B, D), normal(B, D, seed=1), normal(C, B, D, seed=2)
+    for loss, arrays in (
+            (losses.mse, (prediction, target)), (losses.gaussian_nll, (prediction, 0.0 * prediction, target)),
+            (losses.taylor, (prediction, target, gradient)), (losses.vagram, (prediction, target, gradient)),
+            (losses.itervaml, (normal(C, E, B), normal(C, B)))):
+        np.testing.assert_array_equal(loss(*arrays), loss(*map(tensor, arrays)))

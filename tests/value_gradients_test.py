@@ -176,7 +176,8 @@ def test_vagram_loss_takes_plain_arrays_and_keras_models():
     assert float(vagram_tf.vagram_loss(prediction, sample, lambda s: model(s)[..., 0])) == 5.0
 
 
-@pytest.mark.parametrize("shapes", [((B, D), (D,)), ((B, D), (1, D)), ((2, B, D), (B, D)), ((B, D), (B, 1)), ((B,), (D,))])
+@pytest.mark.parametrize("shapes", [
+    ((B, D), (D,)), ((B, D), (1, D)), ((2, B, D), (B, D)), ((B, D), (B, 1)), ((B,), (D,))])
 def test_vagram_loss_refuses_different_shapes(shapes):
     prediction, sample = (tensor(normal(*shape)) for shape in shapes)
     with pytest.raises(ValueError, match="shapes do not fit"):

@@ -62,8 +62,9 @@ class ModelTrainer(tf.Module):
         term drowns the other: on Hopper the value gradients the reward, on InvertedPendulum the reward the state.
 
         Returns:
-          Metrics of the fit: steps, epochs, the members' mean score at its end, and the elites' mean errors on the
-          holdout in their own units: the objective's, the reward's and the state mse.
+          Metrics of the fit: steps, epochs, the members' mean score at its end, the sum over all weights (finite only
+          if they are), and the elites' mean errors on the holdout in their own units: the objective's, the reward's
+          and the state mse.
         """
         self.ensemble.fit_normalizer(data)
         prepared = self.prepare(data)
@@ -90,8 +91,10 @@ class ModelTrainer(tf.Module):
         elites = tf.argsort(best_score, stable=True)[: self.ensemble.elites.shape[0]]
         self.ensemble.elites.assign(elites)
         errors = self._errors(data, prepared, holdout)
-        # The last score is not kept, but it shows if training ended in something that is not a number.
-        progress = {"fit_steps": steps, "fit_epochs": epochs, "fit_score": float(tf.reduce_mean(score))}
+        # The last score is not kept, but it shows if training ended in something that is not a number; so does the sum.
+        weight_sum = tf.add_n([tf.reduce_sum(v) for v in self.ensemble.trainable_variables])
+        progress = {"fit_steps": steps, "fit_epochs": epochs, "fit_score": float(tf.reduce_mean(score)),
+                    "weight_sum": float(weight_sum)}
         metrics = progress | {
             f"holdout_{name}": float(tf.reduce_mean(tf.gather(error, elites)))
             for name, error in errors._asdict().items()}

@@ -1,0 +1,385 @@
+"""The Dyna loop: turns and cadence, what guards it, and that a restored one continues to the same bits."""
+
+import logging
+
+import numpy as np
+import programs
+import pytest
+import tensorflow as tf
+
+from vagram_tf.dyna import Dyna
+from vagram_tf.envs.adapter import EnvironmentFault
+from vagram_tf.guards import Diverged
+from vagram_tf.types import Transition
+
+
+def transitions(count, size=3, reward=0.0):
+    """Returns `[count]` transitions of a pendulum's shape that are told apart by their reward."""
+    return Transition(tf.zeros([count, size]), tf.zeros([count, 1]), tf.fill([count], float(reward)),
+                      tf.ones([count]), tf.zeros([count, size]))
+
+
+@pytest.fixture
+def cheap(monkeypatch):
+    """Builds loops whose model and agent do nothing but note what they were given: nothing is compiled."""
+
+    def build(**changes):
+        dyna = Dyna(programs.tiny(**changes))
+        dyna.notes = []
+
+        def fit(data, warm_up):
+            dyna.notes.append(("fit", dyna.env_step, len(data.reward), warm_up))
+            return {"holdout_loss": 1.0}
+
+        def imagine(start, horizon, data_range):
+            dyna.notes.append(("imagine", dyna.env_step, len(start), horizon))
+            return transitions(len(start) * horizon, reward=2.0), 0.25
+
+        def train(batch):
+            tf.py_function(lambda reward: dyna.notes.append(
+                ("improve", dyna.env_step, reward.shape[0], reward.shape[1],
+                 int(np.sum(reward.numpy()[0] != 2.0)))), [batch.reward], [])
+            return tf.zeros([7])
+
+        monkeypatch.setattr(dyna.trainer, "fit", fit)
+        monkeypatch.setattr(dyna.imagination, "imagine", imagine)
+        monkeypatch.setattr(dyna.agent, "train", train)
+        step = dyna.environment.step
+        monkeypatch.setattr(dyna.environment, "step", lambda action: (
+            dyna.notes.append(("collect", dyna.env_step)), step(action))[1])
+        return dyna
+
+    return build
+
+
+def take(dyna, steps):
+    return [dyna.step() for _ in range(steps)]
+
+
+def noted(dyna, phase):
+    return [note[1:] for note in dyna.notes if note[0] == phase]
+
+
+def test_phases_take_turns(cheap):
+    dyna = cheap(random_steps=10, retrain_every=2, epoch_length=2)
+    take(dyna, 13)
+    assert [note[0] for note in dyna.notes] == (
+        ["collect"] * 10 + ["fit", "imagine", "collect", "improve"] + ["collect", "improve"]
+        + ["fit", "imagine", "collect", "improve"])
+
+
+def test_fits_at_training_step_0_and_then_every_so_often(cheap):
+    dyna = cheap(random_steps=10, retrain_every=7)
+    take(dyna, 32)
+    assert [note[0] for note in noted(dyna, "fit")] == [10, 17, 24, 31]
+    assert [note[1] for note in noted(dyna, "fit")] == [10, 17, 24, 31]  # on all the real data there are
+    assert [note[0] for note in noted(dyna, "imagine")] == [10, 17, 24, 31]
+
+
+def test_warm_up_lasts_as_long_as_configured(cheap):
+    dyna = cheap(random_steps=10, retrain_every=5, epoch_length=10, warm_up_epochs=1.5)
+    take(dyna, 31)
+    assert [(note[0], note[2]) for note in noted(dyna, "fit")] == [
+        (10, True), (15, True), (20, True), (25, False), (30, False)]
+
+
+def test_updates_per_step_after_every_training_step(cheap):
+    dyna = cheap(random_steps=10, updates_per_step=3, agent_batch_size=8)
+    take(dyna, 14)
+    assert [note[:3] for note in noted(dyna, "improve")] == [(step, 3, 8) for step in (11, 12, 13, 14)]
+
+
+def test_batches_mix_real_and_imagined_as_scheduled(cheap):
+    """The imagined share grows from 0 at epoch 1 to 0.75 at epoch 3."""
+    dyna = cheap(random_steps=10, epoch_length=4, retrain_every=4, agent_batch_size=8, imagined_share=(1, 3, 0, 0.75))
+    metrics = take(dyna, 10 + 17)
+    real = [note[3] for note in noted(dyna, "improve")]
+    # After step k the epoch is k / 4: real = 8 - round(8 * 0.375 * (epoch - 1)).
+    assert real == [8, 8, 8, 8, 7, 6, 6, 5, 4, 4, 3, 2, 2, 2, 2, 2, 2]
+    assert [m["train/imagined_share"] for m in metrics[10:]] == [1 - n / 8 for n in real]
+
+
+def test_batches_are_real_when_every_rollout_was_dropped(cheap, monkeypatch):
+    dyna = cheap(random_steps=10, agent_batch_size=8, imagined_share=(0, 0, 1, 1))
+    monkeypatch.setattr(dyna.imagination, "imagine", lambda *args: (transitions(0), 1.0))
+    metrics = take(dyna, 11)[-1]
+    assert metrics["model/rollout_dropped_share"] == 1.0 and metrics["model/imagined_transitions"] == 0
+    assert noted(dyna, "improve") == [(11, 1, 8, 8)]
+    assert metrics["train/imagined_share"] == 0.0
+
+
+def test_rollouts_of_all_the_steps_until_the_next_fit_and_a_buffer_for_the_retained_epochs(cheap):
+    """Length 1 in epoch 0, 2 in epoch 1, 3 from epoch 2 on."""
+    dyna = cheap(random_steps=10, epoch_length=10, retrain_every=5, rollouts_per_step=4, retain_epochs=2,
+                 rollout_schedule=(0, 2, 1, 3))
+    sizes = []
+    for _ in range(8):
+        dyna.interaction.env_step = 10 + 5 * len(sizes)
+        if not sizes:
+            dyna.real.add(transitions(10))
+        sizes.append((dyna._imagine()["model/imagined_transitions"], dyna.imagined.capacity))
+    assert noted(dyna, "imagine") == [(10, 20, 1), (15, 20, 1), (20, 20, 2), (25, 20, 2)] + [
+        (step, 20, 3) for step in (30, 35, 40, 45)]
+    # Capacity: length * 4 rollouts * 10 steps * 2 epochs. 20 * length more at each fit; the oldest go.
+    assert sizes == [(20, 80), (40, 80), (80, 160), (120, 160), (180, 240), (240, 240), (240, 240), (240, 240)]
+
+
+def test_rollouts_are_dealt_to_the_elites_in_equal_shares(cheap):
+    dyna = cheap(random_steps=10, rollouts_per_step=3, retrain_every=5, members=4, elites=4)
+    dyna.interaction.env_step = 10
+    dyna.real.add(transitions(10))
+    dyna._imagine()
+    assert noted(dyna, "imagine") == [(10, 16, 1)]  # 15, rounded up to a multiple of 4
+
+
+def test_many_rollouts_in_passes_of_bounded_size(cheap, monkeypatch):
+    monkeypatch.setattr("vagram_tf.dyna._ROLLOUT_ROWS", 8)
+    dyna = cheap(random_steps=10, rollouts_per_step=4, retrain_every=5)
+    dyna.interaction.env_step = 10
+    dyna.real.add(transitions(10))
+    metrics = dyna._imagine()
+    assert noted(dyna, "imagine") == [(10, 8, 1), (10, 8, 1), (10, 8, 1)]
+    assert metrics["model/imagined_transitions"] == 24 and metrics["model/rollout_dropped_share"] == 0.25
+
+
+def test_epoch_arithmetic(cheap):
+    dyna = cheap(random_steps=10, num_steps=20, epoch_length=8)
+    found = []
+    for dyna.interaction.env_step in (0, 9, 10, 14, 18, 29, 30):
+        found.append((dyna.training_step, dyna.epoch, dyna.done))
+    assert found == [(-10, 0, False), (-1, 0, False), (0, 0, False), (4, 0.5, False), (8, 1.0, False),
+                     (19, 19 / 8, False), (20, 2.5, True)]
+
+
+def test_explores_with_uniform_actions_that_do_not_come_from_the_policy(cheap, monkeypatch):
+    dyna, again, other = (cheap(random_steps=150, seed=seed) for seed in (0, 0, 1))
+    for each in (dyna, again, other):
+        monkeypatch.setattr(each.agent, "act", None)
+        take(each, 150)
+    actions = dyna.real.all().action.numpy()
+    assert actions.shape == (150, 1) and len(np.unique(actions)) == 150
+    assert -1 <= actions.min() < -0.95 and 0.95 < actions.max() <= 1
+    assert abs(actions.mean()) < 0.15 and abs(actions.std() - 3**-0.5) < 0.06
+    assert again.real.all().action.numpy().tolist() == actions.tolist()
+    assert other.real.all().action.numpy().tolist() != actions.tolist()
+
+
+def test_training_steps_take_the_policys_action(cheap, monkeypatch):
+    dyna = cheap(random_steps=10)
+    take(dyna, 10)
+    monkeypatch.setattr(dyna.agent, "act", lambda observation: tf.fill([1, 1], 0.125))
+    take(dyna, 3)
+    assert dyna.real.all().action[10:].numpy().tolist() == [[0.125]] * 3
+
+
+def test_stored_transitions_follow_one_another_and_a_time_limit_is_no_termination(cheap):
+    dyna = cheap()
+    metrics = take(dyna, 30)
+    data = dyna.real.all()
+    following = np.delete(np.arange(29), 24)  # step 25 is the last of an episode
+    np.testing.assert_array_equal(
+        data.next_observation.numpy()[following], data.observation.numpy()[following + 1])
+    assert (data.next_observation[24].numpy() != data.observation[25].numpy()).any()
+    assert data.discount.numpy().tolist() == [1.0] * 30
+    assert metrics[24]["rollout/ep_len_mean"] == 25
+    assert metrics[24]["rollout/ep_rew_mean"] == pytest.approx(float(tf.reduce_sum(data.reward[:25])), rel=1e-5)
+    assert all("rollout/ep_len_mean" not in m for i, m in enumerate(metrics) if i != 24)
+
+
+def test_termination_stores_discount_0(cheap):
+    dyna = cheap(name="programs:Countdown-v0")
+    metrics = take(dyna, 30)
+    ended = ["rollout/ep_len_mean" in m for m in metrics]
+    assert (dyna.real.all().discount.numpy() == 0).tolist() == ended and sum(ended) > 4
+
+
+def test_environment_fault_propagates_with_the_step(cheap, monkeypatch):
+    dyna = cheap()
+    take(dyna, 7)
+
+    def broken(action):
+        raise RuntimeError("the motor burnt out")
+
+    monkeypatch.setattr(dyna.environment._env, "step", broken)
+    with pytest.raises(EnvironmentFault, match="environment step 7: .*the motor burnt out"):
+        dyna.step()
+    assert dyna.env_step == dyna.real.size == 7  # nothing of it was stored
+
+
+@pytest.mark.parametrize("result", [
+    (np.zeros(3), np.nan), (np.zeros(3), np.inf), (np.array([0, np.nan, 0]), 0.0), (np.zeros(2), 0.0)])
+def test_bad_data_never_enters_the_buffer(cheap, monkeypatch, result):
+    dyna = cheap()
+    take(dyna, 3)
+    monkeypatch.setattr(dyna.environment._env, "step", lambda action: (*result, False, False, {}))
+    with pytest.raises(EnvironmentFault, match="environment step 3: "):
+        dyna.step()
+    assert dyna.real.size == 3
+
+
+def restored_from(dyna, path):
+    """Returns a fresh loop with the state of another."""
+    dyna.freeze()
+    tf.train.Checkpoint(**dyna.state).write(str(path))
+    fresh = Dyna(dyna.config)
+    tf.train.Checkpoint(**fresh.state).read(str(path)).assert_consumed()
+    fresh.thaw()
+    return fresh
+
+
+def test_environment_that_does_not_repeat_itself_is_reported_and_cut_off(tmp_path, caplog):
+    dyna = Dyna(programs.tiny(name="programs:Unrepeatable-v0"))
+    take(dyna, 30)
+    with caplog.at_level(logging.WARNING):
+        fresh = restored_from(dyna, tmp_path / "state")
+    (warning,) = [record.getMessage() for record in caplog.records if "repeat" in record.getMessage()]
+    assert "environment step 30" in warning and "episode 1" in warning
+    assert fresh.env_step == 30 and fresh.real.size == 30
+    assert fresh.real.all().discount[-1] == 1.0  # as if by a time limit
+    observation = fresh.environment.reset().observation
+    assert fresh.environment.episode == 2
+    assert (observation != dyna.interaction._time_step.observation).any()
+
+
+def test_replay_that_ends_early_is_reported_and_cut_off(tmp_path, caplog):
+    dyna = Dyna(programs.tiny(random_steps=60))
+    take(dyna, 30)
+    dyna.interaction._actions = dyna.interaction._actions * 10  # 50 actions: more than an episode has
+    with caplog.at_level(logging.WARNING):
+        fresh = restored_from(dyna, tmp_path / "state")
+    (warning,) = [record.getMessage() for record in caplog.records if "cut off" in record.getMessage()]
+    assert "environment step 30" in warning and "ended after 25 of 50" in warning
+    fresh.step()
+    assert fresh.env_step == 31 and fresh.environment.episode == 2
+
+
+# Where a run is left, and how many steps later it is compared: in the middle of an exploring episode, and on through
+# the first fit; in the middle of a training episode, and on through a fit and the episode's end; at an episode's end.
+POINTS = {28: 33, 46: 52, 75: 77}
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A loop that ran uninterrupted, and where it left its state at the steps above."""
+    directory = tmp_path_factory.mktemp("states")
+    dyna = Dyna(programs.tiny())
+    checkpoint = tf.train.Checkpoint(**dyna.state)
+    while dyna.env_step < max(POINTS.values()):
+        dyna.step()
+        if dyna.env_step in (*POINTS, *POINTS.values()):
+            dyna.freeze()
+            checkpoint.write(str(directory / str(dyna.env_step)))
+    return dyna, directory
+
+
+def test_restored_loop_continues_to_the_same_bits(original, tmp_path):
+    """The first time into a fresh loop; then over whatever the time before has left."""
+    _, directory = original
+    fresh = Dyna(programs.tiny())
+    checkpoint = tf.train.Checkpoint(**fresh.state)
+    for start, end in POINTS.items():
+        checkpoint.read(str(directory / str(start))).assert_consumed()
+        fresh.thaw()
+        assert fresh.env_step == start
+        assert (fresh.interaction._time_step is None) == (start == 75)
+        take(fresh, end - start)
+        fresh.freeze()
+        checkpoint.write(str(tmp_path / str(end)))
+        actual, expected = programs.variables(tmp_path / str(end)), programs.variables(directory / str(end))
+        assert actual.keys() == expected.keys() and len(actual) > 100
+        assert [name for name in actual if actual[name] != expected[name]] == []
+    for name in ("latest", "env_step", "epoch", "horizon"):
+        assert getattr(fresh, name) == getattr(original[0], name)
+
+
+def test_training_changes_every_part_of_the_state(original):
+    """What the comparison above compares does move."""
+    _, directory = original
+    before, after = (programs.variables(directory / str(step)) for step in (28, 77))
+    changed = {name.split("/")[0] for name in after if after[name] != before[name]}
+    assert changed == {"agent", "trainer", "imagination", "real", "imagined", "interaction", "latest"}
+
+
+@pytest.fixture
+def healthy(original):
+    """The loop above, as it was at environment step 77, whatever the test before did to it."""
+    dyna, directory = original
+    tf.train.Checkpoint(**dyna.state).read(str(directory / "77")).assert_consumed()
+    dyna.thaw()
+    return dyna
+
+
+def poison(variable, value):
+    """Puts a value in the first place of a variable."""
+    values = variable.numpy()
+    values.flat[0] = value
+    variable.assign(values)
+
+
+def test_all_four_critics_enter_the_value_gradients(healthy):
+    data = healthy.real.all()
+    before = healthy.trainer.prepare(data)["value_gradient"].numpy()
+    assert before.shape == data.observation.shape
+    for critic in healthy.agent._critics:
+        kernel = critic.trainable_variables[0]
+        kept = kernel.numpy()
+        kernel.assign(3.0 * kept)
+        assert np.abs(healthy.trainer.prepare(data)["value_gradient"] - before).max() > 1e-3 * np.abs(before).max()
+        kernel.assign(kept)
+    assert healthy.trainer.prepare(data)["value_gradient"].numpy().tolist() == before.tolist()
+
+
+@pytest.mark.parametrize("critic", range(4))
+def test_weight_that_is_not_a_number_stops_the_run(healthy, critic):
+    assert len(healthy.agent._critics) == 4
+    poison(healthy.agent._critics[critic].trainable_variables[0], np.nan)
+    with pytest.raises(Diverged, match=r"is nan at environment step 78, not finite; its last good value was -?\d"):
+        healthy.step()
+
+
+def test_actor_that_is_not_a_number_stops_the_run_before_it_acts(healthy):
+    poison(healthy.agent.actor_variables[-1], np.nan)
+    with pytest.raises(Diverged, match="^action is nan at environment step 77, not finite; its last good"):
+        healthy.step()
+    assert healthy.env_step == 77
+
+
+def test_model_that_is_not_a_number_stops_the_run(healthy):
+    for variable in healthy.ensemble.trainable_variables:
+        poison(variable, np.nan)
+    healthy.ensemble.kernels[0].assign(tf.fill(healthy.ensemble.kernels[0].shape, np.nan))
+    with pytest.raises(Diverged, match="^model/.* is nan at environment step 77, not finite; its last good"):
+        healthy._fit()
+
+
+def test_critics_that_explode_stop_the_run(healthy):
+    healthy.step()
+    last_good = healthy.latest["train/q_max"]
+    bias = healthy.agent._critics[0].trainable_variables[-1]
+    bias.assign(bias + 1e6)
+    with pytest.raises(Diverged, match="^q_max is .* at environment step 79, beyond the bound of ") as stop:
+        healthy.step()
+    assert f"its last good value was {last_good:.6g}" in str(stop.value)
+
+
+def test_bound_of_q_follows_the_rewards_and_the_discount(cheap):
+    dyna = cheap(discount=0.9, divergence_factor=5.0)
+    dyna.interaction.largest_reward = 8.0
+    assert dyna._q_bound(2.0) == pytest.approx(5 * (8 + 2) / 0.1)
+    dyna.interaction.largest_reward = 0.0
+    assert dyna._q_bound(0.5) == pytest.approx(5 * 1 / 0.1)  # no reward yet: at least 1 per step
+
+
+def test_time_is_told_by_phase(original):
+    assert set(original[0].seconds) == {"collect", "fit", "imagine", "improve", "evaluate"}
+    assert all(original[0].seconds[phase] > 0 for phase in ("collect", "fit", "imagine", "improve"))
+
+
+def test_latest_metrics_of_a_step(original):
+    latest = original[0].latest
+    for name in ("train/critic_loss", "train/actor_loss", "train/ent_coef", "train/q_mean", "train/q_max",
+                 "train/imagined_share", "model/holdout_mse", "model/holdout_loss", "model/value_gradient_norm",
+                 "model/rollout_length", "model/rollout_dropped_share", "rollout/ep_rew_mean"):
+        assert np.isfinite(latest[name]), name
+    assert latest["train/imagined_share"] == 1 - 1 / 16  # 0.95 of 16, rounded
+    assert latest["model/rollout_length"] == 2

@@ -1,0 +1,278 @@
+"""The ensemble: members apart from one another, normalised inputs, bounded variances, elites."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vagram_tf.model.ensemble import DynamicsEnsemble
+from vagram_tf.types import Prediction, Transition
+
+D, A, E, ELITES, B = 3, 2, 4, 2, 5
+LOW, HIGH = -10.0, 0.5  # the log-variance bounds at the start
+
+
+def normal(*shape, seed=0, scale=1.0):
+    return tf.constant(scale * np.random.default_rng(seed).normal(size=shape), tf.float32)
+
+
+def make(elites=ELITES, seed=0):
+    tf.keras.utils.set_random_seed(seed)
+    return DynamicsEnsemble(D, A, E, elites, (8, 6))
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """An ensemble that no test may change."""
+    return make()
+
+
+@pytest.fixture
+def ensemble():
+    return make()
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    return normal(E, B, D), normal(E, B, A, seed=1)
+
+
+def transitions(observation, action):
+    count = len(observation)
+    return Transition(tf.constant(observation, tf.float32), tf.constant(action, tf.float32), tf.zeros(count),
+                      tf.ones(count), tf.constant(observation, tf.float32))
+
+
+def unequal_members(first, second):
+    """Returns the members that any field of two predictions differs in."""
+    return {member for a, b in zip(first, second, strict=True) for member in range(E)
+            if not np.array_equal(a[member], b[member])}
+
+
+def test_shapes(shared, inputs):
+    prediction = shared(*inputs)
+    assert [tuple(field.shape) for field in prediction] == [(E, B, D), (E, B), (E, B, D), (E, B)]
+    assert all(variable.shape[0] == E for variable in shared.trainable_variables)
+    assert shared.bound_width().shape == (E,)
+
+
+def test_members_start_apart(shared):
+    same = tf.broadcast_to(normal(1, B, D), [E, B, D]), tf.broadcast_to(normal(1, B, A), [E, B, A])
+    prediction = shared(*same)
+    for one in range(E):
+        for other in range(one):
+            assert np.all(prediction.reward[one] != prediction.reward[other])
+
+
+@pytest.mark.parametrize("member", range(E))
+def test_a_members_weights_change_its_own_output_alone(ensemble, inputs, member):
+    before = ensemble(*inputs)
+    for variable in ensemble.trainable_variables:
+        variable.assign(variable + tf.reshape(tf.one_hot(member, E), [E] + [1] * (len(variable.shape) - 1)))
+    assert unequal_members(before, ensemble(*inputs)) == {member}
+
+
+@pytest.mark.parametrize("member", range(E))
+def test_a_members_inputs_change_its_own_output_alone(shared, inputs, member):
+    observation, action = inputs
+    changed = action + tf.reshape(tf.one_hot(member, E), [E, 1, 1])
+    assert unequal_members(shared(*inputs), shared(observation, changed)) == {member}
+
+
+def test_a_members_loss_sends_gradients_to_its_own_weights_alone(shared, inputs):
+    with tf.GradientTape() as tape:
+        prediction = shared(*inputs)
+        loss = tf.add_n([tf.reduce_sum(field[1]) for field in prediction])
+    for variable, gradient in zip(
+            shared.trainable_variables, tape.gradient(loss, shared.trainable_variables), strict=True):
+        assert np.any(gradient[1] != 0.0), variable.name
+        assert np.all(np.delete(gradient.numpy(), 1, axis=0) == 0.0), variable.name
+
+
+def test_one_member_is_a_plain_network(shared, inputs):
+    for member in range(E):
+        features = np.concatenate([inputs[0][member], inputs[1][member]], axis=-1)
+        for layer in shared._trunk:
+            features = features @ layer.kernel.numpy()[member] + layer.bias.numpy()[member]
+            features = features / (1.0 + np.exp(-features))  # swish
+        mean = features @ shared._mean_head.kernel.numpy()[member] + shared._mean_head.bias.numpy()[member]
+        prediction = shared(*inputs)
+        np.testing.assert_allclose(
+            prediction.next_observation[member] - inputs[0][member], mean[:, :D], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(prediction.reward[member], mean[:, D], rtol=1e-4, atol=1e-5)
+
+
+def test_the_mean_head_predicts_a_change(ensemble, inputs):
+    ensemble._mean_head.kernel.assign(tf.zeros_like(ensemble._mean_head.kernel))
+    prediction = ensemble(*inputs)
+    np.testing.assert_array_equal(prediction.next_observation, inputs[0])
+    np.testing.assert_array_equal(prediction.reward, tf.zeros([E, B]))
+
+    ensemble._mean_head.bias.assign(tf.broadcast_to(tf.constant([0.5, -0.25, 2.0, 7.0]), [E, 1, D + 1]))
+    prediction = ensemble(*inputs)
+    np.testing.assert_allclose(
+        prediction.next_observation - inputs[0], np.broadcast_to([0.5, -0.25, 2.0], [E, B, D]), atol=1e-6)
+    np.testing.assert_array_equal(prediction.reward, tf.fill([E, B], 7.0))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e3, 1e6])
+def test_log_variances_stay_within_their_bounds(shared, scale):
+    prediction = shared(normal(E, B, D, scale=scale), normal(E, B, A, seed=1, scale=scale))
+    for log_variance in (prediction.next_observation_log_variance, prediction.reward_log_variance):
+        assert np.all(log_variance >= LOW - 1e-4) and np.all(log_variance <= HIGH + 1e-4)
+    if scale == 1e6:
+        assert np.min(prediction.next_observation_log_variance) < LOW + 0.01  # the bounds are reached
+        assert np.max(prediction.next_observation_log_variance) > HIGH - 0.01
+
+
+def test_each_member_has_bounds_of_its_own(ensemble, inputs):
+    high = tf.reshape(tf.constant([0.5, -5.0, 0.5, 0.5]), [E, 1, 1])
+    ensemble._max_log_variance.assign(tf.broadcast_to(high, [E, 1, D + 1]))
+    prediction = ensemble(*inputs)
+    assert np.all(prediction.reward_log_variance[1] <= -5.0 + 0.01)
+    picked = ensemble(inputs[0][:2], inputs[1][:2], members=tf.constant([2, 1]))
+    assert np.all(picked.reward_log_variance[1] <= -5.0 + 0.01)
+    np.testing.assert_allclose(ensemble.bound_width(), [42.0, 20.0, 42.0, 42.0], rtol=1e-6)
+
+
+def test_normaliser_takes_mean_and_standard_deviation(ensemble):
+    generator = np.random.default_rng(0)
+    observation = generator.normal(size=(1000, D)) * [1.0, 100.0, 1e-3] + [0.0, -5000.0, 2.0]
+    action = generator.uniform(-1, 1, size=(1000, A))
+    data = transitions(observation, action)
+    ensemble.fit_normalizer(data)
+    together = np.concatenate([data.observation, data.action], axis=-1).astype(np.float64)
+    np.testing.assert_allclose(ensemble._input_mean, together.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(ensemble._input_stddev, together.std(axis=0), rtol=1e-5)
+
+
+def test_statistics_are_summed_in_float64(ensemble):
+    # Around 4,000 float32 has steps of 2.4e-4: summed in float32, the variance is mostly rounding.
+    observation = np.random.default_rng(0).normal(size=(50_000, D)) * 0.01 + 4000.0
+    data = transitions(observation, np.zeros([50_000, A]))
+    ensemble.fit_normalizer(data)
+    expected = data.observation.numpy().astype(np.float64).std(axis=0)
+    np.testing.assert_allclose(ensemble._input_stddev[:D], expected, rtol=1e-5)
+
+
+def test_inputs_are_normalised_with_it(ensemble, inputs):
+    plain = ensemble(*inputs)
+    mean, stddev = tf.constant([1.0, -2.0, 3.0, 0.5, 0.0]), tf.constant([2.0, 0.5, 1.0, 4.0, 3.0])
+    ensemble._input_mean.assign(mean)
+    ensemble._input_stddev.assign(stddev)
+    shifted = ensemble(inputs[0] * stddev[:D] + mean[:D], inputs[1] * stddev[D:] + mean[D:])
+    np.testing.assert_allclose(shifted.reward, plain.reward, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        shifted.next_observation - (inputs[0] * stddev[:D] + mean[:D]), plain.next_observation - inputs[0],
+        rtol=1e-3, atol=1e-5)  # the change is in raw units
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, -1234.567, 1e8])
+def test_a_constant_dimension_gives_finite_predictions(ensemble, value):
+    observation = np.random.default_rng(0).normal(size=(50, D))
+    observation[:, 1] = value
+    data = transitions(observation, np.zeros([50, A]))
+    ensemble.fit_normalizer(data)
+    assert ensemble._input_stddev[1] == 1.0 and ensemble._input_stddev[3] == 1.0
+    batch = [tf.broadcast_to(field[tf.newaxis], [E, *field.shape]) for field in data[:2]]
+    with tf.GradientTape() as tape:
+        prediction = ensemble(*batch)
+        loss = tf.add_n([tf.reduce_sum(prediction.reward), tf.reduce_sum(prediction.reward_log_variance)])
+    assert all(np.all(np.isfinite(field)) for field in prediction)
+    assert all(np.all(np.isfinite(g)) for g in tape.gradient(loss, ensemble._trunk[0].trainable_variables))
+
+
+def test_one_transition_gives_a_finite_normaliser(ensemble):
+    ensemble.fit_normalizer(transitions(np.ones([1, D]), np.ones([1, A])))
+    np.testing.assert_array_equal(ensemble._input_stddev, np.ones(D + A))
+
+
+def test_variance_bounds_follow_the_spread_of_the_targets(ensemble, inputs):
+    before = ensemble(*inputs)
+    generator = np.random.default_rng(0)
+    observation = np.ones([500, D])  # inputs that do not vary leave the means as they were, but for the shift
+    change = generator.normal(size=(500, D)) * [0.01, 1.0, 0.0] + [5.0, 0.0, 3.0]
+    reward = generator.normal(size=500) * 100.0
+    data = transitions(observation, np.zeros([500, A]))
+    data = data._replace(next_observation=tf.constant(observation + change, tf.float32),
+                         reward=tf.constant(reward, tf.float32))
+    ensemble.fit_normalizer(data)
+    spread = (data.next_observation - data.observation).numpy().astype(np.float64).std(axis=0)
+    after = ensemble(inputs[0] + 1.0, inputs[1])
+    for d, stddev in enumerate((spread[0], spread[1], 1.0)):  # a dimension that does not vary counts as 1
+        np.testing.assert_allclose(
+            after.next_observation_log_variance[..., d], before.next_observation_log_variance[..., d]
+            + 2.0 * np.log(stddev), atol=1e-3)
+    np.testing.assert_allclose(
+        after.reward_log_variance, before.reward_log_variance + 2.0 * np.log(reward.std()), atol=1e-3)
+    np.testing.assert_allclose(after.reward, before.reward, atol=1e-5)  # means stay in raw units
+
+
+def test_members_picks_by_index_in_order(shared, inputs):
+    everything = shared(*inputs)
+    index = [3, 0, 3]
+    picked = shared(*(tf.gather(x, index) for x in inputs), members=tf.constant(index))
+    for field, full in zip(picked, everything, strict=True):
+        np.testing.assert_allclose(field, tf.gather(full, index), rtol=1e-5, atol=1e-6)
+    assert unequal_members(everything, Prediction(*(tf.gather(f, [0, 0, 0, 0]) for f in everything))) == {1, 2, 3}
+
+
+def test_a_detached_variance_is_the_same_number_without_a_gradient_into_the_features(shared, inputs):
+    heads = {id(variable) for variable in (
+        *shared._log_variance_head.trainable_variables, shared._min_log_variance, shared._max_log_variance)}
+    reached = {}
+    for detach in (False, True):
+        with tf.GradientTape() as tape:
+            prediction = shared(*inputs, detach_variance=detach)
+            loss = tf.reduce_sum(prediction.next_observation_log_variance) + tf.reduce_sum(
+                prediction.reward_log_variance)
+        gradients = tape.gradient(loss, shared.trainable_variables)
+        reached[detach] = {id(v) for v, g in zip(shared.trainable_variables, gradients, strict=True)
+                           if g is not None and np.any(g != 0.0)}
+        if detach:
+            np.testing.assert_array_equal(
+                prediction.reward_log_variance, shared(*inputs).reward_log_variance)
+    trunk = {id(variable) for layer in shared._trunk for variable in layer.trainable_variables}
+    assert reached[True] == heads
+    assert reached[False] == heads | trunk
+
+
+def test_a_detached_variance_leaves_the_means_gradient(shared, inputs):
+    gradients = []
+    for detach in (False, True):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(shared(*inputs, detach_variance=detach).next_observation)
+        gradients.append(tape.gradient(loss, shared._trunk[0].kernel))
+    assert np.any(gradients[0] != 0.0)
+    np.testing.assert_array_equal(*gradients)
+
+
+def test_only_elites_predicts_what_the_elites_predict(ensemble, inputs):
+    ensemble.elites.assign([3, 1])
+    ensemble._input_mean.assign(ensemble._input_mean + 0.5)
+    ensemble._input_stddev.assign(ensemble._input_stddev * 3.0)
+    ensemble._min_log_variance.assign_add(tf.reshape(tf.range(4.0), [E, 1, 1]) * tf.ones([E, 1, D + 1]))
+    ensemble._target_log_variance.assign([1.0, -2.0, 3.0, 0.5])
+    elites = ensemble.only_elites()
+    assert elites.members == ELITES
+    expected = ensemble(*inputs)
+    prediction = elites(*(tf.gather(x, [3, 1]) for x in inputs))
+    for field, full in zip(prediction, expected, strict=True):
+        np.testing.assert_allclose(field, tf.gather(full, [3, 1]), rtol=1e-5, atol=1e-6)
+
+    for variable in ensemble.trainable_variables:  # copies, which later training does not change
+        variable.assign(tf.zeros_like(variable))
+    for field, again in zip(prediction, elites(*(tf.gather(x, [3, 1]) for x in inputs)), strict=True):
+        np.testing.assert_array_equal(field, again)
+
+
+def test_weight_decay_reaches_every_kernel_and_no_bias(shared):
+    assert [kernel.shape.as_list() for kernel in shared.kernels] == [
+        [E, D + A, 8], [E, 8, 6], [E, 6, D + 1], [E, 6, D + 1]]
+
+
+def test_initial_kernels_are_those_of_mbpo():
+    tf.keras.utils.set_random_seed(0)
+    kernel = DynamicsEnsemble(40, 10, 7, 5, (200,))._trunk[0].kernel.numpy()
+    bound = 1.0 / 50**0.5  # two standard deviations of 1 / (2 √in); the truncated rest has a spread of 0.88 of them
+    assert np.abs(kernel).max() <= bound
+    np.testing.assert_allclose(kernel.std(), 0.88 * bound / 2, rtol=0.02)

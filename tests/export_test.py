@@ -1,0 +1,356 @@
+"""The exports, in a fresh process that has TensorFlow and nothing of ours: parity with the live model and agent."""
+
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import gymnasium
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vagram_tf.agent.sac import SoftActorCritic
+from vagram_tf.config import AgentConfig, EnvConfig
+from vagram_tf.envs import suite, terminations
+from vagram_tf.model.ensemble import DynamicsEnsemble
+from vagram_tf.run import export
+from vagram_tf.types import Transition
+
+METADATA = {"environment": "InvertedPendulum-v5", "dimension_names": ["a", "b"], "seed": 3, "env_step": 40}
+ELITES = (3, 1)  # best first, and not the first ones
+HORIZON = 6
+
+# Runs in the fresh process: loads both exports and stores what every signature says.
+READER = """
+import importlib.util, pathlib, sys
+assert importlib.util.find_spec("vagram_tf") is None
+import numpy as np, tensorflow as tf
+directory = pathlib.Path(sys.argv[1])
+given = dict(np.load(directory / "inputs.npz"))
+observation, action, actions = (tf.constant(given[name]) for name in ("observation", "action", "actions"))
+dynamics, policy = (tf.saved_model.load(str(directory / kind / "40")) for kind in ("dynamics", "policy"))
+assert sorted(dynamics.signatures) == ["members", "rollout", "sample", "serving_default"]
+assert sorted(policy.signatures) == ["sample", "serving_default"]
+seeds = {"first": [1, 2], "again": [1, 2], "other": [1, 3]}
+said = {
+    "predict": dynamics(observation, action),
+    "predict_signature": dynamics.signatures["serving_default"](observation=observation, action=action),
+    "members": dynamics.members(observation, action),
+    "members_signature": dynamics.signatures["members"](observation=observation, action=action),
+    "rollout": dynamics.rollout(observation, actions),
+    "rollout_signature": dynamics.signatures["rollout"](observation=observation, actions=actions),
+    "policy": policy(observation),
+    "policy_signature": policy.signatures["serving_default"](observation=observation),
+}
+for name, seed in seeds.items():
+    seed = tf.constant(seed, tf.int32)
+    said["sample_" + name] = dynamics.sample(observation, action, seed)
+    said["sample_signature_" + name] = dynamics.signatures["sample"](
+        observation=observation, action=action, seed=seed)
+    said["policy_sample_" + name] = policy.sample(observation, seed)
+many = 20000
+said["sample_many"] = dynamics.sample(
+    tf.repeat(observation[:1], many, 0), tf.repeat(action[:1], many, 0), tf.constant([5, 6], tf.int32))
+state, steps = observation, []
+for h in range(actions.shape[1]):
+    step = dynamics(state, actions[:, h])
+    steps.append(step)
+    state = step["next_observation"]
+for name in ("next_observation", "reward", "terminated"):
+    said.setdefault("by_hand", {})[name] = tf.stack([step[name] for step in steps], axis=1)
+assert not [name for name in sys.modules if name.startswith(("vagram_tf", "tf_agents", "tf_keras"))]
+np.savez(directory / "said.npz", **{
+    f"{call}/{name}": value.numpy() for call, values in said.items() for name, value in values.items()})
+"""
+
+
+def randomized(variables, seed, scale):
+    rng = np.random.default_rng(seed)
+    for variable in variables:
+        variable.assign(rng.normal(scale=scale, size=variable.shape).astype(np.float32))
+
+
+class Models:
+    """A live ensemble and a live agent with weights of their own in everything, and data of the task's shape."""
+
+    def __init__(self, name):
+        env = suite.make(EnvConfig(name))
+        self.space = env.action_space
+        self.termination = terminations.find(env)
+        size, actions = env.observation_space.shape[0], env.action_space.shape[0]
+        self.ensemble = DynamicsEnsemble(size, actions, 4, len(ELITES), (8, 8))
+        randomized(self.ensemble.trainable_variables, 0, 0.3)
+        rng = np.random.default_rng(1)
+        observation = rng.normal(size=[50, size]).astype(np.float32) * 3 + 1
+        action = rng.uniform(-1, 1, [50, actions]).astype(np.float32)
+        self.ensemble.fit_normalizer(Transition(*(tf.constant(x) for x in (
+            observation, action, rng.normal(size=50).astype(np.float32), np.ones(50, np.float32),
+            observation + 0.1 * rng.normal(size=[50, size]).astype(np.float32)))))
+        if name.startswith("InvertedPendulum"):  # the pole falls steadily to one side
+            drift = np.zeros([4, 1, size + 1], np.float32)
+            drift[:, 0, 1] = 0.06
+            self.ensemble._mean_head.bias.assign(drift)
+            self.ensemble._mean_head.kernel.assign(0.02 * self.ensemble._mean_head.kernel)
+        self.ensemble.elites.assign(ELITES)
+        self.agent = SoftActorCritic(size, actions, AgentConfig(agent_hidden_units=(8, 8)), seed=0)
+        randomized(self.agent.actor_variables, 5, 0.7)
+        self.observation = rng.normal(scale=0.1, size=[16, size]).astype(np.float32)
+        if name.startswith("InvertedPendulum"):
+            self.observation[:, 1] = np.linspace(-0.19, 0.19, 16)
+        self.high = float(env.action_space.high[0])
+        self.action = rng.uniform(-1.3 * self.high, 1.3 * self.high, [16, actions]).astype(np.float32)
+        self.actions = rng.uniform(-self.high, self.high, [16, HORIZON, actions]).astype(np.float32)
+
+
+@pytest.fixture(scope="module", params=["InvertedPendulum-v5", "Pendulum-v1"])
+def exported(request, tmp_path_factory):
+    """The live models, and what their exports say in a fresh process, by call: a dictionary of arrays each."""
+    directory = tmp_path_factory.mktemp("exported")
+    models = Models(request.param)
+    action_range = export.ActionRange(models.space)
+    dynamics = export.ExportedDynamics(models.ensemble, models.termination, action_range)
+    policy = export.ExportedPolicy(models.agent, models.observation.shape[1], action_range)
+    export.save(dynamics, directory / "dynamics" / "40", METADATA)
+    export.save(policy, directory / "policy" / "40", METADATA)
+    np.savez(directory / "inputs.npz", observation=models.observation, action=models.action, actions=models.actions)
+    environment = {name: value for name, value in os.environ.items()
+                   if name != "PYTHONPATH" and not name.startswith("TF_USE")}
+    process = subprocess.run([sys.executable, "-c", READER, str(directory)], cwd=directory, env=environment,
+                             capture_output=True, text=True, timeout=300)
+    assert process.returncode == 0, process.stderr
+    said = {}
+    for key, value in np.load(directory / "said.npz").items():
+        call, _, name = key.partition("/")
+        said.setdefault(call, {})[name] = value
+    return models, said, directory
+
+
+def live_members(models, observation, action):
+    """The live elites' predictions, best elite first, at actions in the environment's units."""
+    unit = np.clip(action / models.high, -1, 1)
+    copies = [len(ELITES), 1, 1]
+    return models.ensemble(np.tile(observation, copies), np.tile(unit, copies), members=tf.constant(ELITES))
+
+
+def close(actual, expected):
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_members_equal_the_live_elites(exported):
+    models, said, _ = exported
+    live = live_members(models, models.observation, models.action)
+    assert said["members"]["next_observation"].shape == (len(ELITES), *models.observation.shape)
+    close(said["members"]["next_observation"], live.next_observation)
+    close(said["members"]["reward"], live.reward)
+    close(said["members"]["next_observation_stddev"], np.exp(0.5 * live.next_observation_log_variance))
+    close(said["members"]["reward_stddev"], np.exp(0.5 * live.reward_log_variance))
+    assert np.abs(np.diff(said["members"]["next_observation"], axis=0)).max() > 1e-3  # members differ
+
+
+def test_prediction_is_the_mixture_of_the_elites(exported):
+    models, said, _ = exported
+    live = live_members(models, models.observation, models.action)
+    mean = np.mean(live.next_observation, axis=0)
+    variance = np.mean(np.exp(live.next_observation_log_variance), axis=0) + np.var(live.next_observation, axis=0)
+    close(said["predict"]["next_observation"], mean)
+    close(said["predict"]["next_observation_stddev"], np.sqrt(variance))
+    close(said["predict"]["reward"], np.mean(live.reward, axis=0))
+    assert said["predict"]["terminated"].dtype == bool
+    assert said["predict"]["terminated"].tolist() == models.termination(tf.constant(mean)).numpy().tolist()
+
+
+def test_actions_are_in_the_environments_units(exported):
+    """What is out of bounds is clipped, as the environment does; what is within is not taken for [-1, 1]."""
+    models, said, _ = exported
+    assert models.high in (2.0, 3.0) and (np.abs(models.action) > models.high).any()
+    wrong = models.ensemble(np.tile(models.observation, [2, 1, 1]), np.tile(np.clip(models.action, -1, 1), [2, 1, 1]),
+                            members=tf.constant(ELITES))
+    assert np.abs(wrong.reward - said["members"]["reward"]).max() > 1e-3
+
+
+@pytest.mark.parametrize("call", ["predict", "members", "rollout", "policy"])
+def test_signatures_equal_the_methods(exported, call):
+    _, said, _ = exported
+    assert said[call].keys() == said[f"{call}_signature"].keys()
+    for name, value in said[call].items():
+        assert value.tolist() == said[f"{call}_signature"][name].tolist()
+
+
+def test_policy_is_the_mode_in_the_environments_units(exported):
+    models, said, _ = exported
+    mode = models.agent.mode(tf.constant(models.observation)).numpy()
+    close(said["policy"]["action"], models.high * mode)
+    assert np.abs(said["policy"]["action"]).max() > 1.0  # reaches beyond [-1, 1]
+    assert np.abs(said["policy"]["action"]).max() <= models.high
+
+
+def test_sampled_actions_equal_the_live_policys(exported):
+    models, said, _ = exported
+    live = models.agent.sample(tf.constant(models.observation), tf.constant([1, 2], tf.int32))
+    close(said["policy_sample_first"]["action"], models.high * live)
+
+
+@pytest.mark.parametrize("call", ["sample", "policy_sample"])
+def test_same_seed_same_draw(exported, call):
+    _, said, _ = exported
+    for name, value in said[f"{call}_first"].items():
+        assert value.tolist() == said[f"{call}_again"][name].tolist()
+        if name != "terminated":
+            assert (value != said[f"{call}_other"][name]).any()
+    if call == "sample":
+        assert said["sample_first"]["reward"].tolist() == said["sample_signature_first"]["reward"].tolist()
+
+
+def test_samples_have_the_predicted_moments(exported):
+    """20,000 draws at one input: five standard errors."""
+    models, said, _ = exported
+    draws, predicted = said["sample_many"], said["predict"]
+    error = predicted["next_observation_stddev"][0] / np.sqrt(len(draws["reward"]))
+    assert (np.abs(draws["next_observation"].mean(axis=0) - predicted["next_observation"][0]) < 5 * error).all()
+    np.testing.assert_allclose(
+        draws["next_observation"].std(axis=0), predicted["next_observation_stddev"][0], rtol=0.05)
+    live = live_members(models, models.observation[:1], models.action[:1])
+    spread = np.sqrt(np.mean(np.exp(live.reward_log_variance)) + np.var(live.reward))
+    np.testing.assert_allclose(draws["reward"].std(), spread, rtol=0.05)
+    ended = models.termination(tf.constant(draws["next_observation"])).numpy()
+    assert draws["terminated"].tolist() == ended.tolist()
+
+
+def test_rollout_equals_stepping_by_hand_until_the_end(exported):
+    models, said, _ = exported
+    rollout, by_hand = said["rollout"], said["by_hand"]
+    assert rollout["next_observation"].shape == (16, HORIZON, models.observation.shape[1])
+    ends = []
+    for i in range(16):
+        ended = np.flatnonzero(by_hand["terminated"][i])
+        length = int(ended[0]) + 1 if ended.size else HORIZON
+        ends.append(ended.size > 0)
+        assert rollout["length"][i] == length
+        close(rollout["next_observation"][i, :length], by_hand["next_observation"][i, :length])
+        close(rollout["reward"][i, :length], by_hand["reward"][i, :length])
+        # After its end it stays where it is and earns nothing.
+        stays = np.tile(rollout["next_observation"][i, length - 1], (HORIZON - length, 1))
+        assert rollout["next_observation"][i, length:].tolist() == stays.tolist()
+        assert rollout["reward"][i, length:].tolist() == [0.0] * (HORIZON - length)
+        expected = [False] * (length - 1) + [bool(ended.size)] + [True] * (HORIZON - length)
+        assert rollout["terminated"][i].tolist() == expected
+    if models.high == 3.0:
+        assert any(ends) and not all(ends) and len(set(rollout["length"].tolist())) > 3
+    else:
+        assert not any(ends)  # Pendulum never terminates
+
+
+def test_metadata_and_checksums(exported):
+    _, _, directory = exported
+    for kind in ("dynamics", "policy"):
+        path = directory / kind / "40"
+        assert json.loads((path / "metadata.json").read_text()) == METADATA
+        manifest = json.loads((path / "manifest.json").read_text())
+        files = {str(p.relative_to(path)) for p in path.rglob("*") if p.is_file()} - {"manifest.json"}
+        assert set(manifest) == files and {"saved_model.pb", "metadata.json"} < files
+        for name, digest in manifest.items():
+            assert hashlib.sha256((path / name).read_bytes()).hexdigest() == digest
+
+
+def test_export_holds_the_elites_alone_and_no_path_of_the_source(exported):
+    models, _, directory = exported
+    shapes = tf.train.load_checkpoint(str(directory / "dynamics/40/variables/variables")).get_variable_to_shape_map()
+    members = {shape[0] for name, shape in shapes.items() if len(shape) == 3}
+    assert members == {len(ELITES)}
+    stored = b"".join(p.read_bytes() for p in (directory / "dynamics" / "40").rglob("*.json"))
+    assert str(pathlib.Path(export.__file__).parent).encode() not in stored
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A dynamics model that is quick to save, and a function that changes its predictions."""
+    ensemble = DynamicsEnsemble(2, 1, 1, 1, (2,))
+    space = gymnasium.spaces.Box(-1.0, 1.0, (1,))
+
+    def module(reward):
+        ensemble._mean_head.bias.assign([[[0.0, 0.0, reward]]])
+        ensemble._mean_head.kernel.assign(tf.zeros_like(ensemble._mean_head.kernel))
+        return export.ExportedDynamics(ensemble, terminations.never, export.ActionRange(space))
+
+    return module
+
+
+def reward_of(path):
+    return tf.saved_model.load(str(path))(tf.zeros([1, 2]), tf.zeros([1, 1]))["reward"].numpy().tolist()
+
+
+def test_export_is_frozen_as_the_model_was(small, tmp_path):
+    module = small(5.0)
+    small(7.0)
+    assert reward_of(export.save(module, tmp_path / "40", {})) == [5.0]
+
+
+def test_existing_export_is_replaced(small, tmp_path):
+    path = export.save(small(5.0), tmp_path / "40", {"seed": 1})
+    (path / "stray").touch()
+    assert export.save(small(6.0), tmp_path / "40", {"seed": 2}) == path
+    assert reward_of(path) == [6.0]
+    assert json.loads((path / "metadata.json").read_text()) == {"seed": 2}
+    assert not (path / "stray").exists() and "stray" not in (path / "manifest.json").read_text()
+    assert [p.name for p in tmp_path.iterdir()] == ["40"]
+
+
+@pytest.mark.parametrize("target, error", [
+    ("tensorflow.saved_model.save", tf.errors.ResourceExhaustedError(None, None, "No space left\n on device")),
+    ("tensorflow.saved_model.save", OSError(28, "No space left on device")),
+    ("pathlib.Path.write_text", OSError(28, "No space left on device")),
+    ("vagram_tf.run.export.checksum", OSError(5, "Input/output error")),
+])
+def test_failed_export_leaves_what_was_there_and_nothing_else(small, tmp_path, monkeypatch, target, error):
+    export.save(small(5.0), tmp_path / "40", {})
+    whole = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+
+    def fail(*args, **kwargs):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target, fail)
+        with pytest.raises(OSError, match=f"cannot write the export {tmp_path}/40: ") as failure:
+            export.save(small(6.0), tmp_path / "40", {})
+        assert "\n" not in str(failure.value)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == whole
+    assert [p.name for p in tmp_path.iterdir()] == ["40"]
+
+
+def test_half_written_export_is_never_visible(small, tmp_path, monkeypatch):
+    """While it is written, its own name does not exist; when it appears, it is whole."""
+    seen = []
+    save, checksum = tf.saved_model.save, export.checksum
+
+    def watched(*args, **kwargs):
+        seen.append((tmp_path / "40").exists())
+        save(*args, **kwargs)
+        seen.append((tmp_path / "40").exists())
+
+    def watched_checksum(path):
+        seen.append((tmp_path / "40").exists())
+        return checksum(path)
+
+    monkeypatch.setattr(tf.saved_model, "save", watched)
+    monkeypatch.setattr(export, "checksum", watched_checksum)
+    export.save(small(5.0), tmp_path / "40", {})
+    assert len(seen) > 3 and not any(seen)
+    assert (tmp_path / "40" / "manifest.json").exists()
+
+
+def test_leftover_of_a_killed_export_is_in_nobodys_way(small, tmp_path):
+    (tmp_path / "writing-40" / "variables").mkdir(parents=True)
+    (tmp_path / "writing-40" / "stray").touch()
+    path = export.save(small(5.0), tmp_path / "40", {})
+    assert reward_of(path) == [5.0] and not (path / "stray").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["40"]
+
+
+def test_action_range_is_its_own_inverse():
+    space = gymnasium.spaces.Box(np.array([-2.0, 1.0], np.float32), np.array([2.0, 5.0], np.float32))
+    action_range = export.ActionRange(space)
+    close(action_range.to_unit(tf.constant([[2.0, 1.0], [0.0, 3.0], [9.0, -9.0]])), [[1, -1], [0, 0], [1, -1]])
+    close(action_range.from_unit(tf.constant([[1.0, -1.0], [0.5, 0.5]])), [[2, 1], [1, 4]])

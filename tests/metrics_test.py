@@ -1,0 +1,199 @@
+"""What a run tells: read back, cut off at a resume, and complete after a kill."""
+
+import resource
+
+import programs
+import pytest
+
+from vagram_tf.run.metrics import PROGRESS_COLUMNS, Metrics
+
+
+def record(directory, steps, resume_step=0):
+    """Logs a scalar at each step, and an evaluation at each tenth, as a process that ends."""
+    metrics = Metrics(directory, resume_step)
+    for step in steps:
+        metrics.scalars(step, {"train/loss": step / 4})
+        if step % 10 == 0:
+            metrics.progress(step, {"mean_return": step * 2.0})
+    metrics.close()
+
+
+def expected_scalars(last):
+    return [(step, "train/loss", step / 4) for step in range(1, last + 1)]
+
+
+def logged_steps(directory):
+    return [int(row["env_step"]) for row in programs.progress(directory)]
+
+
+def check_complete(directory, last):
+    assert programs.scalars(directory) == expected_scalars(last)
+    assert logged_steps(directory) == list(range(10, last + 1, 10))
+
+
+def event_files(directory):
+    return sorted((directory / "tensorboard").iterdir())
+
+
+def test_scalars_by_name_and_step(tmp_path):
+    metrics = Metrics(tmp_path)
+    metrics.scalars(5, {"eval/mean_reward": 1.5, "model/holdout_mse": 0.25})
+    metrics.scalars(2**40, {"eval/mean_reward": -2.0})  # a step beyond 32 bits
+    metrics.close()
+    assert programs.scalars(tmp_path) == [
+        (5, "eval/mean_reward", 1.5), (5, "model/holdout_mse", 0.25), (2**40, "eval/mean_reward", -2.0)]
+
+
+def test_flush_makes_scalars_readable(tmp_path):
+    metrics = Metrics(tmp_path)
+    metrics.scalars(1, {"a": 3.0})
+    metrics.flush()
+    assert programs.scalars(tmp_path) == [(1, "a", 3.0)]
+    metrics.close()
+
+
+def test_progress_has_every_column(tmp_path):
+    metrics = Metrics(tmp_path)
+    text = (tmp_path / "progress.csv").read_text()
+    assert text == ",".join(PROGRESS_COLUMNS) + "\n"
+    assert PROGRESS_COLUMNS[0] == "env_step" and {"mean_return", "mean_length", "q_mean"} < set(PROGRESS_COLUMNS)
+    metrics.progress(1500, {"mean_return": 1 / 3, "q_mean": -2.0, "rollout_length": 15})
+    metrics.close()
+    (row,) = programs.progress(tmp_path)
+    filled = {name: value for name, value in row.items() if value}
+    assert filled == {"env_step": "1500", "mean_return": "0.333333", "q_mean": "-2", "rollout_length": "15"}
+
+
+def test_progress_is_on_disk_at_once(tmp_path):
+    metrics = Metrics(tmp_path)
+    metrics.progress(1, {"mean_return": 4.0})
+    assert [row["mean_return"] for row in programs.progress(tmp_path)] == ["4"]
+    metrics.close()
+
+
+def test_resume_leaves_neither_gap_nor_overlap(tmp_path):
+    record(tmp_path, range(1, 36))
+    record(tmp_path, range(24, 48), resume_step=23)
+    check_complete(tmp_path, 47)
+
+
+def test_three_resumes(tmp_path):
+    record(tmp_path, range(1, 36))
+    record(tmp_path, range(24, 48), resume_step=23)
+    record(tmp_path, range(31, 34), resume_step=30)
+    record(tmp_path, range(34, 51), resume_step=33)
+    check_complete(tmp_path, 50)
+
+
+def test_resume_at_the_last_step_keeps_everything(tmp_path):
+    record(tmp_path, range(1, 31))
+    record(tmp_path, [], resume_step=30)
+    check_complete(tmp_path, 30)
+
+
+def test_run_that_was_killed_before_its_first_checkpoint_starts_over(tmp_path):
+    record(tmp_path, range(1, 36))
+    record(tmp_path, range(1, 24), resume_step=0)
+    check_complete(tmp_path, 23)
+
+
+@pytest.mark.parametrize("rest", ["3", "30", "30,", "30,60", "30,60,,,,", "\n", "30,60,,,,,,,,,"])
+def test_half_written_row_is_dropped(tmp_path, rest):
+    record(tmp_path, range(1, 29))
+    with open(tmp_path / "progress.csv", "a") as file:
+        file.write(rest)
+    record(tmp_path, range(26, 31), resume_step=25)
+    check_complete(tmp_path, 30)
+
+
+def test_progress_that_lost_even_its_header(tmp_path):
+    record(tmp_path, range(1, 6))
+    (tmp_path / "progress.csv").write_text("")
+    record(tmp_path, range(6, 21), resume_step=5)
+    check_complete(tmp_path, 20)
+
+
+def test_progress_that_is_gone_begins_with_its_header(tmp_path):
+    record(tmp_path, range(1, 6))
+    (tmp_path / "progress.csv").unlink()
+    record(tmp_path, range(6, 21), resume_step=5)
+    check_complete(tmp_path, 20)
+
+
+@pytest.mark.parametrize("cut", [1, 7, 20])
+def test_half_written_event_is_dropped(tmp_path, cut):
+    record(tmp_path, range(1, 29))
+    (path,) = event_files(tmp_path)
+    path.write_bytes(path.read_bytes()[:-cut])
+    record(tmp_path, range(26, 31), resume_step=25)
+    check_complete(tmp_path, 30)
+
+
+def test_event_file_that_is_empty(tmp_path):
+    record(tmp_path, range(1, 29))
+    (tmp_path / "tensorboard" / "events.out.tfevents.9999999999.host.1.0.v2").touch()
+    record(tmp_path, range(26, 31), resume_step=25)
+    check_complete(tmp_path, 30)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the library catches it."""
+
+
+def fatal(original, survived):
+    """Returns a function that does as many calls as given and then, before the next one, dies."""
+    calls = 0
+
+    def function(*args, **kwargs):
+        nonlocal calls
+        calls += 1
+        if calls > survived:
+            raise Killed
+        return original(*args, **kwargs)
+
+    return function
+
+
+@pytest.mark.parametrize("function", ["os.replace", "pathlib.Path.unlink"])
+@pytest.mark.parametrize("survived", range(4))
+def test_killed_while_cutting_off(tmp_path, monkeypatch, function, survived):
+    """Wherever the cutting off is interrupted, the next one finds every kept record, and finds it once."""
+    record(tmp_path, range(1, 36))
+    record(tmp_path, range(24, 34), resume_step=23)
+    record(tmp_path, range(29, 34), resume_step=28)
+    assert len(event_files(tmp_path)) == 2
+    module, _, name = function.rpartition(".")
+    owner = __import__("os") if module == "os" else __import__("pathlib").Path
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, fatal(getattr(owner, name), survived))
+        try:
+            Metrics(tmp_path, 31).close()
+        except Killed:
+            pass
+    record(tmp_path, range(32, 41), resume_step=31)
+    check_complete(tmp_path, 40)
+
+
+@pytest.fixture
+def full_disk():
+    """No file may grow beyond 3 kB: writing more fails as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
+
+    yield fill
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_full_disk_is_an_os_error_of_one_line(tmp_path, full_disk):
+    metrics = Metrics(tmp_path)
+    full_disk()
+    with pytest.raises(OSError) as failure:
+        for step in range(200):
+            metrics.scalars(step, {"train/loss": 1.0})
+        metrics.flush()
+    assert "File too large" in str(failure.value) and "\n" not in str(failure.value)
+    with pytest.raises(OSError, match="File too large"):
+        for step in range(400):
+            metrics.progress(step, {"mean_return": 1.0})

@@ -1,0 +1,187 @@
+"""Starts real programs for tests: the main program on a tiny run, stopped at a chosen moment."""
+
+import atexit
+import csv
+import functools
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import gymnasium
+import numpy as np
+from gymnasium.envs.classic_control import PendulumEnv
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+# A whole run in seconds: nearly all of them TensorFlow's import and compilation.
+TINY = {
+    "name": "programs:Short-v0",
+    "termination": "none",
+    "agent_hidden_units": (16, 16),
+    "model_hidden_units": (16,),
+    "members": 3,
+    "elites": 2,
+    "model_batch_size": 16,
+    "max_fit_steps": 20,
+    "agent_batch_size": 16,
+    "updates_per_step": 1,
+    "rollouts_per_step": 4,
+    "random_steps": 30,
+    "num_steps": 60,
+    "epoch_length": 30,
+    "retrain_every": 20,
+    "rollout_schedule": (0, 1, 1, 2),
+    "eval_every": 10,
+    "eval_episodes": 2,
+    "checkpoint_every": 45,
+    "threads": 1,
+}
+
+
+class Unrepeatable(PendulumEnv):
+    """A pendulum that starts somewhere else at every reset, whatever the seed."""
+
+    def reset(self, *, seed=None, options=None):
+        return super().reset(seed=int.from_bytes(os.urandom(3), "big"), options=options)
+
+
+class Countdown(gymnasium.Env):
+    """Pays 1, 2, 3, ... and terminates after as many steps as its first observation says: 2 to 6."""
+
+    observation_space = gymnasium.spaces.Box(-10.0, 10.0, (1,), np.float32)
+    action_space = gymnasium.spaces.Box(-2.0, 2.0, (1,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._left, self._paid = int(self.np_random.integers(2, 7)), 0
+        return np.array([self._left], np.float32), {}
+
+    def step(self, action):
+        self._left, self._paid = self._left - 1, self._paid + 1
+        return np.array([self._left], np.float32), float(self._paid), self._left == 0, False, {}
+
+
+gymnasium.register("Short-v0", PendulumEnv, max_episode_steps=25)
+gymnasium.register("Unrepeatable-v0", Unrepeatable, max_episode_steps=25)
+gymnasium.register("Countdown-v0", Countdown)
+
+
+def tiny(**changes):
+    """Returns the configuration of a tiny run."""
+    from vagram_tf.config import Config
+
+    return Config().replace(**TINY | changes)
+
+
+def flags(**changes):
+    """Returns the command-line flags of a tiny run."""
+    settings = {("env" if name == "name" else name): value for name, value in (TINY | changes).items()}
+    return [f"--{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}"
+            for name, value in settings.items()]
+
+
+# Runs a module as `python -m` does; the signal arrives when the named function is called for the nth time with
+# arguments that contain the given text.
+_STOPPED = """
+import functools, importlib, os, runpy, sys
+module, path, text, nth, number, program = sys.argv[1:7]
+*owner, name = path.split(".")
+owner = functools.reduce(getattr, owner, importlib.import_module(module))
+original, calls = getattr(owner, name), 0
+
+def stopping(*args, **kwargs):
+    global calls
+    calls += text in repr((args, kwargs))
+    if calls == int(nth):
+        calls += 1
+        os.kill(os.getpid(), int(number))
+    return original(*args, **kwargs)
+
+setattr(owner, name, stopping)
+sys.argv = [program, *sys.argv[7:]]
+runpy.run_module(program, run_name="__main__", alter_sys=True)
+"""
+
+
+def mbpo(arguments, stop=None, options=(), environment=None, **kwargs):
+    """Runs `python -m experiments.mbpo` to its end.
+
+    Args:
+      arguments: of the program.
+      stop: `(signal, module, function, text, nth)`: the process gets the signal when `module`'s `function` is called
+        for the nth time with `text` among its arguments.
+      options: of the interpreter.
+      environment: changes of the environment variables.
+
+    Returns:
+      `subprocess.CompletedProcess`, its output as text.
+    """
+    program = ["-m", "experiments.mbpo"]
+    if stop is not None:
+        number, module, function, text, nth = stop
+        program = ["-c", _STOPPED, module, function, text, str(nth), str(int(number)), "experiments.mbpo"]
+    variables = os.environ | {"PYTHONPATH": str(ROOT / "tests")} | (environment or {})
+    for name in ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL"):  # vagram_tf set them in this process
+        variables.pop(name, None)
+    return subprocess.run(
+        [sys.executable, *options, *program, *arguments], cwd=ROOT, env=variables, text=True, capture_output=True,
+        timeout=500, **kwargs)
+
+
+def run_directory(workdir, **changes):
+    """Returns where a tiny run lives."""
+    name = (TINY | changes)["name"].replace(":", "-")
+    return pathlib.Path(workdir) / name / changes.get("loss", "vagram") / str(changes.get("seed", 0))
+
+
+@functools.cache
+def finished_run():
+    """Runs the tiny run uninterrupted, once per test process.
+
+    Returns:
+      The completed process, and the run's directory.
+    """
+    workdir = tempfile.mkdtemp(prefix="vagram-finished-")
+    atexit.register(shutil.rmtree, workdir, ignore_errors=True)
+    process = mbpo([*flags(), f"--workdir={workdir}"])
+    assert process.returncode == 0, process.stderr
+    return process, run_directory(workdir)
+
+
+def error_lines(process):
+    """Returns the lines on standard error that belong neither to `-X importtime` nor to the progress bar."""
+    other = re.compile(r"import time:|.*\d+/\d+ \[|\s*$")
+    return [line for line in re.split(r"[\r\n]+", process.stderr) if not other.match(line)]
+
+
+def scalars(directory):
+    """Returns every scalar of a run's event files, in the order of steps and tags: `[(step, tag, value)]`."""
+    import tensorflow as tf
+    from tensorflow.core.util import event_pb2
+
+    found = []
+    for path in sorted((directory / "tensorboard").glob("events.out.tfevents.*")):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = event_pb2.Event.FromString(record.numpy())
+            found += [(event.step, value.tag, float(tf.make_ndarray(value.tensor))) for value in event.summary.value]
+    return sorted(found)
+
+
+def variables(prefix):
+    """Returns a checkpoint's tensors as bytes, by key; equal bytes are equal bit for bit."""
+    import tensorflow as tf
+
+    reader = tf.train.load_checkpoint(str(prefix))
+    tensors = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    return {name: np.asarray(value).tobytes() if np.asarray(value).dtype != object else repr(value)
+            for name, value in tensors.items() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"}
+
+
+def progress(directory):
+    """Returns the rows of `progress.csv` as dictionaries."""
+    with open(directory / "progress.csv", newline="") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,199 @@
+"""The ring buffer against a deque, and its samples against the uniform distribution."""
+
+from collections import deque
+
+import numpy as np
+import pytest
+import scipy.stats
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vagram_tf.replay import ReplayBuffer
+from vagram_tf.types import Transition
+
+D, A = 3, 2
+
+
+def numbered(*ids):
+    """Returns transitions that tell everything about themselves: field f of transition i holds 100 i + f."""
+    ids = np.asarray(ids, np.float32).reshape(len(ids))
+    base = 100.0 * ids[:, np.newaxis]
+    return Transition(
+        observation=base + np.arange(0, D, dtype=np.float32),
+        action=base + np.arange(D, D + A, dtype=np.float32),
+        reward=base[:, 0] + D + A,
+        discount=base[:, 0] + D + A + 1,
+        next_observation=base + np.arange(D + A + 2, D + A + 2 + D, dtype=np.float32))
+
+
+def ids_of(transition):
+    """Returns the numbers of transitions with any leading axes, after checking that each is in one piece."""
+    ids = np.round(transition.reward.numpy() / 100.0).astype(int)
+    whole = numbered(*ids.ravel())
+    for field, expected in zip(transition, whole, strict=True):
+        np.testing.assert_array_equal(field.numpy().reshape(expected.shape), expected)
+    return ids
+
+
+def buffer(capacity, seed=0):
+    return ReplayBuffer(D, A, capacity, seed)
+
+
+def test_fields_come_back_as_they_went_in():
+    replay = buffer(10)
+    replay.add(numbered(1, 2, 3))
+    stored = replay.all()
+    assert [tuple(field.shape) for field in stored] == [(3, D), (3, A), (3,), (3,), (3, D)]
+    assert all(field.dtype == tf.float32 for field in stored)
+    assert ids_of(stored).tolist() == [1, 2, 3]
+
+
+def test_wrap_around_overwrites_the_oldest_slot_by_slot():
+    replay = buffer(5)
+    replay.add(numbered(0, 1, 2))
+    replay.add(numbered(3, 4, 5, 6))
+    assert ids_of(replay.all()).tolist() == [5, 6, 2, 3, 4]
+    replay.add(numbered(7))
+    assert ids_of(replay.all()).tolist() == [5, 6, 7, 3, 4]
+    assert replay.size == replay.capacity == 5
+
+
+def test_of_more_than_the_capacity_only_the_newest_stay():
+    replay = buffer(4)
+    replay.add(numbered(0, 1, 2))
+    replay.add(numbered(*range(3, 14)))
+    assert sorted(ids_of(replay.all())) == [10, 11, 12, 13]
+    replay.add(numbered(14))
+    assert sorted(ids_of(replay.all())) == [11, 12, 13, 14]
+
+
+def test_rows_grow_with_the_data_and_keep_it():
+    replay = buffer(100_000)
+    for start in (0, 1000, 2500):
+        replay.add(numbered(*range(start, start + 1500)))
+        assert ids_of(replay.all())[-1] == start + 1499
+    assert replay.size == 4500
+    assert 4500 <= int(tf.shape(replay._rows)[0]) < 10_000  # and not the capacity
+    np.testing.assert_array_equal(
+        ids_of(replay.all()), [*range(1500), *range(1000, 2500), *range(2500, 4000)])
+
+
+@pytest.fixture(scope="module")
+def eagerly():
+    """Every buffer of its own would be traced anew; the graphs are what all other tests run."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(capacity=st.integers(1, 9), operations=st.lists(st.one_of(
+    st.tuples(st.just("add"), st.integers(0, 20)), st.tuples(st.just("resize"), st.integers(1, 12))), max_size=12))
+def test_it_keeps_what_a_deque_keeps(eagerly, capacity, operations):
+    replay, model, added = buffer(capacity), deque(maxlen=capacity), 0
+    for operation, number in operations:
+        if operation == "add":
+            replay.add(numbered(*range(added, added + number)))
+            model.extend(range(added, added + number))
+            added += number
+        else:
+            replay.resize(number)
+            model = deque(model, maxlen=number)
+        assert replay.size == len(model)
+        assert sorted(ids_of(replay.all())) == list(model)
+        if model:
+            assert set(ids_of(replay.sample([50]))) <= set(model)
+
+
+@pytest.mark.parametrize("capacity, kept", [(3, [4, 5, 6]), (5, [2, 3, 4, 5, 6]), (8, [2, 3, 4, 5, 6])])
+def test_resize_keeps_the_newest(capacity, kept):
+    replay = buffer(5)
+    replay.add(numbered(0, 1, 2, 3))
+    replay.add(numbered(4, 5, 6))
+    replay.resize(capacity)
+    assert replay.capacity == capacity
+    assert sorted(ids_of(replay.all())) == kept
+    replay.add(numbered(7))
+    assert sorted(ids_of(replay.all())) == [*kept, 7][-capacity:]
+
+
+def test_samples_are_uniform_over_what_is_stored_and_nothing_else():
+    replay = buffer(1000)
+    replay.add(numbered(*range(20)))
+    counts = np.bincount(ids_of(replay.sample([20_000])), minlength=20)
+    assert len(counts) == 20
+    assert scipy.stats.chisquare(counts).pvalue > 1e-4
+
+
+def test_samples_are_uniform_after_wrapping_around():
+    replay = buffer(7)
+    replay.add(numbered(*range(7)))
+    replay.add(numbered(*range(7, 11)))
+    ids, counts = np.unique(ids_of(replay.sample([7000])), return_counts=True)
+    assert ids.tolist() == list(range(4, 11))
+    assert scipy.stats.chisquare(counts).pvalue > 1e-4
+
+
+def test_samples_have_any_leading_axes():
+    replay = buffer(10)
+    replay.add(numbered(1, 2))
+    batch = replay.sample([4, 6])
+    assert [tuple(field.shape) for field in batch] == [(4, 6, D), (4, 6, A), (4, 6), (4, 6), (4, 6, D)]
+    assert set(ids_of(batch).ravel()) == {1, 2}
+    assert len({tuple(row) for row in ids_of(batch)}) > 1  # not one row repeated
+    assert replay.sample(tf.constant([2, 0])).reward.shape == (2, 0)
+
+
+def test_a_graph_draws_anew_at_every_call_and_sees_new_data():
+    replay = buffer(100)
+    replay.add(numbered(*range(50)))
+    draw = tf.function(lambda: replay.sample([40]), autograph=False)
+    first, second = ids_of(draw()), ids_of(draw())
+    assert first.tolist() != second.tolist()
+    replay.add(numbered(*range(50, 100)))
+    assert ids_of(draw()).max() >= 50
+
+
+def test_an_empty_buffer_refuses_to_be_sampled():
+    replay = buffer(10)
+    with pytest.raises(ValueError, match="empty"):
+        replay.sample([2])
+    replay.add(numbered())
+    with pytest.raises(ValueError, match="empty"):
+        replay.sample([2])
+    assert replay.size == 0 and replay.all().observation.shape == (0, D)
+
+
+def test_equal_seeds_draw_equal_samples():
+    replays = [buffer(100, seed) for seed in (1, 1, 2)]
+    for replay in replays:
+        replay.add(numbered(*range(100)))
+    first, same, other = (ids_of(replay.sample([3, 30])).ravel().tolist() for replay in replays)
+    assert first == same != other
+    assert first != ids_of(replays[0].sample([3, 30])).ravel().tolist()
+
+
+def test_a_checkpoint_holds_rows_position_and_generator(tmp_path):
+    replay, fresh = buffer(5, seed=1), buffer(3, seed=2)
+    replay.add(numbered(*range(7)))
+    replay.sample([4])
+    path = tf.train.Checkpoint(replay=replay).save(tmp_path / "replay")
+    tf.train.Checkpoint(replay=fresh).restore(path).assert_consumed()
+    assert fresh.capacity == 5
+    for _ in range(2):
+        assert ids_of(fresh.all()).tolist() == ids_of(replay.all()).tolist()
+        assert ids_of(fresh.sample([30])).tolist() == ids_of(replay.sample([30])).tolist()
+        for each in (replay, fresh):
+            each.add(numbered(7, 8))
+
+
+def test_fields_of_other_shapes_are_refused():
+    replay = buffer(10)
+    replay.add(numbered(0))
+    good = numbered(1, 2)
+    for bad in (good._replace(reward=good.reward[:, np.newaxis]), good._replace(discount=good.discount[:1]),
+                good._replace(action=good.action[:, :1])):
+        with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
+            replay.add(bad)
+        assert ids_of(replay.all()).tolist() == [0]

@@ -1,0 +1,210 @@
+"""Real processes, killed at the worst moments and continued: nothing of it shows in what the run leaves behind."""
+
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+
+import programs
+import pytest
+
+MODEL_VARIABLES = "variables/variables"
+
+
+def check_equal_runs(directory, expected):
+    """Compares everything that two runs of one configuration leave behind."""
+    assert (directory / "progress.csv").read_bytes() == (expected / "progress.csv").read_bytes()
+    last = str(programs.TINY["random_steps"] + programs.TINY["num_steps"])
+    for kind in ("dynamics", "policy"):
+        weights, others = (programs.variables(d / "export" / kind / last / MODEL_VARIABLES)
+                           for d in (directory, expected))
+        assert weights and weights == others
+    state, other = (programs.variables(d / "checkpoints" / last / "state") for d in (directory, expected))
+    assert state.keys() == other.keys()
+    assert [name for name in state if state[name] != other[name]] == []
+    timeless = [[scalar for scalar in programs.scalars(d) if scalar[1] != "time/fps"] for d in (directory, expected)]
+    assert timeless[0] == timeless[1]
+
+
+def checkpoints(directory):
+    return sorted(path.name for path in (directory / "checkpoints").glob("[0-9]*"))
+
+
+def test_reference_run_is_whole():
+    _, directory = programs.finished_run()
+    assert [int(row["env_step"]) for row in programs.progress(directory)] == [40, 50, 60, 70, 80, 90]
+    seen = [scalar[:2] for scalar in programs.scalars(directory)]
+    assert len(seen) == len(set(seen))
+    assert {step for step, tag in seen if tag == "model/holdout_mse"} == {31, 51, 71}  # the steps that began with a fit
+    assert len(programs.variables(directory / "checkpoints" / "90" / "state")) > 50
+
+
+def test_two_processes_give_the_same_run(tmp_path):
+    _, expected = programs.finished_run()
+    process = programs.mbpo([f"--config={expected / 'config.json'}", f"--workdir={tmp_path}"])
+    assert process.returncode == 0, process.stderr
+    directory = programs.run_directory(tmp_path)
+    assert (directory / "config.json").read_bytes() == (expected / "config.json").read_bytes()
+    check_equal_runs(directory, expected)
+
+
+STEP = "vagram_tf.dyna", "Dyna.step", ""
+FLUSH = "vagram_tf.run.checkpoint", "_flush", ""
+
+# The signal, when it comes, the exit code, and where the next process continues.
+STOPS = [
+    # Step 40 has been evaluated, no checkpoint has been written: everything starts again.
+    ((signal.SIGKILL, *STEP, 43), -signal.SIGKILL, 0),
+    # While exploring, in the middle of an episode.
+    ((signal.SIGTERM, *STEP, 20), 0, 20),
+    # Inside the writing of the checkpoint of step 45: its files are there, but not yet in their place.
+    ((signal.SIGKILL, *FLUSH, 2), -signal.SIGKILL, 20),
+    ((signal.SIGTERM, *STEP, 29), 0, 49),
+    # While what was logged after the checkpoint is cut off.
+    ((signal.SIGKILL, "os", "replace", "tfevents", 1), -signal.SIGKILL, 49),
+    ((signal.SIGINT, *STEP, 12), 130, 61),
+    # Between the renaming of the last checkpoint and the removal of the oldest.
+    ((signal.SIGKILL, *FLUSH, 5), -signal.SIGKILL, 90),
+    # Between the export of the dynamics and that of the policy.
+    ((signal.SIGKILL, "vagram_tf.run.export", "save", "policy", 1), -signal.SIGKILL, 90),
+]
+
+
+def test_interrupted_run_equals_uninterrupted(tmp_path):
+    _, expected = programs.finished_run()
+    directory = programs.run_directory(tmp_path)
+    start = [*programs.flags(), f"--workdir={tmp_path}"]
+    continued = 0
+    for stop, code, next_start in STOPS:
+        process = programs.mbpo(start, stop)
+        assert process.returncode == code, (stop, process.stderr[-2000:])
+        assert "Traceback" not in process.stderr
+        assert max([0, *map(int, checkpoints(directory))]) == next_start
+        if code >= 0:  # a killed process takes along what it has printed
+            check_continued(process, continued)
+            assert f"saved at environment step {next_start}; the same command continues the run" in process.stdout
+            assert "stopping after this step" in process.stderr
+            assert not (directory / "export").exists()
+        continued = next_start
+    process = programs.mbpo(start)
+    assert process.returncode == 0, process.stderr
+    check_continued(process, continued)
+    check_equal_runs(directory, expected)
+    assert checkpoints(directory)[-2:] == ["61", "90"]
+    left = [path.name for path in directory.rglob("*") if "writing" in path.name or path.suffix == ".tmp"]
+    assert left == []
+
+
+def check_continued(process, step):
+    announced = f"continuing at environment step {step}" in process.stdout
+    assert announced if step else "continuing" not in process.stdout
+
+
+@pytest.mark.skipif("VAGRAM_KILLS" not in os.environ, reason="VAGRAM_KILLS=20 kills that many times; 10 minutes")
+def test_killed_at_random_moments(tmp_path):
+    """Kills at random wall times, also while starting, and continues each time until the run is complete."""
+    _, expected = programs.finished_run()
+    command = [sys.executable, "-m", "experiments.mbpo", *programs.flags(), f"--workdir={tmp_path}"]
+    environment = os.environ | {"PYTHONPATH": str(programs.ROOT / "tests")}
+    rng, kills = random.Random(0), 0
+    while kills < int(os.environ["VAGRAM_KILLS"]):
+        process = subprocess.Popen(
+            command, cwd=programs.ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            output, _ = process.communicate(timeout=rng.uniform(5, 40))
+            assert process.returncode == 0, output
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+        else:  # complete: begin again
+            check_equal_runs(programs.run_directory(tmp_path), expected)
+            shutil.rmtree(programs.run_directory(tmp_path))
+    process = programs.mbpo([*programs.flags(), f"--workdir={tmp_path}"])
+    assert process.returncode == 0, process.stderr
+    check_equal_runs(programs.run_directory(tmp_path), expected)
+
+
+@pytest.fixture
+def copied_run(tmp_path):
+    """A copy of the finished run in a work directory of its own."""
+    _, source = programs.finished_run()
+    directory = programs.run_directory(tmp_path)
+    shutil.copytree(source, directory)
+    return directory
+
+
+def start_again(directory, *extra, **kwargs):
+    return programs.mbpo([*programs.flags(), f"--workdir={directory.parents[2]}", *extra], **kwargs)
+
+
+def test_damaged_newest_checkpoint_falls_back(copied_run):
+    (path,) = (copied_run / "checkpoints" / "90").glob("state.data*")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    process = start_again(copied_run, stop=(signal.SIGTERM, *STEP, 1))
+    assert process.returncode == 0, process.stderr
+    assert "continuing at environment step 45" in process.stdout
+    (warning,) = [line for line in programs.error_lines(process) if "checkpoint" in line]
+    assert str(path) in warning.replace(": ", "/") and "checksum" in warning
+    assert checkpoints(copied_run) == ["45", "46"]
+    assert [int(row["env_step"]) for row in programs.progress(copied_run)] == [40]
+
+
+def test_no_usable_checkpoint_is_refused(copied_run):
+    for path in (copied_run / "checkpoints").glob("*/manifest.json"):
+        path.unlink()
+    before = (copied_run / "progress.csv").read_bytes()
+    process = start_again(copied_run)
+    assert process.returncode == 1
+    (error,) = [line for line in programs.error_lines(process) if line.startswith("error:")]
+    assert "no usable checkpoint is left" in error
+    assert "checkpoints/45" in error and "checkpoints/90" in error and "manifest.json" in error
+    assert "Traceback" not in process.stderr
+    assert (copied_run / "progress.csv").read_bytes() == before
+
+
+def test_checkpoint_that_cannot_be_written_stops_with_one_line(copied_run):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16_000, 16_000))
+
+    shutil.rmtree(copied_run / "checkpoints" / "90")
+    whole = sorted(path.name for path in (copied_run / "checkpoints" / "45").iterdir())
+    process = start_again(copied_run, stop=(signal.SIGTERM, *STEP, 1), preexec_fn=limit)
+    assert process.returncode == 1, process.stderr
+    (error,) = [line for line in programs.error_lines(process) if line.startswith("error: ")]
+    assert "Traceback" not in process.stderr
+    assert error.startswith("error: cannot write the checkpoint") and "File too large" in error
+    assert error.endswith(f"the last checkpoint is {copied_run / 'checkpoints' / '75'}")
+    assert checkpoints(copied_run) == ["45"]
+    assert sorted(path.name for path in (copied_run / "checkpoints" / "45").iterdir()) == whole
+
+
+def test_second_process_is_refused(tmp_path):
+    directory = programs.run_directory(tmp_path)
+    code = ("import sys, pathlib, programs; from vagram_tf.run.directory import RunDirectory; "
+            "held = RunDirectory(pathlib.Path(sys.argv[1]), programs.tiny()); print('held', flush=True); input()")
+    with subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)], cwd=programs.ROOT, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(programs.ROOT / "tests")}) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        process = programs.mbpo([*programs.flags(), f"--workdir={tmp_path}"])
+        holder.communicate(b"\n")
+    assert process.returncode == 2
+    assert programs.error_lines(process) == [f"error: another process is using {directory}"]
+
+
+def test_metadata_names_the_run():
+    _, directory = programs.finished_run()
+    metadata = json.loads((directory / "export" / "dynamics" / "90" / "metadata.json").read_text())
+    last = programs.progress(directory)[-1]
+    assert metadata["environment"] == programs.TINY["name"]
+    assert metadata["env_step"] == 90 and metadata["seed"] == 0 and metadata["loss"] == "vagram"
+    assert metadata["mean_return"] == pytest.approx(float(last["mean_return"]), rel=1e-5)
+    manifest = json.loads((directory / "checkpoints" / "90" / "manifest.json").read_text())
+    assert manifest["config_hash"] == metadata["config_hash"] and manifest["env_step"] == 90

@@ -1,0 +1,259 @@
+"""The run around the loop: when it evaluates, saves, exports and stops. The loop's own work is replaced by sums."""
+
+import json
+import shutil
+
+import numpy as np
+import programs
+import pytest
+
+from vagram_tf.dyna import Dyna
+from vagram_tf.envs.adapter import EnvironmentFault
+from vagram_tf.guards import Diverged
+from vagram_tf.run import export
+from vagram_tf.run.directory import RunDirectory
+from vagram_tf.run.training import Training
+
+# 20 random steps, then 30 training steps: environment steps 21 to 50.
+SETTINGS = {"random_steps": 20, "num_steps": 30, "eval_every": 10, "checkpoint_every": 15, "export_every": 20,
+            "distractors": 2}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cheap_work():
+    """No fit, no rollouts, no updates: nothing is compiled. Exports are one file: `export_test` has the real ones."""
+
+    def save(module, directory, metadata):
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "metadata.json").write_text(json.dumps(metadata))
+        return directory
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Dyna, "_fit", lambda self: {"model/holdout_mse": self.env_step / 8})
+        patch.setattr(Dyna, "_imagine", lambda self: {"model/rollout_length": 1})
+        patch.setattr(Dyna, "_improve", lambda self: {"train/critic_loss": self.env_step / 4, "train/q_mean": 1.0})
+        patch.setattr("vagram_tf.run.training._LOG_EVERY", 10)
+        patch.setattr(export, "save", save)
+        yield
+
+
+class Run:
+    """One process's share of a run: builds it, takes its steps, and ends."""
+
+    def __init__(self, workdir, **changes):
+        self.config = programs.tiny(**SETTINGS | changes)
+        directory = RunDirectory(workdir, self.config)
+        self.path = directory.path
+        self.training = Training(self.config, directory)
+        self.steps = []
+
+    def go(self, stop_at=None):
+        try:
+            return self.training.run(
+                lambda training: self.steps.append(training.dyna.env_step),
+                lambda: self.training.dyna.env_step == stop_at)
+        finally:
+            self.training._directory._lock.close()  # as the end of a process does
+
+    def abandon(self):
+        """Ends without a word, as a killed process does."""
+        self.training._metrics.close()
+        self.training._directory._lock.close()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """An uninterrupted run."""
+    run = Run(tmp_path_factory.mktemp("whole"))
+    run.outcome = run.go()
+    return run
+
+
+def checkpoints(path):
+    return sorted(int(p.name) for p in (path / "checkpoints").iterdir() if p.is_dir())
+
+
+def exports(path):
+    return {kind: sorted(int(p.name) for p in (path / "export" / kind).iterdir()) for kind in ("dynamics", "policy")}
+
+
+def evaluated(path):
+    return [int(row["env_step"]) for row in programs.progress(path)]
+
+
+def test_cadence(whole):
+    run, outcome = whole, whole.outcome
+    assert run.steps == list(range(1, 51))
+    assert outcome.finished and run.training.dyna.done
+    assert evaluated(run.path) == [30, 40, 50]
+    assert checkpoints(run.path) == [45, 50]
+    assert exports(run.path) == {"dynamics": [40, 50], "policy": [40, 50]}
+    assert outcome.exports == {kind: run.path / "export" / kind / "50" for kind in ("dynamics", "policy")}
+
+
+def test_last_step_is_evaluated_saved_and_exported_whatever_the_cadence(tmp_path):
+    run = Run(tmp_path, eval_every=1000, checkpoint_every=0, export_every=0, num_steps=7)
+    outcome = run.go()
+    assert evaluated(run.path) == checkpoints(run.path) == [27]
+    assert exports(run.path) == {"dynamics": [27], "policy": [27]}
+    assert outcome.evaluation.returns.shape == (2,)
+
+
+def test_saves_while_exploring_but_does_not_evaluate(tmp_path):
+    run = Run(tmp_path, checkpoint_every=4, eval_every=4)
+    outcome = run.go(stop_at=9)
+    assert not outcome.finished and outcome.exports == {} and outcome.evaluation is None
+    assert checkpoints(run.path) == [8, 9]
+    assert evaluated(run.path) == []
+
+
+def test_progress_repeats_the_evaluation_and_the_latest_metrics(whole):
+    run, outcome = whole, whole.outcome
+    row = programs.progress(run.path)[-1]
+    returns, lengths = outcome.evaluation
+    assert float(row["mean_return"]) == pytest.approx(returns.mean(), rel=1e-5)
+    assert float(row["stddev_return"]) == pytest.approx(returns.std(), rel=1e-5)
+    assert float(row["mean_length"]) == lengths.mean() == 25
+    assert float(row["critic_loss"]) == 50 / 4
+    assert float(row["model_holdout_mse"]) == 40 / 8  # the fit before step 41
+    assert row["temperature"] == ""
+    logged = {(step, tag): value for step, tag, value in programs.scalars(run.path)}
+    assert logged[50, "eval/mean_reward"] == pytest.approx(returns.mean(), rel=1e-5)
+    assert logged[50, "eval/mean_ep_length"] == 25
+
+
+def test_scalars_against_environment_steps(whole):
+    steps = {}
+    for step, tag, _ in programs.scalars(whole.path):
+        steps.setdefault(tag, []).append(step)
+    assert steps["train/critic_loss"] == [30, 40, 50]
+    assert steps["time/fps"] == [10, 20, 30, 40, 50]
+    assert steps["model/holdout_mse"] == [21, 41]
+    assert steps["rollout/ep_rew_mean"] == steps["rollout/ep_len_mean"] == [25, 50]
+    assert steps["eval/mean_reward"] == steps["eval/std_reward"] == [30, 40, 50]
+
+
+def test_stopped_and_continued_equals_uninterrupted(whole, tmp_path):
+    for stop_at in (7, 33, 40, 50):
+        part = Run(tmp_path)
+        outcome = part.go(stop_at)
+        assert outcome.finished == (stop_at == 50)
+        assert checkpoints(part.path)[-1] == stop_at
+    check_equal(part.path, whole.path)
+
+
+def test_killed_and_continued_equals_uninterrupted(whole, tmp_path):
+    resumed = []
+    for killed_at in (13, 44, 46):
+        part = Run(tmp_path)
+        resumed.append(part.training.resumed_step)
+
+        def killed(training, step=killed_at):
+            if training.dyna.env_step == step:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            part.training.run(killed)
+        part.abandon()
+    assert resumed == [0, 0, 30]
+    part = Run(tmp_path)
+    assert part.training.resumed_step == 45
+    assert part.go().finished and part.steps == [46, 47, 48, 49, 50]
+    check_equal(part.path, whole.path)
+
+
+def check_equal(path, expected):
+    assert (path / "progress.csv").read_bytes() == (expected / "progress.csv").read_bytes()
+    timeless = [[scalar for scalar in programs.scalars(p) if scalar[1] != "time/fps"] for p in (path, expected)]
+    assert timeless[0] == timeless[1]
+    state = programs.variables(path / "checkpoints" / "50" / "state")
+    assert state == programs.variables(expected / "checkpoints" / "50" / "state")
+    assert exports(path) == exports(expected)
+
+
+def test_complete_run_started_again_changes_nothing_but_evaluates(whole, tmp_path):
+    first = whole.outcome
+    shutil.copytree(whole.path.parents[2], tmp_path, dirs_exist_ok=True)
+    run = Run(tmp_path)
+    before, logged = (run.path / "progress.csv").read_bytes(), programs.scalars(run.path)
+    outcome = run.go()
+    assert outcome.finished and run.steps == []
+    assert outcome.evaluation.returns.tolist() == first.evaluation.returns.tolist()
+    assert exports(run.path) == exports(whole.path)
+    assert (run.path / "progress.csv").read_bytes() == before and programs.scalars(run.path) == logged
+
+
+def test_more_steps_continue_a_complete_run(whole, tmp_path):
+    Run(tmp_path, num_steps=10).go()
+    run = Run(tmp_path, num_steps=30)
+    assert run.training.resumed_step == 30
+    run.go()
+    states = [programs.variables(path / "checkpoints" / "50" / "state") for path in (run.path, whole.path)]
+    assert states[0] == states[1]
+    assert (run.path / "progress.csv").read_bytes() == (whole.path / "progress.csv").read_bytes()
+
+
+def fault(number):
+    """Makes the loop's improvement fail at an environment step."""
+
+    def improve(self):
+        if self.env_step == number:
+            raise Diverged(f"q_max is inf at environment step {number}")
+        return {}
+
+    return improve
+
+
+def test_divergence_leaves_the_last_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(Dyna, "_improve", fault(37))
+    run = Run(tmp_path)
+    assert "no checkpoint" in run.training.last_checkpoint_text
+    with pytest.raises(Diverged, match="at environment step 37"):
+        run.go()
+    assert run.steps[-1] == 36
+    assert checkpoints(run.path) == [15, 30]  # nothing is saved after the fault
+    assert run.training.last_checkpoint_text.endswith(str(run.path / "checkpoints" / "30"))
+    assert evaluated(run.path) == [30]
+
+
+def test_environment_fault_leaves_the_last_checkpoint(tmp_path):
+    run = Run(tmp_path)
+    inner = run.training.dyna.environment._env
+    calls = iter(range(1, 100))
+    step = inner.step
+    inner.step = lambda action: (*step(action)[:1], np.nan, False, False, {}) if next(calls) == 41 else step(action)
+    with pytest.raises(EnvironmentFault, match="environment step 40: .*reward is nan"):
+        run.go()
+    assert checkpoints(run.path) == [15, 30]
+
+
+def test_checkpoint_that_fails_stops_the_run(tmp_path, monkeypatch):
+    run = Run(tmp_path)
+    write = run.training._checkpoints._checkpoint.write
+
+    def full(path):
+        if "writing-45" in path:
+            raise OSError(28, "No space left on device")
+        return write(path)
+
+    monkeypatch.setattr(run.training._checkpoints._checkpoint, "write", full)
+    with pytest.raises(OSError, match="cannot write the checkpoint .*/45: .*No space left"):
+        run.go()
+    assert checkpoints(run.path) == [15, 30]
+    assert run.training.last_checkpoint_text.endswith(str(run.path / "checkpoints" / "30"))
+
+
+def test_metadata_of_an_export(whole):
+    run, outcome = whole, whole.outcome
+    metadata = json.loads((outcome.exports["dynamics"] / "metadata.json").read_text())
+    assert metadata["environment"] == "programs:Short-v0" and metadata["loss"] == "vagram"
+    assert metadata["env_step"] == 50 and metadata["seed"] == 0 and metadata["distractors"] == 2
+    assert metadata["observation_size"] == 5 and len(metadata["dimension_names"]) == 5
+    assert metadata["dimension_names"][-1] == "distractor[1]"
+    assert metadata["action_low"] == [-2.0] and metadata["action_high"] == [2.0]
+    assert metadata["mean_return"] == outcome.evaluation.returns.mean()
+    assert set(metadata["versions"]) >= {"tensorflow", "gymnasium", "numpy"}
+    earlier = json.loads((run.path / "export" / "policy" / "40" / "metadata.json").read_text())
+    assert earlier["env_step"] == 40 and earlier["mean_return"] != metadata["mean_return"]
+    manifest = json.loads((run.path / "checkpoints" / "50" / "manifest.json").read_text())
+    assert manifest["config_hash"] == metadata["config_hash"] and manifest["versions"] == metadata["versions"]
