@@ -5,9 +5,9 @@ import json
 import logging
 import os
 import pathlib
-import resource
 
 import numpy as np
+import programs
 import pytest
 import tensorflow as tf
 
@@ -188,25 +188,16 @@ def test_leftovers_of_a_killed_write_are_neither_used_nor_kept(tmp_path):
     assert not list(tmp_path.glob("writing-*"))
 
 
-@pytest.fixture
-def full_disk():
-    """No file may grow beyond 2 kB: writing more fails as it does on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def check_only_the_first_is_there(directory):
     assert Checkpoints(directory).steps() == [1]
     assert not list(directory.glob("writing-*"))
     assert restored(directory) == (1, Thing(1).values())
 
 
-def test_full_disk_leaves_the_earlier_checkpoint(tmp_path, request):
+def test_full_disk_leaves_the_earlier_checkpoint(tmp_path):
     saved(tmp_path, 1)
-    request.getfixturevalue("full_disk")
-    with pytest.raises(OSError, match=f"cannot write the checkpoint {tmp_path}/2: .*File too large") as failure:
+    message = f"cannot write the checkpoint {tmp_path}/2: .*File too large"
+    with programs.full_disk(2000), pytest.raises(OSError, match=message) as failure:
         Checkpoints(tmp_path, thing=Thing(2)).save(2, {})
     assert "\n" not in str(failure.value)
     check_only_the_first_is_there(tmp_path)

@@ -1,7 +1,5 @@
 """What a run tells: read back, cut off at a resume, and complete after a kill."""
 
-import resource
-
 import programs
 import pytest
 
@@ -174,26 +172,14 @@ def test_killed_while_cutting_off(tmp_path, monkeypatch, function, survived):
     check_complete(tmp_path, 40)
 
 
-@pytest.fixture
-def full_disk():
-    """No file may grow beyond 3 kB: writing more fails as it does on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    def fill():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
-
-    yield fill
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_full_disk_is_an_os_error_of_one_line(tmp_path, full_disk):
+def test_full_disk_is_an_os_error_of_one_line(tmp_path):
     metrics = Metrics(tmp_path)
-    full_disk()
-    with pytest.raises(OSError) as failure:
-        for step in range(200):
-            metrics.scalars(step, {"train/loss": 1.0})
-        metrics.flush()
+    with programs.full_disk(3000):
+        with pytest.raises(OSError) as failure:
+            for step in range(200):
+                metrics.scalars(step, {"train/loss": 1.0})
+            metrics.flush()
+        with pytest.raises(OSError, match="File too large"):
+            for step in range(400):
+                metrics.progress(step, {"mean_return": 1.0})
     assert "File too large" in str(failure.value) and "\n" not in str(failure.value)
-    with pytest.raises(OSError, match="File too large"):
-        for step in range(400):
-            metrics.progress(step, {"mean_return": 1.0})

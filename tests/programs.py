@@ -1,11 +1,13 @@
 """Starts real programs for tests: the main program on a tiny run, stopped at a chosen moment."""
 
 import atexit
+import contextlib
 import csv
 import functools
 import os
 import pathlib
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -185,3 +187,17 @@ def progress(directory):
     """Returns the rows of `progress.csv` as dictionaries."""
     with open(directory / "progress.csv", newline="") as file:
         return list(csv.DictReader(file))
+
+
+@contextlib.contextmanager
+def full_disk(limit):
+    """No file may grow beyond `limit` bytes: writing more fails as it does on a full disk.
+
+    Not a fixture: pytest reports a test before it tears its fixtures down, and its own output may be a file.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
