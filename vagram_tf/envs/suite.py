@@ -208,6 +208,8 @@ def _check_spaces(env: gymnasium.Env, name: str) -> None:
         reason = "supported are boxes of floats, not discrete actions"
     elif not np.all(np.abs([action.low, action.high]) < LARGEST_BOUND):
         reason = "supported are boxes with finite bounds"
+    elif not np.all(action.low < action.high):
+        reason = "supported are boxes whose bounds differ in every dimension"
     else:
         return
     raise ValueError(f"{name} has an unsupported action space ({_one_line(action)}); {reason}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from vagram_tf.run.export import checksum
+from vagram_tf.run.files import checksum, one_line
 
 _KEPT = 2
 _MARKER = "written"  # exists once a checkpoint does: none left is then a loss, and not a run that never saved
@@ -58,7 +58,7 @@ class Checkpoints:
                 _flush(path)
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
-            raise OSError(f"cannot write the checkpoint {target}: {' '.join(str(error).split())}") from None
+            raise OSError(f"cannot write the checkpoint {target}: {one_line(error)}") from None
         shutil.rmtree(target, ignore_errors=True)
         os.replace(temporary, target)
         (self._directory / _MARKER).touch()

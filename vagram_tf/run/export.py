@@ -7,7 +7,6 @@ Observations, rewards and actions are in the environment's own units: the scalin
 of the package lives in stays inside.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ import tensorflow as tf
 
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.model.ensemble import DynamicsEnsemble
+from vagram_tf.run.files import checksum, one_line
 from vagram_tf.types import Prediction, TerminationFunction
 
 
@@ -183,13 +183,8 @@ def save(module: ExportedDynamics | ExportedPolicy, directory: Path, metadata: d
         (temporary / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     except (OSError, tf.errors.OpError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise OSError(f"cannot write the export {directory}: {' '.join(str(error).split())}") from None
+        raise OSError(f"cannot write the export {directory}: {one_line(error)}") from None
     shutil.rmtree(directory, ignore_errors=True)
     os.replace(temporary, directory)
     return directory
 
-
-def checksum(path: Path) -> str:
-    """Returns a file's SHA-256 in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

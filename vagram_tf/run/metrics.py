@@ -9,6 +9,8 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
+from vagram_tf.run.files import one_line
+
 PROGRESS_COLUMNS = (
     "env_step", "mean_return", "stddev_return", "mean_length", "model_holdout_loss", "model_holdout_mse",
     "critic_loss", "actor_loss", "temperature", "q_mean", "rollout_length", "imagined_share")
@@ -61,7 +63,7 @@ class Metrics:
         try:
             yield
         except tf.errors.OpError as error:
-            raise OSError(f"cannot write {self._events}: {' '.join(error.message.split())}") from None
+            raise OSError(f"cannot write {self._events}: {one_line(error)}") from None
 
 
 def _write_rows(path: Path, rows: list[list[str]]) -> None:
