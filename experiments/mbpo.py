@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from absl import app
+from absl import app, logging
 from absl import flags as absl_flags
 
 from experiments import flags
@@ -25,6 +25,7 @@ _WORKDIR = absl_flags.DEFINE_string("workdir", "runs", "directory that all runs 
 
 def main(argv: list[str]) -> None:
     del argv
+    logging.set_verbosity(logging.WARNING)
     try:
         flags.check_packages()
         config = flags.config()
@@ -51,7 +52,7 @@ def train(config: "Config", directory: "RunDirectory") -> int:
 
     try:
         training = Training(config, directory)
-    except (ValueError, CheckpointError, EnvironmentFault) as error:
+    except (ValueError, OSError, CheckpointError, EnvironmentFault) as error:
         flags.fail(str(error), 1)
     try:
         with Interrupts() as interrupts, Watchdog(training), Progress(training) as progress:

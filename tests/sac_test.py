@@ -357,3 +357,8 @@ def test_the_critics_target_by_hand():
         experience.time_step, batch.action, experience.next_time_step,
         td_errors_loss_fn=agent.agent._td_errors_loss_fn, gamma=0.99, training=True)
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
+
+
+def test_a_default_summary_writer_is_in_nobodys_way(tmp_path):
+    with tf.summary.create_file_writer(str(tmp_path)).as_default(0):
+        assert np.all(np.isfinite(make().train(batches(updates=1))))

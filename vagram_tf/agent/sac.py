@@ -204,7 +204,9 @@ class SoftActorCritic(tf.Module):
         updates = batch.reward.shape[0]
 
         def update(i: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            info = self.agent._train(_experience(Transition(*(field[i] for field in batch))), weights=None).extra
+            experience = _experience(Transition(*(field[i] for field in batch)))
+            with tf.summary.record_if(False):  # where a default writer is set, TF-Agents would write, and XLA cannot
+                info = self.agent._train(experience, weights=None).extra
             return i + 1, totals + tf.stack([info.critic_loss, info.actor_loss, info.alpha_loss])
 
         _, totals = tf.while_loop(lambda i, _: i < updates, update, [tf.constant(0), tf.zeros([3])])

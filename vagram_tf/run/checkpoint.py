@@ -12,7 +12,6 @@ import tensorflow as tf
 from vagram_tf.run.files import checksum, one_line
 
 _KEPT = 2
-_MARKER = "written"  # exists once a checkpoint does: none left is then a loss, and not a run that never saved
 
 
 class CheckpointError(RuntimeError):
@@ -32,6 +31,8 @@ class Checkpoints:
 
     def __init__(self, directory: Path, **objects: Any):
         self._directory = directory
+        # Exists once a checkpoint does: none left is then a loss, and not a run that never saved.
+        self._marker = directory.with_name("checkpointed")
         self._checkpoint = tf.train.Checkpoint(**objects)
 
     def save(self, step: int, facts: dict[str, Any]) -> Path:
@@ -61,7 +62,7 @@ class Checkpoints:
             raise OSError(f"cannot write the checkpoint {target}: {one_line(error)}") from None
         shutil.rmtree(target, ignore_errors=True)
         os.replace(temporary, target)
-        (self._directory / _MARKER).touch()
+        self._marker.touch()
         _flush(self._directory)
         earlier = [other for other in self.steps() if other < step]
         later = [other for other in self.steps() if other > step]  # damaged ones, of a future that did not happen
@@ -93,7 +94,7 @@ class Checkpoints:
                 return step
             reasons.append(f"{path}: {reason}")
             logging.warning("checkpoint not used: %s", reasons[-1])
-        if reasons or (self._directory / _MARKER).exists():
+        if reasons or self._marker.exists():
             why = "; ".join(reasons) or "all have been deleted"
             raise CheckpointError(
                 f"no usable checkpoint is left in {self._directory} ({why}); to start afresh, choose another --workdir")

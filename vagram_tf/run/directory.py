@@ -30,11 +30,11 @@ class RunDirectory:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(self.path / "lock")
+            self._accept(config)
         except BlockingIOError:
             raise ValueError(f"another process is using {self.path}") from None
         except OSError as error:
             raise OSError(f"cannot write to {self.path}: {error.strerror}") from None
-        self._accept(config)
 
     @property
     def checkpoints(self) -> Path:

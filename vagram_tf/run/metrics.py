@@ -28,11 +28,13 @@ class Metrics:
     def __init__(self, directory: Path, resume_step: int = 0):
         self._progress = directory / "progress.csv"
         self._events = directory / "tensorboard"
-        _truncate_progress(self._progress, resume_step)
-        _truncate_events(self._events, resume_step)
-        if not self._progress.exists():
-            _write_rows(self._progress, [list(PROGRESS_COLUMNS)])
-        self._writer = tf.summary.create_file_writer(str(self._events))
+        with self._writing(self._progress):
+            _truncate_progress(self._progress, resume_step)
+            if not self._progress.exists():
+                _write_rows(self._progress, [list(PROGRESS_COLUMNS)])
+        with self._writing(self._events):
+            _truncate_events(self._events, resume_step)
+            self._writer = tf.summary.create_file_writer(str(self._events))
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Writes scalars under their TensorBoard names at an environment step.
@@ -40,30 +42,30 @@ class Metrics:
         Raises:
           OSError: they cannot be written, as with every method here.
         """
-        with self._writing(), self._writer.as_default(step):
+        with self._writing(self._events), self._writer.as_default(step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
 
     def progress(self, step: int, row: dict[str, float]) -> None:
         """Appends an evaluation to `progress.csv`; columns without a value stay empty."""
         values = [f"{row[column]:.6g}" if column in row else "" for column in PROGRESS_COLUMNS[1:]]
-        with open(self._progress, "a", newline="") as file:
+        with self._writing(self._progress), open(self._progress, "a", newline="") as file:
             csv.writer(file, lineterminator="\n").writerow([step, *values])
 
     def flush(self) -> None:
-        with self._writing():
+        with self._writing(self._events):
             self._writer.flush()
 
     def close(self) -> None:
-        with self._writing():
+        with self._writing(self._events):
             self._writer.close()
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _writing(self, path: Path) -> Iterator[None]:
         try:
             yield
-        except tf.errors.OpError as error:
-            raise OSError(f"cannot write {self._events}: {one_line(error)}") from None
+        except (OSError, tf.errors.OpError) as error:
+            raise OSError(f"cannot write {path}: {one_line(error)}") from None
 
 
 def _write_rows(path: Path, rows: list[list[str]]) -> None:
