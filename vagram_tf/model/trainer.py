@@ -15,7 +15,7 @@ _BOUND_WIDTH_WEIGHT = 0.01  # PETS: keeps the log-variance bounds tight
 _MIN_IMPROVEMENT = 0.01  # MBPO: a holdout score counts as better when it is so by 1 %
 _SMALLEST_ERROR = 1e-12  # a term that is learned to less than this is not scaled up further
 _CHUNK_EXAMPLES = 5120  # examples per member handed to the compiled function at once
-_PASS_ROWS = 4096  # rows per compiled pass over a dataset: one shape serves every size
+_PASS_ROWS = 1024  # rows per compiled pass over a dataset: one shape serves every size, little of it padding
 
 
 class ModelTrainer(tf.Module):

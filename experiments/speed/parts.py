@@ -1,0 +1,173 @@
+"""The parts of a run, each measured alone: agent, ensemble, value gradients, imagination, environment, checkpoint.
+
+Shapes are Hopper's (D = 11, A = 3); batch 256, as in MBPO. TensorFlow must be loaded.
+"""
+
+import functools
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from experiments.speed import flop
+from experiments.speed.timing import Row, Stopwatch, median_row, seconds
+from vagram_tf import preset
+from vagram_tf.agent.sac import SoftActorCritic
+from vagram_tf.config import Config
+from vagram_tf.dyna import Dyna
+from vagram_tf.envs import suite
+from vagram_tf.model.ensemble import DynamicsEnsemble
+from vagram_tf.model.objectives import make_objective
+from vagram_tf.model.rollouts import DataRange, Imagination
+from vagram_tf.model.trainer import ModelTrainer
+from vagram_tf.run.checkpoint import Checkpoints
+from vagram_tf.types import Transition
+
+ENV = "Hopper-v5"
+D, A = 11, 3
+_UPDATES = 20  # SAC updates of one call, those of one environment step
+_CALLS = 5
+_FIT_EPOCHS = 10
+_ROLLOUTS = 20_000
+HOPPER: Config = preset(ENV).replace(agent_hidden_units=(256, 256))
+
+
+def sac(watch: Stopwatch, quick: bool) -> Iterator[Row]:
+    """SAC updates per second, in compiled calls of 20."""
+    for units in (256,) if quick else (128, 256, 1024):
+        config = HOPPER.replace(agent_hidden_units=(units, units)).agent
+        agent = SoftActorCritic(D, A, config, seed=0)
+        batch = _transitions(_UPDATES, config.agent_batch_size)
+
+        def call(agent: SoftActorCritic = agent, batch: Transition = batch) -> None:
+            for _ in range(_CALLS):
+                agent.train(batch).numpy()
+
+        work = flop.sac_update(config.agent_batch_size, D, A, config.agent_hidden_units)
+        yield watch.rate(f"SAC updates, 2×{units}", "updates/s", call, _CALLS * _UPDATES, work)
+
+
+def ensemble(watch: Stopwatch, quick: bool) -> Iterator[Row]:
+    """Training steps of an ensemble of 7, as a fit takes them: bootstrap, shuffling and holdout scores included."""
+    for batch in (256,) if quick else (256, 1024):
+        data = _transitions(25 * batch)  # a fifth is held out: 20 steps per epoch
+        fits = {}
+        for loss in ("mle", "vagram"):
+            config = HOPPER.replace(
+                loss=loss, model_batch_size=batch, patience=10**6, max_fit_steps=20 * _FIT_EPOCHS)
+            fit = _trainer(config).fit
+            work = flop.ensemble_step(
+                config.model.members, batch, D, A, config.model.model_hidden_units, likelihood=loss == "mle")
+            call = functools.partial(fit, data)
+            fits[loss] = watch.rate(
+                f"ensemble steps, {loss}, batch {batch}", "steps/s", call, 20 * _FIT_EPOCHS, work)
+            yield fits[loss]
+        ratios = [a / b for a, b in zip(fits["mle"].repetitions, fits["vagram"].repetitions, strict=True)]
+        yield median_row(f"time of a vagram fit by an mle fit, batch {batch}", "×", ratios)
+
+
+def value_gradients(watch: Stopwatch, quick: bool) -> Iterator[Row]:
+    """The pass over the whole real buffer that starts a vagram fit."""
+    count = 10_000 if quick else 100_000
+    config = HOPPER.replace(loss="vagram")
+    trainer, data = _trainer(config), _transitions(count)
+
+    def call() -> None:
+        trainer.prepare(data)["value_gradient"].numpy()
+
+    work = flop.value_gradient(D, A, config.agent.agent_hidden_units)
+    yield watch.rate(f"value gradients of {count:,} transitions", "transitions/s", call, count, work)
+
+
+def imagination(watch: Stopwatch, quick: bool) -> Iterator[Row]:
+    """Imagined transitions per second: the policy, the ensemble's elites, termination, dropping and gathering."""
+    agent = SoftActorCritic(D, A, HOPPER.agent, seed=0)
+    model = HOPPER.model
+    network = DynamicsEnsemble(D, A, model.members, model.elites, model.model_hidden_units)
+    imagine = Imagination(network, agent.explore, lambda s: tf.zeros(s.shape[:1], tf.bool), noise=False, seed=0).imagine
+    start = _transitions(_ROLLOUTS)
+    anywhere = DataRange.of(start, margin=1e9)
+    work = flop.imagined_transition(D, A, HOPPER.agent.agent_hidden_units, model.model_hidden_units)
+    for horizon in (1,) if quick else (1, 5, 15):
+        def call(horizon: int = horizon) -> None:
+            imagine(start.observation, horizon, anywhere)[0].reward.numpy()
+
+        yield watch.rate(f"imagined transitions, horizon {horizon}", "transitions/s", call, horizon * _ROLLOUTS, work)
+
+
+def environment(watch: Stopwatch, quick: bool) -> Iterator[Row]:
+    """Steps of the real environment, with the policy and the replay buffer in the loop and nothing learned."""
+    dyna = Dyna(HOPPER.replace(random_steps=10))
+    for _ in range(10):  # the random ones
+        dyna.step()
+    steps = 200 if quick else 1000
+
+    def call() -> None:
+        for _ in range(steps):
+            action = dyna.agent.act(dyna.interaction.observe()[np.newaxis])[0].numpy()
+            dyna.real.add(dyna.interaction.step(action)[0])
+
+    yield watch.rate("environment steps with the policy", "steps/s", call, steps)
+
+
+def checkpoint(watch: Stopwatch, quick: bool) -> Iterator[Row]:
+    """A checkpoint of a Hopper run: 10,000 real and all the imagined transitions that it keeps."""
+    dyna = Dyna(HOPPER)
+    dyna.real.add(random_transitions(1_000 if quick else 10_000))
+    dyna.imagined.add(_transitions(dyna.imagined.capacity))
+    dyna.freeze()
+    with tempfile.TemporaryDirectory() as directory:
+        checkpoints = Checkpoints(Path(directory) / "checkpoints", **dyna.state)
+        written = [seconds(lambda: checkpoints.save(1, {})) for _ in range(watch.repetitions)]
+        size = sum(path.stat().st_size for path in Path(directory).rglob("*") if path.is_file())
+        restored = [seconds(checkpoints.restore) for _ in range(watch.repetitions)]
+    yield Row("checkpoint: size", size / 1e6, "MB", None, [size / 1e6])
+    yield median_row("checkpoint: write", "s", written)
+    yield median_row("checkpoint: restore", "s", restored)
+
+
+PARTS = (sac, ensemble, value_gradients, imagination, environment, checkpoint)
+
+
+def mixed_work(updates: int) -> Callable[[], None]:
+    """Returns a call that takes so many SAC updates and one ensemble step for every five of them, about as a run."""
+    agent, data = SoftActorCritic(D, A, HOPPER.agent, seed=0), _transitions(25 * 256)
+    batch = _transitions(_UPDATES, HOPPER.agent.agent_batch_size)
+    trainer = _trainer(HOPPER.replace(loss="mle", patience=10**6, max_fit_steps=updates // 5))
+
+    def call() -> None:
+        for _ in range(updates // _UPDATES):
+            agent.train(batch).numpy()
+        trainer.fit(data)
+
+    return call
+
+
+def random_transitions(count: int) -> Transition:
+    """Returns `[count]` transitions of Hopper under a random policy."""
+    env = suite.make(HOPPER.env)
+    env.action_space.seed(0)
+    observation, _ = env.reset(seed=0)
+    rows = []
+    for _ in range(count):
+        action = env.action_space.sample()  # Hopper's actions are within [-1, 1] as they are
+        after, reward, terminated, truncated, _ = env.step(action)
+        rows.append((observation, action, reward, 1.0 - terminated, after))
+        observation = env.reset()[0] if terminated or truncated else after
+    return Transition(*(np.asarray(field, np.float32) for field in zip(*rows, strict=True)))
+
+
+def _transitions(*shape: int) -> Transition:
+    """Returns made-up transitions of Hopper's sizes."""
+    normal = tf.random.Generator.from_seed(0).normal
+    observation = normal([*shape, D])
+    return Transition(observation, tf.tanh(normal([*shape, A])), normal(shape), tf.ones(shape),
+                      observation + 0.1 * normal([*shape, D]))
+
+
+def _trainer(config: Config) -> ModelTrainer:
+    agent, model = SoftActorCritic(D, A, config.agent, seed=0), config.model
+    network = DynamicsEnsemble(D, A, model.members, model.elites, model.model_hidden_units)
+    return ModelTrainer(network, make_objective(model), agent.value_functions, model, seed=0)

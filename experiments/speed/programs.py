@@ -1,0 +1,58 @@
+"""Rows of whole runs and whole programs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from experiments.speed import peers, runs
+from experiments.speed.timing import Row, median_row
+
+_STORED = (10_000, 30_000, 100_000, 125_000)
+_EQUAL_EPOCHS = 20  # of every fit, in the loop that is compared with mbrl-lib's
+
+
+def start_up(repetitions: int) -> Iterator[Row]:
+    """What a user waits for before anything is learned."""
+    for name, arguments in (("--help", ["--help"]), ("an error in a flag", ["--los=vagram"])):
+        yield median_row(name, "s", [runs.seconds_of_program(*arguments) for _ in range(repetitions)])
+    first = [runs.seconds_to_first_training_step() for _ in range(min(repetitions, 3))]
+    yield median_row("from the command to the first training step", "s", first)
+
+
+def whole_runs(threads: int, python: Path | None) -> Iterator[Row]:
+    """Hopper, 1,000 training steps at a time."""
+    settings = {**runs.REFERENCE, "threads": threads}
+    for loss in ("vagram", "mle"):
+        run = runs.in_process(runs.whole_run, {**settings, "loss": loss})
+        yield from _run_rows(f"Hopper, {loss}", run)
+    for stored in _STORED:
+        run = runs.in_process(runs.whole_run, {**settings, "loss": "vagram"}, stored)
+        yield from _run_rows(f"Hopper, {stored:,} stored", run)
+    if python:
+        yield from _equal_epochs(settings, threads, python)
+    yield median_row("two single-threaded processes by one", "×", [runs.two_side_by_side(1000) for _ in range(3)])
+
+
+def _run_rows(name: str, run: dict[str, Any]) -> Iterator[Row]:
+    def row(what: str, value: float, unit: str) -> Row:
+        return Row(f"{name}: {what}", value, unit, None, [value])
+
+    yield row("1,000 training steps", run["seconds"], "s")
+    for phase, spent in run["phases"].items():
+        yield row(phase, spent, "s")
+    learning = run["phases"]["fit"] + run["phases"]["improve"]
+    yield row("outside fits and SAC updates", 100 * (1 - learning / run["seconds"]), "%")
+    yield row("ensemble steps taken", run["fit_steps"], "steps")
+    yield row("peak memory", run["peak_memory_gb"], "GB")
+
+
+def _equal_epochs(settings: dict[str, Any], threads: int, python: Path) -> Iterator[Row]:
+    """The whole loop with as many ensemble steps as mbrl-lib takes, without its evaluations and ours."""
+    other = peers.whole_loop(python, threads, _EQUAL_EPOCHS)
+    steps = round(other["model_steps"] / other["fits"])
+    equal = {**settings, "loss": "mle", "patience": 10**6, "max_fit_steps": steps}
+    run = runs.in_process(runs.whole_run, equal)
+    ours = run["seconds"] - run["phases"]["evaluate"]
+    for name, spent, taken in (("mle", ours, run["fit_steps"]), ("mbrl-lib", other["seconds"], other["model_steps"])):
+        yield Row(f"Hopper, equal epochs: {name}", spent, "s", None, [spent])
+        yield Row(f"Hopper, equal epochs: {name}, ensemble steps taken", taken, "steps", None, [taken])

@@ -1,0 +1,81 @@
+"""Timing against the machine's own limit, measured again beside every repetition: the machine may be shared."""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+_LIMIT_SIZE = 2048
+
+
+class Row(NamedTuple):
+    """One line of the benchmark.
+
+    Attributes:
+      name: what was measured.
+      value: the median over the repetitions.
+      unit: of the value.
+      share: of the limit, if what is measured is made of matrix products; median over the repetitions.
+      repetitions: every single value.
+    """
+
+    name: str
+    value: float
+    unit: str
+    share: float | None
+    repetitions: list[float]
+
+
+class Stopwatch:
+    """Times calls, each beside a measurement of the limit.
+
+    Args:
+      repetitions: of every measurement.
+
+    Attributes:
+      limits: GFLOP/s of a float32 matrix product with 2048 rows and columns, one per repetition so far.
+    """
+
+    def __init__(self, repetitions: int):
+        import tensorflow as tf
+
+        self.repetitions = repetitions
+        self.limits: list[float] = []
+        self._matrix = tf.random.normal([_LIMIT_SIZE, _LIMIT_SIZE])
+        self._product = tf.function(lambda a: tf.matmul(a, a))
+        for _ in range(5):
+            self._product(self._matrix)
+
+    def rate(self, name: str, unit: str, call: Callable[[], object], units: float, flop: float | None = None) -> Row:
+        """Returns how many units per second `call` does, after a first call that may compile.
+
+        Args:
+          call: does the work and waits for it.
+          units: that one call does.
+          flop: floating-point operations in the matrix products of one unit.
+        """
+        call()
+        rates, shares = [], []
+        for _ in range(self.repetitions):
+            limit = self.limit()
+            rates.append(units / seconds(call))
+            if flop is not None:
+                shares.append(rates[-1] * flop / (limit * 1e9))
+        return Row(name, statistics.median(rates), unit, statistics.median(shares) if shares else None, rates)
+
+    def limit(self) -> float:
+        """Measures the limit now; the best of three, since anything else on the machine only slows it."""
+        best = min(seconds(lambda: self._product(self._matrix).numpy()) for _ in range(3))
+        self.limits.append(2 * _LIMIT_SIZE**3 / best / 1e9)
+        return self.limits[-1]
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Returns how long a call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def median_row(name: str, unit: str, repetitions: list[float]) -> Row:
+    return Row(name, statistics.median(repetitions), unit, None, repetitions)
