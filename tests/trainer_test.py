@@ -465,3 +465,22 @@ def test_weight_decay_pulls_kernels_and_not_biases(eagerly):
         decayed.append(np.abs(kernel).sum() < np.abs(before).sum())
         np.testing.assert_array_equal(bias, np.ones_like(bias))
     assert decayed == [False, True]
+
+
+@pytest.mark.parametrize("loss", ["mle", "vagram"])
+def test_a_compiled_fit_is_the_uncompiled_fit(loss):
+    data = linear_system(60, noise=0.1)
+    fits = {}
+    for eager in (False, True):
+        tf.config.run_functions_eagerly(eager)
+        try:
+            trainer = make(loss, patience=100, max_fit_steps=30)
+            start = weights_of(trainer)
+            metrics = trainer.fit(data)
+        finally:
+            tf.config.run_functions_eagerly(False)
+        fits[eager] = weights_of(trainer)
+        assert metrics["fit_steps"] == 30
+    assert max(np.abs(a - b).max() for a, b in zip(fits[True], start, strict=True)) > 0.05
+    for compiled, uncompiled in zip(fits[False], fits[True], strict=True):
+        np.testing.assert_allclose(compiled, uncompiled, atol=1e-3)

@@ -1,0 +1,103 @@
+"""The benchmark runs and leaves nothing out; its counts of operations and its ratios are right."""
+
+import json
+import math
+import subprocess
+import sys
+
+import programs
+import pytest
+from experiments.speed import flop, report
+from experiments.speed.timing import Row
+
+QUICK_ROWS = [
+    "limit: matrix product, 2,048 rows and columns",
+    "SAC updates, 2×256",
+    "ensemble steps, mle, batch 256",
+    "ensemble steps, vagram, batch 256",
+    "time of a vagram fit by an mle fit, batch 256",
+    "value gradients of 10,000 transitions",
+    "imagined transitions, horizon 1",
+    "environment steps with the policy",
+    "checkpoint: size",
+    "checkpoint: write",
+    "checkpoint: restore",
+    "--help",
+    "an error in a flag",
+    "from the command to the first training step",
+]
+OF_THE_LIMIT = ("SAC updates", "ensemble steps", "value gradients", "imagined")
+
+
+def benchmark(*arguments):
+    command = [sys.executable, "-m", "experiments.benchmark", *arguments]
+    return subprocess.run(command, cwd=programs.ROOT, capture_output=True, text=True)
+
+
+def test_quick_benchmark_is_complete(tmp_path):
+    output = tmp_path / "made" / "speed"
+    process = benchmark("--quick", f"--output={output}", f"--peers={tmp_path}")
+    assert process.returncode == 0, process.stderr
+    assert programs.error_lines(process) == []
+    document = json.loads((tmp_path / "made" / "speed.json").read_text())
+    rows = [Row(**row) for row in document["rows"]]
+    assert [row.name for row in rows] == QUICK_ROWS
+    for row in rows:
+        assert math.isfinite(row.value) and row.value > 0
+        assert min(row.repetitions) <= row.value <= max(row.repetitions)
+        assert (row.share is not None) == row.name.startswith(OF_THE_LIMIT)
+        assert row.share is None or 0 < row.share < 1.2
+        assert report.line(row) in process.stdout
+    assert document["machine"]["processor"] and document["machine"]["threads"] == 2
+    assert output.with_name("speed.md").read_text() == report.table(document["machine"], rows)
+    assert "left out: Stable-Baselines-JAX and mbrl-lib" in process.stdout
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    process = benchmark(f"--output={tmp_path / 'file' / 'speed'}")
+    assert process.returncode == 2
+    (error,) = programs.error_lines(process)
+    assert error.startswith("error:") and str(tmp_path / "file") in error
+
+
+def test_operations_of_a_dense_network():
+    assert flop.dense(2, [3, 4, 5]) == 2 * 2 * (12 + 20)
+
+
+def test_operations_of_a_sac_update():
+    # D = 2, A = 1, one hidden layer of 4: critic 3-4-1, actor 2-4-2; per example 2·16 and 2·16, without the first
+    # layer 2·4 and 2·8. Critics: 5 forward or kernel passes and one to the hidden layer each; actor 3 and one.
+    assert flop.sac_update(1, 2, 1, (4,)) == 2 * (5 * 32 + 8) + 3 * 32 + 16
+
+
+def test_a_hopper_update_is_what_the_design_counts():
+    # 605 MFLOP are for 17 equal passes of 2×256; the temperature's own pass of the actor is not needed.
+    assert flop.sac_update(256, 11, 3, (256, 256)) == pytest.approx(605e6 * 16 / 17, rel=0.02)
+    assert flop.ensemble_step(7, 256, 11, 3, (200,) * 4, likelihood=True) == pytest.approx(1.37e9, rel=0.02)
+
+
+def test_a_variance_that_is_only_read_out_costs_no_backward_product():
+    with_likelihood, without = (flop.ensemble_step(1, 1, 2, 1, (4,), likelihood) for likelihood in (True, False))
+    assert with_likelihood - without == flop.dense(1, [4, 3])
+
+
+def test_ratios_of_what_is_there():
+    def row(name, value):
+        return Row(name, value, "", None, [value])
+
+    rows = [row("SAC updates, 2×256", 210.0), row("SAC updates, 2×256, mbrl-lib", 70.0),
+            row("Hopper, equal epochs: mle", 50.0), row("Hopper, equal epochs: mbrl-lib", 200.0)]
+    assert [(r.name, r.value) for r in report.ratios(rows)] == [
+        ("SAC updates, 2×256 / SAC updates, 2×256, mbrl-lib", 3.0),
+        ("Hopper, equal epochs: mbrl-lib / Hopper, equal epochs: mle", 4.0)]
+
+
+def test_readme_shows_the_committed_measurement():
+    document = json.loads((programs.ROOT / "results" / "benchmark.json").read_text())
+    table = report.table(document["machine"], [Row(**row) for row in document["rows"]])
+    assert (programs.ROOT / "results" / "benchmark.md").read_text() == table
+    readme = (programs.ROOT / "README.md").read_text()
+    section = readme.split("## Speed")[1].split("\n## ")[0]
+    shown = [line for line in section.splitlines() if line.startswith("| ") and "median" not in line]
+    assert shown and set(shown) <= set(table.splitlines())
