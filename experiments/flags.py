@@ -68,7 +68,7 @@ def parse(argv: list[str]) -> list[str]:
     except flags.Error as error:
         fail(" ".join(str(error).split()), 2)
     if len(rest) > 1:
-        fail(f"unexpected argument {rest[1]!r}; settings are flags, such as --env=Hopper-v5", 2)
+        fail(f"unexpected argument {rest[1]!r}; everything is said with flags, see --help", 2)
     return rest
 
 
@@ -90,9 +90,9 @@ def config() -> Config:
     return base.replace(**given)
 
 
-def check_packages() -> None:
-    """Raises ValueError, naming them, where packages that a run needs are missing."""
-    missing = [package for package in _PACKAGES if importlib.util.find_spec(package) is None]
+def check_packages(*more: str) -> None:
+    """Raises ValueError, naming them, where packages that a run needs, or `more`, are missing."""
+    missing = [package for package in (*_PACKAGES, *more) if importlib.util.find_spec(package) is None]
     if missing:
         raise ValueError(f"missing packages: {', '.join(missing)}; install them with pip install -r requirements.txt")
 
@@ -132,7 +132,8 @@ def _help(argv: list[str]) -> str:
     main = sys.modules["__main__"]
     module = main.__spec__.name if main.__spec__ else Path(argv[0]).stem
     lines = [f"usage: python -m {module} [--flag=value ...]", "", (main.__doc__ or "").strip(), ""]
-    settings = {_RENAMED.get(name, name): name for name in FIELDS if _RENAMED.get(name, name) in flags.FLAGS}
+    has_settings = "config" in flags.FLAGS  # another program's own flag may have the name of a setting
+    settings = {_RENAMED.get(name, name): name for name in FIELDS} if has_settings else {}
     own = [flag.name for flag in flags.FLAGS.get_key_flags_for_module(main) if flag.name not in settings]
     sections: dict[str, list[str]] = {"Program": own + ["config"] * bool(settings)}
     for flag, name in settings.items():
