@@ -70,8 +70,6 @@ def inspect(
     from experiments.real_steps import collect
     from vagram_tf.run import judgement
 
-    if not hasattr(policy.module, "value"):
-        raise ValueError("the policy's export has no signature 'value'; it was written by an earlier version")
     steps = collect(environment, policy.module, count, seed)
 
     def as_arrays(call: Any) -> Any:
