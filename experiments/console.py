@@ -1,9 +1,13 @@
 """What a person sees of a run in the terminal: progress, interruption, closing words."""
 
 import os
+import shlex
+import shutil
 import signal
 import sys
 import threading
+import time
+from collections import deque
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
@@ -12,6 +16,9 @@ from tqdm import tqdm
 
 if TYPE_CHECKING:
     from vagram_tf.run.training import Outcome, Training
+
+_BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+_LOG_SECONDS = 30.0  # between two lines of a log
 
 
 class Interrupts:
@@ -68,23 +75,27 @@ class Watchdog:
 
 
 class Progress:
-    """A progress bar over environment steps, and a line for every evaluation.
+    """How far a run is, what it reached, how fast it is: a bar in a terminal, a line every 30 seconds in a log.
+
+    The rate is that of the last round from one model fit to the next, so that it holds one fit and what follows.
 
     Args:
       training: the run, before its first step.
     """
 
     def __init__(self, training: "Training"):
-        config, dyna = training.config, training.dyna
-        total = config.dyna.random_steps + config.dyna.num_steps
-        self._evaluation = training.evaluation
+        config = training.config
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[attr-defined]  # a log is read while it grows
+        self._total = config.dyna.random_steps + config.dyna.num_steps
         self._updates = config.dyna.updates_per_step
-        interactive = sys.stderr.isatty()
+        self._evaluation = training.evaluation
+        self._times: deque[float] = deque(maxlen=config.dyna.retrain_every + 1)
+        self._logged = time.monotonic()
         if training.resumed_step:
             print(f"continuing at environment step {training.resumed_step}")
         self._bar = tqdm(
-            total=total, initial=dyna.env_step, desc=f"{config.env.name} {config.model.loss}", unit="step",
-            dynamic_ncols=True, mininterval=0.2 if interactive else 30, smoothing=0.05)
+            total=self._total, initial=training.resumed_step, desc=f"{config.env.name} {config.model.loss}",
+            bar_format=_BAR, dynamic_ncols=True, mininterval=0.2, disable=not sys.stderr.isatty())
 
     def __enter__(self) -> "Progress":
         return self
@@ -96,43 +107,77 @@ class Progress:
 
     def show(self, training: "Training") -> None:
         """Shows the state after a step."""
-        latest = training.dyna.latest
-        shown = {}
-        if "rollout/ep_rew_mean" in latest:
-            shown["return"] = f"{latest['rollout/ep_rew_mean']:.0f}"
-        if "model/holdout_mse" in latest:
-            shown["model mse"] = f"{latest['model/holdout_mse']:.2g}"
-        self._bar.set_postfix(shown, refresh=False)
-        self._bar.update()
+        now = time.monotonic()
+        if training.dyna.training_step > 0:
+            self._times.append(now)
+        if not self._bar.disable:
+            self._bar.update()
+            # The first fit, and with it the compiler, takes seconds in which no step is shown.
+            self._bar.set_postfix_str(self._state(training), refresh=training.dyna.training_step == 0)
+        elif now - self._logged >= _LOG_SECONDS:
+            self._logged = now
+            print(f"step {training.dyna.env_step}/{self._total} [{self._state(training)}]", file=sys.stderr, flush=True)
         if training.evaluation is not None and training.evaluation is not self._evaluation:
             self._evaluation = training.evaluation
             returns, lengths = self._evaluation
             tqdm.write(f"step {training.dyna.env_step:>7}   greedy return {returns.mean():8.1f} ± {returns.std():.1f}"
                        f"   length {lengths.mean():6.1f}   ({len(returns)} episodes)")
 
+    def _state(self, training: "Training") -> str:
+        latest, shown = training.dyna.latest, []
+        if "rollout/ep_rew_mean" in latest:
+            shown.append(f"return {latest['rollout/ep_rew_mean']:.0f}")
+        if "model/holdout_mse" in latest:
+            shown.append(f"model mse {latest['model/holdout_mse']:.2g}")
+        if len(self._times) > 1:
+            seconds = (self._times[-1] - self._times[0]) / (len(self._times) - 1)
+            shown.append(f"{self._updates / seconds:.0f} updates/s")
+            shown.append(f"{duration((self._total - training.dyna.env_step) * seconds)} left")
+        elif training.dyna.training_step >= 0:
+            shown.append("compiling")
+        return ", ".join(shown) or "exploring"
+
 
 def closing_words(training: "Training", outcome: "Outcome", directory: Path) -> str:
-    """Returns what to say at the end: what was reached, where everything is, how to open it."""
+    """Returns what to say at the end: what was reached, where everything is, what to try next."""
     if not outcome.finished:
         return f"saved at environment step {training.dyna.env_step}; the same command continues the run in {directory}"
     assert outcome.evaluation is not None
     reached, episodes = outcome.evaluation.returns.mean(), len(outcome.evaluation.returns)
     lines = [f"mean greedy return {reached:.1f} over {episodes} episodes after {training.dyna.training_step} training "
-             f"steps ({training.dyna.env_step} environment steps, {_duration(training.seconds)})"]
+             f"steps ({training.dyna.env_step} environment steps, {duration(training.seconds)})"]
     goal = training.dyna.goal
     if goal is not None:
         verdict = "reached" if reached >= goal else "not reached"
         lines.append(f"the environment's goal of {goal:g}: {verdict}")
-    lines += [
+    policy, dynamics = outcome.exports["policy"], outcome.exports["dynamics"]
+    python = installed("python")
+    return "\n".join([
+        *lines,
         "",
         f"progress   {directory / 'progress.csv'}",
-        f"dynamics   {outcome.exports['dynamics']}    tf.saved_model.load(...)(observation, action)",
-        f"policy     {outcome.exports['policy']}    tf.saved_model.load(...)(observation)",
-        f"curves     tensorboard --logdir {directory}",
-    ]
-    return "\n".join(lines)
+        f"policy     {policy}",
+        f"dynamics   {dynamics}",
+        "",
+        "what to try next:",
+        "  " + shlex.join([python, "-m", "experiments.evaluate", f"--export={policy}"]),
+        "  " + shlex.join([python, "-m", "experiments.inspect_model", f"--export={dynamics}"]),
+        "  " + shlex.join([installed("tensorboard"), "--logdir", str(directory)]),
+    ])
 
 
-def _duration(seconds: float) -> str:
+def installed(program: str) -> str:
+    """Returns how this shell starts a program of this Python environment: by its name if it is found, else its path."""
+    path = Path(sys.executable).with_name(program)
+    if shutil.which(program) == str(path):
+        return program
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def duration(seconds: float) -> str:
+    """Says seconds in words: "42 s", "3 min 5 s", "2 h 10 min"."""
     minutes, rest = divmod(round(seconds), 60)
+    hours, minutes_rest = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes_rest} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -5,6 +5,8 @@ A setting comes from its flag where one is given, else from `--config`, else fro
 
 import difflib
 import importlib.util
+import re
+import shutil
 import sys
 import textwrap
 import typing
@@ -24,6 +26,7 @@ _SUBJECTS = {
     "dyna": "Dyna loop",
     "run": "Run",
 }
+_HELP_COLUMN = 43  # where the descriptions begin: the longest name with its default is before it
 _PACKAGES = (
     "tensorflow", "tf_keras", "tensorflow_probability", "tf_agents", "tensorboard", "gymnasium", "mujoco", "tqdm")
 
@@ -52,17 +55,20 @@ def parse(argv: list[str]) -> list[str]:
       SystemExit: 0 after `--help`, 2 after an error.
     """
     if {"--help", "-h", "-help"} & set(argv[1:]):
-        print(_help())
+        print(_help(argv))
         sys.exit(0)
     try:
         rest = flags.FLAGS(argv)
     except flags.UnrecognizedFlagError as error:
         close = difflib.get_close_matches(error.flagname, list(flags.FLAGS), n=1)
-        fail(f"there is no flag --{error.flagname}" + (f"; did you mean --{close[0]}?" if close else ""), 2)
+        hint = f"did you mean --{close[0]}?" if close else "--help lists them all"
+        fail(f"there is no flag --{error.flagname}; {hint}", 2)
+    except flags.IllegalFlagValueError as error:
+        fail(_wanted(str(error)), 2)
     except flags.Error as error:
         fail(" ".join(str(error).split()), 2)
     if len(rest) > 1:
-        fail(f"unexpected argument {rest[1]!r}; settings are flags, such as --env=Hopper-v5", 2)
+        fail(f"unexpected argument {rest[1]!r}; everything is said with flags, see --help", 2)
     return rest
 
 
@@ -84,9 +90,9 @@ def config() -> Config:
     return base.replace(**given)
 
 
-def check_packages() -> None:
-    """Raises ValueError, naming them, where packages that a run needs are missing."""
-    missing = [package for package in _PACKAGES if importlib.util.find_spec(package) is None]
+def check_packages(*more: str) -> None:
+    """Raises ValueError, naming them, where packages that a run needs, or `more`, are missing."""
+    missing = [package for package in (*_PACKAGES, *more) if importlib.util.find_spec(package) is None]
     if missing:
         raise ValueError(f"missing packages: {', '.join(missing)}; install them with pip install -r requirements.txt")
 
@@ -95,6 +101,15 @@ def fail(message: str, code: int) -> typing.NoReturn:
     """Prints one line to standard error and exits."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+def _wanted(message: str) -> str:
+    """Turns absl's message of a value that cannot be parsed into what the flag takes."""
+    match = re.match(r"flag --(\w+)=(.*?): ", message, re.DOTALL)
+    if match is None or match[1] not in flags.FLAGS:
+        return " ".join(message.split())
+    kind = flags.FLAGS[match[1]].parser.syntactic_help or "true or false"
+    return f"--{match[1]} must be {kind}, got {match[2]!r}"
 
 
 def _value(name: str, value: Any) -> Any:
@@ -112,24 +127,34 @@ def _value(name: str, value: Any) -> Any:
     return numbers
 
 
-def _help() -> str:
-    """Returns the help text: the program's own, then its flags by subject with default and description."""
-    settings = {_RENAMED.get(name, name) for name in FIELDS}
+def _help(argv: list[str]) -> str:
+    """Returns the help text: the program's own, then its flags by subject, each with what it is without the flag."""
     main = sys.modules["__main__"]
+    module = main.__spec__.name if main.__spec__ else Path(argv[0]).stem
+    lines = [f"usage: python -m {module} [--flag=value ...]", "", (main.__doc__ or "").strip(), ""]
+    has_settings = "config" in flags.FLAGS  # another program's own flag may have the name of a setting
+    settings = {_RENAMED.get(name, name): name for name in FIELDS} if has_settings else {}
     own = [flag.name for flag in flags.FLAGS.get_key_flags_for_module(main) if flag.name not in settings]
-    lines = [(main.__doc__ or "").strip(), ""]
-    sections: dict[str, list[str]] = {"Program": [*own, "config"]}
-    for name, field in FIELDS.items():
-        sections.setdefault(_SUBJECTS[field.section], []).append(_RENAMED.get(name, name))
-    defaults = {_RENAMED.get(name, name): field.default for name, field in FIELDS.items()}
+    sections: dict[str, list[str]] = {"Program": own + ["config"] * bool(settings)}
+    for flag, name in settings.items():
+        sections.setdefault(_SUBJECTS[FIELDS[name].section], []).append(flag)
+    env = next((arg.partition("=")[2] for arg in argv if arg.startswith("--env=")), FIELDS["name"].default)
+    defaults = presets.preset(env).flat()
     for subject, names in sections.items():
         lines.append(f"{subject}:")
         for name in names:
-            default = defaults.get(name, flags.FLAGS[name].default)
-            shown = ",".join(f"{x:g}" for x in default) if isinstance(default, tuple) else default
-            lines.append(f"  --{name} ({'unset' if shown is None else shown})")
-            lines.extend(textwrap.wrap(flags.FLAGS[name].help or "", 96, initial_indent=" " * 6,
-                                       subsequent_indent=" " * 6))
+            default = defaults[settings[name]] if name in settings else flags.FLAGS[name].default
+            lines.extend(_help_of(name, default))
         lines.append("")
-    lines.append("In brackets: the default. Presets of known environments change some (vagram_tf/presets.py).")
+    if settings:
+        lines.append(f"In brackets: what a run of {env} has without the flag. --help --env=Hopper-v5 shows another's.")
     return "\n".join(lines)
+
+
+def _help_of(name: str, default: Any) -> list[str]:
+    """Returns the lines of one flag: name and default on the left, what it means on the right."""
+    shown = ",".join(f"{x:g}" for x in default) if isinstance(default, tuple) else default
+    left = f"  --{name} ({'unset' if shown is None else shown})"
+    width = min(max(shutil.get_terminal_size().columns, 80), 120) - _HELP_COLUMN
+    first, *rest = textwrap.wrap(flags.FLAGS[name].help or "", width) or [""]
+    return [f"{left:<{_HELP_COLUMN - 1}} {first}".rstrip(), *(" " * _HELP_COLUMN + line for line in rest)]

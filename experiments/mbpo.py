@@ -2,6 +2,7 @@
 
     python -m experiments.mbpo --loss=vagram
     python -m experiments.mbpo --env=Hopper-v5 --distractors=5 --num_steps=10000
+    python -m experiments.mbpo --config=runs/InvertedPendulum-v5/vagram/0/config.json --seed=1
 
 A run lives in <workdir>/<env>/<loss>/<seed>/. Started again with the same settings, it continues from its last
 checkpoint. Ctrl-C and SIGTERM save before they stop it.
@@ -44,6 +45,7 @@ def train(config: "Config", directory: "RunDirectory") -> int:
     from experiments.console import Interrupts, Progress, Watchdog, closing_words
     from vagram_tf import quiet
 
+    print(f"{config.env.name}, {config.model.loss}, seed {config.run.seed}, in {directory.path}", flush=True)
     quiet.load_tensorflow(config.run.threads)
     from vagram_tf.envs.adapter import EnvironmentFault
     from vagram_tf.guards import Diverged

@@ -1,8 +1,11 @@
 """The command line: help, bad input, precedence of settings, and what a person sees."""
 
+import importlib.util
 import json
 import pathlib
 import re
+import shlex
+import shutil
 
 import programs
 import pytest
@@ -42,9 +45,12 @@ def refused(*arguments, **kwargs):
     (["--rollout_schedule=1,2,3"], ["rollout_schedule must be 4 numbers"]),
     (["--rollout_schedule=1,2,3,x"], ["rollout_schedule must be numbers"]),
     (["--model_hidden_units=64,1.5"], ["model_hidden_units must be numbers", "64,1.5"]),
-    (["--nosuchflag=1"], ["there is no flag --nosuchflag"]),
+    (["--nosuchflag=1"], ["there is no flag --nosuchflag; --help lists them all"]),
+    (["--num-steps=5"], ["did you mean --num_steps?"]),
     (["--lossy=mle"], ["there is no flag --lossy", "did you mean --loss?"]),
-    (["--num_steps=many"], ["num_steps", "many"]),
+    (["--num_steps=many"], ["--num_steps must be an integer, got 'many'"]),
+    (["--discount=high"], ["--discount must be a number, got 'high'"]),
+    (["--feature_normalization=maybe"], ["--feature_normalization must be true or false, got 'maybe'"]),
     (["--num_steps"], ["num_steps"]),
     (["Hopper-v5"], ["unexpected argument 'Hopper-v5'"]),
     (["--discount=nan"], ["discount must be within [0, 1)"]),
@@ -105,36 +111,53 @@ def help_text():
     return process.stdout
 
 
+SETTINGS = {("env" if name == "name" else name): name for name in FIELDS}  # flag -> field
+
+
 def shown(default):
     if default is None:
         return "unset"
     return ",".join(f"{x:g}" for x in default) if isinstance(default, tuple) else str(default)
 
 
-def test_help_lists_every_setting_with_its_default_by_subject(help_text):
+def test_help_lists_every_setting_by_subject_with_what_a_run_has_without_it(help_text):
     subject_of, subject = {}, None
     for line in help_text.splitlines():
         if re.fullmatch(r"[A-Z].*:", line):
             subject = line
-        elif match := re.fullmatch(r"  --(\w+) \((.*)\)", line):
+        elif match := re.match(r"  --(\w+) \((.*?)\)  ", line):
             assert match[1] not in subject_of, "listed twice"
             subject_of[match[1]] = subject, match[2]
-    expected = {("env" if name == "name" else name): field for name, field in FIELDS.items()}
-    assert set(subject_of) == {*expected, "config", "workdir"}
-    sections = {}
-    for name, field in expected.items():
+    assert set(subject_of) == {*SETTINGS, "config", "workdir"}
+    sections, defaults = {}, preset("InvertedPendulum-v5").flat()
+    for name, field_name in SETTINGS.items():
         heading, default = subject_of[name]
-        assert default == shown(field.default), name
-        assert sections.setdefault(field.section, heading) == heading
+        assert default == shown(defaults[field_name]), name
+        assert sections.setdefault(FIELDS[field_name].section, heading) == heading
     assert len(set(sections.values())) == len(sections)
     flat = " ".join(help_text.split())
-    for field in expected.values():
+    for field in FIELDS.values():
         assert " ".join(field.help.split()) in flat
 
 
-def test_help_begins_with_the_program(help_text):
-    assert help_text.startswith("Trains an agent with a learned model")
-    assert "python -m experiments.mbpo --loss=vagram" in help_text
+def test_help_begins_with_usage_and_three_examples(help_text, parsed):
+    assert help_text.startswith("usage: python -m experiments.mbpo [--flag=value ...]\n\nTrains an agent")
+    examples = re.findall(r"^    python -m experiments\.mbpo (.*)$", help_text, re.MULTILINE)
+    assert len(examples) == 3
+    config = parsed(*examples[1].split())
+    assert (config.env.name, config.env.distractors, config.dyna.num_steps) == ("Hopper-v5", 5, 10_000)
+
+
+def test_help_shows_the_preset_of_an_environment():
+    text = run("--help", "--env=Humanoid-v5").stdout
+    assert "--retrain_every (1000)" in text and "--model_hidden_units (400,400,400,400)" in text
+
+
+@pytest.mark.parametrize("columns, widest", [("80", 80), ("200", 120), ("20", 80)])
+def test_help_fits_the_terminal(columns, widest):
+    lines = run("--help", environment={"COLUMNS": columns}).stdout.splitlines()
+    settings = [line for line in lines if re.match(r"  --| {40}", line)]
+    assert widest - 12 <= max(map(len, settings)) <= widest
 
 
 def test_help_wins_over_bad_flags():
@@ -192,16 +215,27 @@ def test_flag_of_every_type(parsed):
     assert config.dyna.rollout_schedule == (1.0, 2.0, 3.0, 4.5)
 
 
+def test_start_names_the_run():
+    process, directory = programs.finished_run()
+    assert process.stdout.startswith(f"programs:Short-v0, vagram, seed 0, in {directory}\n")
+
+
 def test_closing_lines_name_what_exists():
     process, directory = programs.finished_run()
-    named = dict(re.findall(r"^(progress|dynamics|policy)\s+(\S+)", process.stdout, re.MULTILINE))
+    named = dict(re.findall(r"^(progress|dynamics|policy)\s+(\S+)$", process.stdout, re.MULTILINE))
     assert named == {
         "progress": str(directory / "progress.csv"),
         "dynamics": str(directory / "export" / "dynamics" / "90"),
         "policy": str(directory / "export" / "policy" / "90"),
     }
     assert all(pathlib.Path(path).exists() for path in named.values())
-    assert f"tensorboard --logdir {directory}" in process.stdout
+    commands = process.stdout.partition("what to try next:\n")[2].splitlines()
+    assert [command.split()[-1] for command in commands] == [
+        f"--export={named['policy']}", f"--export={named['dynamics']}", str(directory)]
+    for command in map(shlex.split, commands):
+        assert shutil.which(command[0]), command
+        if command[1] == "-m":
+            assert importlib.util.find_spec(command[2]), command
     reached = float(programs.progress(directory)[-1]["mean_return"])
     assert f"mean greedy return {reached:.1f} over 2 episodes after 60 training steps" in process.stdout
 
