@@ -7,6 +7,7 @@ import sys
 
 import programs
 import pytest
+
 from experiments.speed import flop, report
 from experiments.speed.timing import Row
 
