@@ -378,7 +378,7 @@ def test_time_is_told_by_phase(original):
 def test_latest_metrics_of_a_step(original):
     latest = original[0].latest
     for name in ("train/critic_loss", "train/actor_loss", "train/ent_coef", "train/q_mean", "train/q_max",
-                 "train/imagined_share", "model/holdout_mse", "model/holdout_loss", "model/value_gradient_norm",
+                 "train/imagined_share", "model/holdout_mse", "model/holdout_loss",
                  "model/rollout_length", "model/rollout_dropped_share", "rollout/ep_rew_mean"):
         assert np.isfinite(latest[name]), name
     assert latest["train/imagined_share"] == 1 - 1 / 16  # 0.95 of 16, rounded

@@ -12,12 +12,14 @@ import numpy as np
 from vagram_tf.agent.evaluation import Evaluation
 from vagram_tf.config import Config
 from vagram_tf.dyna import Dyna
-from vagram_tf.run import export
+from vagram_tf.run import diagnosis, export, figures
 from vagram_tf.run.checkpoint import Checkpoints
 from vagram_tf.run.directory import RunDirectory, config_hash
 from vagram_tf.run.metrics import Metrics
 
 _LOG_EVERY = 250  # environment steps between TensorBoard points of the quantities that change with every step
+_OPEN_LOOP = 30  # steps that the model predicts for a picture
+_PANELS = 8  # dimensions that it shows, those that the value depends on most
 
 # progress.csv column -> the TensorBoard scalar that it repeats
 _PROGRESS = {
@@ -66,6 +68,7 @@ class Training:
         if self.resumed_step:
             self.dyna.thaw()
         self._metrics = Metrics(directory.path, self.resumed_step)
+        self._metrics.describe(config)
         self.evaluation: Evaluation | None = None
         self._saved_step = self.resumed_step
         self._start = time.perf_counter()
@@ -135,6 +138,11 @@ class Training:
             rarely = metrics | {"time/fps": clock.steps_per_second(step)}
         if rarely:
             self._metrics.scalars(step, rarely)
+        if "model/holdout_mse" in metrics:  # the step began with a fit
+            found = diagnosis.diagnose(self.dyna)
+            self._metrics.scalars(step, found.scalars)
+            self._metrics.histograms(step, found.histograms)
+            self._metrics.sensitivity(step, self.dyna.dimension_names, found.sensitivity)
 
     def _evaluate(self) -> None:
         self.evaluation = self.dyna.evaluate()
@@ -146,6 +154,17 @@ class Training:
         latest = {column: self.dyna.latest[name] for column, name in _PROGRESS.items() if name in self.dyna.latest}
         self._metrics.progress(step, {
             "mean_return": returns.mean(), "stddev_return": returns.std(), "mean_length": lengths.mean(), **latest})
+        self._metrics.images(step, self._pictures())
+
+    def _pictures(self) -> dict[str, figures.Picture]:
+        dyna, (env_steps, sensitivity) = self.dyna, self._metrics.sensitivities()
+        shown = np.argsort(-sensitivity[-1], kind="stable")[:_PANELS]
+        real, predicted = diagnosis.open_loop(dyna, _OPEN_LOOP)
+        return {
+            "value_gradient/sensitivity": figures.sensitivity_map(env_steps, sensitivity, dyna.dimension_names),
+            "model/open_loop": figures.open_loop(
+                real[:, shown], predicted[..., shown], [dyna.dimension_names[i] for i in shown]),
+        }
 
     def _save(self) -> None:
         step = self.dyna.env_step
