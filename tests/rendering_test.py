@@ -1,5 +1,8 @@
 """Pictures of episodes: their number, size and content, and what is said where OpenGL is missing."""
 
+import subprocess
+import sys
+
 import numpy as np
 import programs
 import pytest
@@ -20,7 +23,7 @@ def opengl_missing(monkeypatch, **variables):
         monkeypatch.delenv(name, raising=False)
     for name, value in ({"PYOPENGL_PLATFORM": "glx"} | variables).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(rendering, "prepare", rendering.prepare.__wrapped__)  # not what it found before
+    monkeypatch.setattr(rendering, "_backend", rendering._backend.__wrapped__)  # not what it found before
 
 
 def test_episode_is_drawn_from_its_start_to_its_end():
@@ -50,7 +53,7 @@ def test_policy_sees_the_distractors_and_acts_within_the_bounds():
 
 
 def test_mujoco_is_drawn_at_the_pace_of_its_own_time():
-    if rendering.prepare() is None:
+    if rendering._backend() is None:
         pytest.skip("no OpenGL here")
     video = rendering.rollout_frames(EnvConfig("Hopper-v5"), lambda observation: np.zeros(3), 0, max_steps=12)
     # 125 steps a second: every fifth is drawn.
@@ -79,10 +82,18 @@ def test_environment_that_does_not_draw_is_named():
         rendering.rollout_frames(EnvConfig("programs:Countdown-v0"), push, 0, 2)
 
 
-def test_finished_process_is_quiet():
-    """Drawing leaves nothing on standard error, not even when the process ends."""
-    code = ("from vagram_tf.envs import rendering; from vagram_tf.config import EnvConfig\n"
-            "print(rendering.rollout_frames(EnvConfig('Pendulum-v1'), lambda o: o[:1], 0, 2).frames.shape)")
-    process = programs.subprocess.run(
-        [programs.sys.executable, "-c", code], cwd=programs.ROOT, capture_output=True, text=True)
-    assert (process.stdout, process.stderr) == ("(3, 240, 240, 3)\n", "")
+def test_process_that_has_loaded_tensorflow_draws_mujoco():
+    """Mesa's software renderer ends such a process with a segmentation fault."""
+    if rendering._backend() is None:
+        pytest.skip("no OpenGL here")
+    code = ("import tensorflow as tf; from vagram_tf.envs import rendering; from vagram_tf.config import EnvConfig\n"
+            "policy = lambda observation: tf.zeros([1]).numpy()\n"
+            "print(rendering.rollout_frames(EnvConfig('InvertedPendulum-v5'), policy, 0, 2).frames.shape)")
+    process = subprocess.run([sys.executable, "-c", code], cwd=programs.ROOT, capture_output=True, text=True)
+    assert (process.returncode, process.stdout) == (0, "(3, 240, 240, 3)\n"), process.stderr
+
+
+def test_crash_of_the_drawing_process_is_an_error_of_ours(monkeypatch):
+    monkeypatch.setattr(rendering.drawing, "__name__", "no_such_module")
+    with pytest.raises(rendering.RenderingUnavailable, match="programs:Short-v0 failed with exit code 1: .*no_such"):
+        rendering.rollout_frames(PENDULUM, push, 0, 2)

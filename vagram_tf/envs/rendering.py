@@ -1,26 +1,29 @@
-"""Pictures of an environment, without a display.
+"""Pictures of an episode, without a display.
 
-MuJoCo draws through OpenGL, which a machine without a screen has only where EGL or OSMesa are installed. What is
-missing shows in many ways, from an error while `mujoco` is imported to the end of the process, so each is tried in a
-process of its own first. TensorFlow is not needed here.
+    rollout_frames(EnvConfig("Hopper-v5"), policy, seed=0).frames
+
+The episode is played here and drawn by a process of its own (`drawing`), which repeats its actions. MuJoCo draws
+through OpenGL: Mesa's software renderer crashes in a process that has loaded TensorFlow, and where OpenGL's libraries
+are missing that shows in many ways, from an error while `mujoco` is imported to the end of the process.
 """
 
+import dataclasses
 import functools
-import math
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, cast
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, cast
 
 import gymnasium
 import numpy as np
-from PIL import Image
 
 from vagram_tf.config import EnvConfig
-from vagram_tf.envs import suite
+from vagram_tf.envs import drawing, suite
 
-MOST_FRAMES_PER_SECOND = 30
 _BACKENDS = ("egl", "osmesa", "glfw")  # GLFW needs a display, or macOS
 _PACKAGES = {
     "egl": "the library EGL is missing (Debian: apt-get install libegl1)",
@@ -53,31 +56,10 @@ class Video(NamedTuple):
     frames_per_second: int
 
 
-@functools.cache
-def prepare() -> str | None:
-    """Sets `MUJOCO_GL` to what works here: EGL, OSMesa or a display; where it is set already, only that counts.
-
-    Call it before `mujoco` or `dm_control` is imported: DeepMind Control never looks at the variable again. Gymnasium's
-    own environments do, so there it is also in time later.
-
-    Returns:
-      The backend, or None where there is none; the environment variable then stays as it is.
-    """
-    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # for the environments that draw with pygame
-    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
-    given = os.environ.get("MUJOCO_GL")
-    for backend in (given,) if given else _BACKENDS:
-        variables = os.environ | {"MUJOCO_GL": backend}
-        if subprocess.run([sys.executable, "-c", _PROBE], env=variables, capture_output=True).returncode == 0:
-            os.environ["MUJOCO_GL"] = backend
-            return backend
-    return None
-
-
 def rollout_frames(
     config: EnvConfig, policy: Callable[[np.ndarray], np.ndarray], seed: int, max_steps: int = 250, size: int = 240
 ) -> Video:
-    """Draws an episode.
+    """Plays an episode and draws it.
 
     Args:
       config: the environment.
@@ -87,60 +69,60 @@ def rollout_frames(
       size: height of the pictures, in pixels; smaller ones stay as they are.
 
     Returns:
-      The start and what follows, every so many steps that it stays under `MOST_FRAMES_PER_SECOND`.
+      The start and what follows, every so many steps that it stays under 30 per second.
 
     Raises:
       RenderingUnavailable: OpenGL is missing, or the environment does not draw.
+      ValueError: the environment cannot be made.
     """
-    backend = prepare()
-    try:
-        env = suite.make(config, render_mode="rgb_array")
-    except ValueError as error:
-        raise RenderingUnavailable(str(error)) from None
-    try:
-        is_dm_control = config.name.startswith(suite.DM_CONTROL_PREFIX)
-        is_mujoco = hasattr(env.unwrapped, "mujoco_renderer")
-        if backend is None and (is_dm_control or is_mujoco):
-            raise RenderingUnavailable(_missing())
-        if is_mujoco:  # without a GPU, shadows take most of the time
-            cast(Any, env.unwrapped).model.vis.quality.shadowsize = 0
-        native = env.metadata.get("render_fps") or MOST_FRAMES_PER_SECOND
-        if is_dm_control:  # Shimmy says how many milliseconds a step takes instead
-            native = 1000 / native
-        every = math.ceil(native / MOST_FRAMES_PER_SECOND)
-        frames = []
-        for step in _steps(env, policy, seed, max_steps):
-            if step % every == 0:
-                frames.append(_frame(env, config.name, size))
-        return Video(np.stack(frames), max(1, round(native / every)))
-    finally:
-        env.close()
-
-
-def _steps(
-    env: gymnasium.Env, policy: Callable[[np.ndarray], np.ndarray], seed: int, max_steps: int
-) -> Iterator[int]:
-    """Plays an episode and yields the number of steps taken so far, beginning with 0."""
-    space = cast(gymnasium.spaces.Box, env.action_space)
+    env = suite.make(config)
+    space, actions = cast(gymnasium.spaces.Box, env.action_space), []
     observation, _ = env.reset(seed=seed)
-    yield 0
-    for step in range(1, max_steps + 1):
-        action = np.clip(policy(observation), space.low, space.high).astype(space.dtype)
-        observation, _, terminated, truncated, _ = env.step(action)
-        yield step
+    for _ in range(max_steps):
+        actions.append(np.clip(policy(observation), space.low, space.high).astype(space.dtype))
+        observation, _, terminated, truncated, _ = env.step(actions[-1])
         if terminated or truncated:
-            return
+            break
+    env.close()
+    return draw(config, seed, np.reshape(actions, [-1, *space.shape]), size)
 
 
-def _frame(env: gymnasium.Env, name: str, size: int) -> np.ndarray:
-    """Returns a picture `[height, width, 3]` of the environment as it is now."""
-    try:
-        picture = Image.fromarray(np.asarray(env.render(), np.uint8)).convert("RGB")
-    except Exception as error:  # of any library that an environment may draw with
-        raise RenderingUnavailable(f"{name} does not draw itself: {' '.join(str(error).split())}") from error
-    if picture.height > size:
-        picture = picture.resize((round(picture.width * size / picture.height), size))
-    return np.asarray(picture)
+def draw(config: EnvConfig, seed: int, actions: np.ndarray, size: int = 240) -> Video:
+    """Draws what an episode's actions `[T, A]` lead to; otherwise as `rollout_frames`.
+
+    An environment that does not repeat itself is drawn in another episode than the one that was played.
+    """
+    backend = _backend()
+    request = {"config": dataclasses.asdict(config), "seed": seed, "size": size,
+               "missing": None if backend else _missing()}
+    variables = os.environ | {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}  # for pygame
+    variables["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    variables.pop("MUJOCO_GL", None)  # with one that does not work, `mujoco` cannot even be imported
+    if backend is not None:
+        variables["MUJOCO_GL"] = backend
+    with tempfile.TemporaryDirectory() as directory:
+        paths = [str(Path(directory) / name) for name in ("actions.npy", "frames.npy")]
+        np.save(paths[0], actions)
+        process = subprocess.run([sys.executable, "-m", drawing.__name__, json.dumps(request), *paths],
+                                 env=variables, capture_output=True, text=True)
+        said = process.stdout.strip().rpartition("\n")[-1]
+        if process.returncode == drawing.REFUSED:
+            raise RenderingUnavailable(said)
+        if process.returncode != 0:
+            reason = (process.stderr.strip().splitlines() or ["it gave no reason"])[-1]
+            raise RenderingUnavailable(f"drawing {config.name} failed with exit code {process.returncode}: {reason}")
+        return Video(np.load(paths[1]), int(said))
+
+
+@functools.cache
+def _backend() -> str | None:
+    """Returns how MuJoCo can draw here: with EGL, OSMesa or a display; where `MUJOCO_GL` is set, only that counts."""
+    given = os.environ.get("MUJOCO_GL")
+    for backend in (given,) if given else _BACKENDS:
+        variables = os.environ | {"MUJOCO_GL": backend}
+        if subprocess.run([sys.executable, "-c", _PROBE], env=variables, capture_output=True).returncode == 0:
+            return backend
+    return None
 
 
 def _missing() -> str:
