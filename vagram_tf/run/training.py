@@ -12,14 +12,12 @@ import numpy as np
 from vagram_tf.agent.evaluation import Evaluation
 from vagram_tf.config import Config
 from vagram_tf.dyna import Dyna
-from vagram_tf.run import diagnosis, export, figures
+from vagram_tf.run import board, export
 from vagram_tf.run.checkpoint import Checkpoints
 from vagram_tf.run.directory import RunDirectory, config_hash
 from vagram_tf.run.metrics import Metrics
 
 _LOG_EVERY = 250  # environment steps between TensorBoard points of the quantities that change with every step
-_OPEN_LOOP = 30  # steps that the model predicts for a picture
-_PANELS = 8  # dimensions that it shows, those that the value depends on most
 
 # progress.csv column -> the TensorBoard scalar that it repeats
 _PROGRESS = {
@@ -134,15 +132,12 @@ class Training:
     def _log(self, metrics: dict[str, float], clock: "_Rate") -> None:
         step = self.dyna.env_step
         rarely = {name: value for name, value in metrics.items() if not name.startswith("train/")}
-        if step % _LOG_EVERY == 0:
+        if step % _LOG_EVERY == 0 or self.dyna.done:
             rarely = metrics | {"time/fps": clock.steps_per_second(step)}
         if rarely:
             self._metrics.scalars(step, rarely)
         if "model/holdout_mse" in metrics:  # the step began with a fit
-            found = diagnosis.diagnose(self.dyna)
-            self._metrics.scalars(step, found.scalars)
-            self._metrics.histograms(step, found.histograms)
-            self._metrics.sensitivity(step, self.dyna.dimension_names, found.sensitivity)
+            board.show_fit(self.dyna, self._metrics)
 
     def _evaluate(self) -> None:
         self.evaluation = self.dyna.evaluate()
@@ -154,17 +149,7 @@ class Training:
         latest = {column: self.dyna.latest[name] for column, name in _PROGRESS.items() if name in self.dyna.latest}
         self._metrics.progress(step, {
             "mean_return": returns.mean(), "stddev_return": returns.std(), "mean_length": lengths.mean(), **latest})
-        self._metrics.images(step, self._pictures())
-
-    def _pictures(self) -> dict[str, figures.Picture]:
-        dyna, (env_steps, sensitivity) = self.dyna, self._metrics.sensitivities()
-        shown = np.argsort(-sensitivity[-1], kind="stable")[:_PANELS]
-        real, predicted = diagnosis.open_loop(dyna, _OPEN_LOOP)
-        return {
-            "value_gradient/sensitivity": figures.sensitivity_map(env_steps, sensitivity, dyna.dimension_names),
-            "model/open_loop": figures.open_loop(
-                real[:, shown], predicted[..., shown], [dyna.dimension_names[i] for i in shown]),
-        }
+        board.show_evaluation(self.dyna, self._metrics)
 
     def _save(self) -> None:
         step = self.dyna.env_step
