@@ -95,15 +95,12 @@ def test_histograms(server):
             assert sum(count for _, _, count in buckets) > 0
 
 
-@pytest.mark.parametrize("tag, kind, steps", [
-    ("value_gradient/sensitivity", "png", [40, 50, 60, 70, 80, 90]),
-    ("model/open_loop", "png", [40, 50, 60, 70, 80, 90]),
-    ("eval/policy", "gif", [90]),
-])
-def test_images(server, tag, kind, steps):
-    found = server.json("plugin/images/images", run="tensorboard", tag=tag, sample=0)
-    assert [image["step"] for image in found] == steps == logged("images")[tag]
-    data, content_type = server.read(f"plugin/images/individualImage?{found[-1]['query']}&")
+@pytest.mark.parametrize("tag, kind", [
+    ("value_gradient/sensitivity", "png"), ("model/open_loop", "png"), ("eval/policy", "gif")])
+def test_images(server, tag, kind):
+    (found,) = server.json("plugin/images/images", run="tensorboard", tag=tag, sample=0)
+    assert [found["step"]] == [90] == logged("images")[tag]
+    data, content_type = server.read(f"plugin/images/individualImage?{found['query']}&")
     assert content_type == f"image/{kind}"
     image = Image.open(io.BytesIO(data))
     image.load()

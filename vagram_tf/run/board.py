@@ -1,4 +1,4 @@
-"""What TensorBoard shows beside the loop's own scalars: after each fit numbers, after each evaluation pictures."""
+"""What TensorBoard shows beside the loop's own scalars: numbers after a fit, pictures after an evaluation."""
 
 import logging
 
@@ -12,9 +12,8 @@ from vagram_tf.run.export import ActionRange
 from vagram_tf.run.files import one_line
 from vagram_tf.run.metrics import Metrics
 
-_OPEN_LOOP_STEPS = 30
-_PANELS = 8  # dimensions of the open loop that are drawn: those that the value depends on most
-_VIDEO_STEPS = 250
+_OPEN_LOOP_STEPS = 20
+_PANELS = 6  # dimensions of the open loop that are drawn: those that the value depends on most
 
 
 def show_fit(dyna: Dyna, metrics: Metrics) -> None:
@@ -25,7 +24,7 @@ def show_fit(dyna: Dyna, metrics: Metrics) -> None:
     metrics.sensitivity(dyna.env_step, dyna.dimension_names, found.sensitivity)
 
 
-def show_evaluation(dyna: Dyna, metrics: Metrics) -> None:
+def show_pictures(dyna: Dyna, metrics: Metrics) -> None:
     """Draws what the value depends on and what the model predicts and, once the run is complete, the policy."""
     names, (env_steps, sensitivity) = dyna.dimension_names, metrics.sensitivities()
     shown = np.argsort(-sensitivity[-1], kind="stable")[:_PANELS]
@@ -34,7 +33,7 @@ def show_evaluation(dyna: Dyna, metrics: Metrics) -> None:
         "value_gradient/sensitivity": figures.sensitivity_map(env_steps, sensitivity, names),
         "model/open_loop": figures.open_loop(real[:, shown], predicted[..., shown], [names[i] for i in shown]),
     }
-    video = _video(dyna) if dyna.done else None
+    video = _video(dyna) if dyna.done and dyna.config.run.video_steps else None
     metrics.images(dyna.env_step, pictures if video is None else pictures | {"eval/policy": video})
 
 
@@ -48,7 +47,7 @@ def _video(dyna: Dyna) -> figures.Picture | None:
         return action_range.from_unit(action)[0].numpy()
 
     try:
-        video = rendering.rollout_frames(dyna.config.env, policy, seed, _VIDEO_STEPS)
+        video = rendering.rollout_frames(dyna.config.env, policy, seed, dyna.config.run.video_steps)
     except Exception as error:  # of any environment and any library it draws with: a video must not cost the run
         logging.warning("no video of the policy: %s", one_line(error))
         return None

@@ -12,7 +12,7 @@ from vagram_tf.dyna import Dyna
 from vagram_tf.model.value_gradients import value_gradients
 from vagram_tf.types import Transition
 
-_EXAMPLES = 1000  # transitions looked at, which bounds the cost as the data grow
+_EXAMPLES = 500  # transitions looked at, which bounds the cost as the data grow
 _RECENT = 1000  # transitions in which a stretch of an episode is searched
 
 
@@ -32,7 +32,7 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(dyna: Dyna) -> Diagnosis:
-    """Looks at up to 1,000 held-out transitions, evenly spaced over the stored ones: no member was trained on them."""
+    """Looks at up to 500 held-out transitions, evenly spaced over the stored ones: no member was trained on them."""
     data = dyna.real.all()
     held_out = np.flatnonzero(dyna.trainer.held_out(data.reward.shape[0]))
     spaced = np.linspace(0, len(held_out) - 1, min(len(held_out), _EXAMPLES)).astype(int)

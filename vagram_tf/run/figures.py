@@ -10,7 +10,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLUMNS = 4
+_COLUMNS = 2  # of panels; narrow, as TensorBoard shows pictures at about 400 pixels
 
 
 class Picture(NamedTuple):
@@ -34,9 +34,12 @@ def sensitivity_map(env_steps: np.ndarray, sensitivity: np.ndarray, names: Seque
     """
     from matplotlib.figure import Figure
 
-    size = len(names)
-    figure = Figure(figsize=(8, max(2.5, 1.2 + 0.2 * size)), dpi=80, layout="constrained")
-    axes = figure.subplots()
+    size, width, height = len(names), 6.0, 1.0 + 0.2 * max(len(names), 6)
+    figure = Figure(figsize=(width, height), dpi=80)
+    # The layout is by hand, here and below: letting Matplotlib find one draws everything twice.
+    left = 0.15 + 0.075 * max(map(len, names))
+    axes, bar = figure.subplots(1, 2, width_ratios=(40, 1), gridspec_kw={
+        "left": left / width, "right": 0.94, "bottom": 0.5 / height, "top": 1 - 0.4 / height, "wspace": 0.05})
     largest = sensitivity.max(axis=1, keepdims=True)
     relative = np.divide(sensitivity, largest, out=np.zeros_like(sensitivity), where=largest > 0)
     spacing = env_steps[1] - env_steps[0] if len(env_steps) > 1 else 1
@@ -44,9 +47,11 @@ def sensitivity_map(env_steps: np.ndarray, sensitivity: np.ndarray, names: Seque
     image = axes.imshow(
         relative.T, aspect="auto", interpolation="nearest", cmap="inferno", vmin=0, vmax=1, extent=extent)
     axes.set_yticks(range(size), names, fontsize=8)
-    axes.set_xlabel("environment steps")
-    axes.set_title("sensitivity of the value to each dimension, of the largest in a fit", fontsize=10)
-    figure.colorbar(image, ax=axes)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.set_xlabel("environment steps", fontsize=8)
+    figure.suptitle("sensitivity of the value, relative to the largest of a fit", fontsize=9)
+    figure.colorbar(image, cax=bar, ticks=[0, 0.5, 1])
+    bar.tick_params(labelsize=8)
     return _png(figure)
 
 
@@ -62,20 +67,25 @@ def open_loop(real: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> 
 
     columns = min(_COLUMNS, len(names))
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(2.6 * columns, 0.7 + 1.7 * rows), dpi=80, layout="constrained")
-    panels = figure.subplots(rows, columns, sharex=True, squeeze=False).flat
-    for i, (panel, name) in enumerate(zip(panels, names, strict=False)):
+    width, height = 0.6 + 2.4 * columns, 0.7 + 1.6 * rows
+    figure = Figure(figsize=(width, height), dpi=80)
+    panels = figure.subplots(rows, columns, squeeze=False, gridspec_kw={
+        "left": 0.6 / width, "right": 0.98, "bottom": 0.3 / height, "top": 1 - 0.6 / height,
+        "wspace": 0.35, "hspace": 0.4}).flat
+    for i, (name, panel) in enumerate(zip(names, panels, strict=False)):
         members = panel.plot(predicted[:, :, i].T, color="tab:orange", linewidth=1)
         truth, = panel.plot(real[:, i], color="black", linewidth=1.5)
-        panel.set_title(name, fontsize=8)
-        panel.tick_params(labelsize=7)
         low, high = real[:, i].min(), real[:, i].max()
         margin = max(high - low, 1e-3)  # a prediction that runs away must not flatten the truth
         panel.set_ylim(low - margin, high + margin)
+        panel.set_xticks([0, len(real) - 1])
+        panel.set_yticks([low, high], [f"{low:.3g}", f"{high:.3g}"])
+        panel.tick_params(labelsize=7)
+        panel.set_title(name, fontsize=8)
     for panel in list(panels):  # those that no dimension is left for
-        panel.axis("off")
-    figure.legend([truth, members[0]], ["real", "members, open loop"], loc="outside upper center", ncols=2, fontsize=8)
-    figure.supxlabel("steps", fontsize=8)
+        panel.set_axis_off()
+    figure.legend([truth, members[0]], ["real", "elites, from the first state"],
+                  loc="upper center", ncols=2, fontsize=8)
     return _png(figure)
 
 

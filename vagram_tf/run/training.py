@@ -18,6 +18,7 @@ from vagram_tf.run.directory import RunDirectory, config_hash
 from vagram_tf.run.metrics import Metrics
 
 _LOG_EVERY = 250  # environment steps between TensorBoard points of the quantities that change with every step
+_DRAW_EVERY = 1000  # environment steps from which on an evaluation is drawn, too: pictures take longer than numbers
 
 # progress.csv column -> the TensorBoard scalar that it repeats
 _PROGRESS = {
@@ -149,7 +150,8 @@ class Training:
         latest = {column: self.dyna.latest[name] for column, name in _PROGRESS.items() if name in self.dyna.latest}
         self._metrics.progress(step, {
             "mean_return": returns.mean(), "stddev_return": returns.std(), "mean_length": lengths.mean(), **latest})
-        board.show_evaluation(self.dyna, self._metrics)
+        if self.dyna.done or step // _DRAW_EVERY > (step - self.config.run.eval_every) // _DRAW_EVERY:
+            board.show_pictures(self.dyna, self._metrics)
 
     def _save(self) -> None:
         step = self.dyna.env_step
