@@ -172,7 +172,7 @@ class RunConfig:
     threads: int = _field(2, "threads of an operation; the order of sums, so the last bits of a run, depends on it")
     eval_every: int = _field(1000, "environment steps between evaluations")
     eval_episodes: int = _field(10, "greedy episodes per evaluation")
-    video_steps: int = _field(150, "steps of the greedy policy drawn as a video at the end, in 3 seconds; 0: no video")
+    video_steps: int = _field(150, "steps of the greedy policy drawn as a video at the end of the run; 0: no video")
     export_every: int = _field(0, "environment steps between exports; 0 exports at the end only")
     environment_timeout: float = _field(60.0, "seconds after which a step or reset of the environment has hung")
     checkpoint_every: int = _field(1000, "environment steps between checkpoints; 0 checkpoints at the end only")

@@ -40,7 +40,7 @@ def diagnose(dyna: Dyna) -> Diagnosis:
     after = examples.next_observation.numpy()
 
     value_functions = dyna.agent.value_functions
-    value = np.stack([function(examples.observation) for function in value_functions])  # [C, B]
+    value = np.stack([function(examples.observation) for function in value_functions[:2]])  # the targets only lag
     gradient = value_gradients(value_functions, examples.next_observation).numpy()  # [C, B, D]
     norm = np.linalg.norm(gradient, axis=-1)  # [C, B]
     longest = np.quantile(norm, dyna.config.model.value_gradient_quantile, axis=1, keepdims=True)
