@@ -193,6 +193,21 @@ def test_termination_stores_discount_0(cheap):
     assert (dyna.real.all().discount.numpy() == 0).tolist() == ended and sum(ended) > 4
 
 
+def test_mean_return_is_over_the_last_100_episodes(cheap):
+    dyna = cheap(name="programs:Countdown-v0", random_steps=700)
+    metrics = take(dyna, 700)
+    data = dyna.real.all()
+    ends = np.flatnonzero(data.discount.numpy() == 0)
+    returns, lengths = ([part.sum() for part in np.split(of, ends + 1)[:-1]]
+                        for of in (data.reward.numpy(), np.ones(700)))
+    assert len(ends) > 120
+    for episodes in (1, 2, 99, 100, 101, 120):
+        told = metrics[ends[episodes - 1]]
+        last = slice(max(0, episodes - 100), episodes)
+        assert told["rollout/ep_rew_mean"] == pytest.approx(np.mean(returns[last]))
+        assert told["rollout/ep_len_mean"] == pytest.approx(np.mean(lengths[last]))
+
+
 def test_environment_fault_propagates_with_the_step(cheap, monkeypatch):
     dyna = cheap()
     take(dyna, 7)
@@ -378,7 +393,7 @@ def test_time_is_told_by_phase(original):
 def test_latest_metrics_of_a_step(original):
     latest = original[0].latest
     for name in ("train/critic_loss", "train/actor_loss", "train/ent_coef", "train/q_mean", "train/q_max",
-                 "train/imagined_share", "model/holdout_mse", "model/holdout_loss", "model/value_gradient_norm",
+                 "train/imagined_share", "model/holdout_mse", "model/holdout_loss",
                  "model/rollout_length", "model/rollout_dropped_share", "rollout/ep_rew_mean"):
         assert np.isfinite(latest[name]), name
     assert latest["train/imagined_share"] == 1 - 1 / 16  # 0.95 of 16, rounded

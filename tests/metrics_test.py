@@ -1,8 +1,11 @@
 """What a run tells: read back, cut off at a resume, and complete after a kill."""
 
+import numpy as np
 import programs
 import pytest
 
+from vagram_tf.config import Config
+from vagram_tf.run.figures import Picture
 from vagram_tf.run.metrics import PROGRESS_COLUMNS, Metrics
 
 
@@ -87,6 +90,44 @@ def test_resume_at_the_last_step_keeps_everything(tmp_path):
     record(tmp_path, range(1, 31))
     record(tmp_path, [], resume_step=30)
     check_complete(tmp_path, 30)
+
+
+def test_pictures_histograms_and_sensitivities_are_cut_back_too(tmp_path):
+    names = ["angle", "speed, rad/s"]
+
+    def tell(steps, resume_step=0):
+        metrics = Metrics(tmp_path, resume_step)
+        for step in steps:
+            metrics.histograms(step, {"h": np.full([2, 3], step)})
+            metrics.images(step, {"i": Picture(b"PNG %d" % step, 4, 3)})
+            metrics.sensitivity(step, names, np.array([step / 3, 0.0]))
+        metrics.close()
+        return metrics
+
+    tell([10, 20, 30])
+    metrics = tell([25, 30], resume_step=24)
+    pictures = [(step, value.tolist()) for step, tag, _, value in programs.summaries(tmp_path) if tag == "i"]
+    assert pictures == [(step, [b"4", b"3", b"PNG %d" % step]) for step in (10, 20, 25, 30)]
+    counted = [(step, value[:, 2].sum()) for step, tag, _, value in programs.summaries(tmp_path) if tag == "h"]
+    assert counted == [(step, 6) for step in (10, 20, 25, 30)]
+    steps, values = metrics.sensitivities()
+    assert steps.tolist() == [10, 20, 25, 30]
+    assert values.tolist() == [[3.33333, 0], [6.66667, 0], [8.33333, 0], [10, 0]]
+    assert (tmp_path / "value_sensitivity.csv").read_text().splitlines()[0] == 'env_step,angle,"speed, rad/s"'
+
+
+@pytest.mark.parametrize("resume_step", [0, 7])
+def test_run_is_described_once_however_often_it_is_continued(tmp_path, resume_step):
+    for num_steps in (10, 20, 30):
+        metrics = Metrics(tmp_path, resume_step if num_steps > 10 else 0)
+        config = Config().replace(num_steps=num_steps)
+        metrics.describe(config)
+        metrics.scalars(7, {"a": 1.0})
+        metrics.close()
+    described = [(tag, plugin) for step, tag, plugin, _ in programs.summaries(tmp_path) if step == 0]
+    assert described == [("_hparams_/session_start_info", "hparams"), ("config", "text")]
+    (text,) = [value.item().decode() for _, tag, _, value in programs.summaries(tmp_path) if tag == "config"]
+    assert Config.from_json(text) == config
 
 
 def test_run_that_was_killed_before_its_first_checkpoint_starts_over(tmp_path):

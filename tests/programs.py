@@ -6,6 +6,7 @@ import csv
 import functools
 import hashlib
 import json
+import itertools
 import os
 import pathlib
 import re
@@ -198,8 +199,8 @@ def error_lines(process):
     return [line for line in re.split(r"[\r\n]+", process.stderr) if not other.match(line)]
 
 
-def scalars(directory):
-    """Returns every scalar of a run's event files, in the order of steps and tags: `[(step, tag, value)]`."""
+def summaries(directory):
+    """Returns everything that a run's event files show, in order: `[(step, tag, plugin, tensor)]`."""
     import tensorflow as tf
     from tensorflow.core.util import event_pb2
 
@@ -207,8 +208,24 @@ def scalars(directory):
     for path in sorted((directory / "tensorboard").glob("events.out.tfevents.*")):
         for record in tf.data.TFRecordDataset(str(path)):
             event = event_pb2.Event.FromString(record.numpy())
-            found += [(event.step, value.tag, float(tf.make_ndarray(value.tensor))) for value in event.summary.value]
-    return sorted(found)
+            found += [(event.step, value.tag, value.metadata.plugin_data.plugin_name, tf.make_ndarray(value.tensor))
+                      for value in event.summary.value]
+    return sorted(found, key=lambda summary: summary[:2])
+
+
+def scalars(directory):
+    """Returns every scalar of a run's event files, in the order of steps and tags: `[(step, tag, value)]`."""
+    return [(step, tag, float(value)) for step, tag, plugin, value in summaries(directory) if plugin == "scalars"]
+
+
+def different_logs(directory, expected):
+    """Returns what two runs have logged differently, bit for bit: names of files, steps and tags. But for the speed."""
+    told, others = ([(*place, value.tolist()) for *place, _, value in summaries(path) if place[1] != "time/fps"]
+                    for path in (directory, expected))
+    assert others
+    tables = ("progress.csv", "value_sensitivity.csv")
+    return [name for name in tables if (directory / name).read_bytes() != (expected / name).read_bytes()] + [
+        one[:2] for one, other in itertools.zip_longest(told, others, fillvalue=()) if one != other]
 
 
 def variables(prefix):

@@ -172,6 +172,7 @@ class RunConfig:
     threads: int = _field(2, "threads of an operation; the order of sums, so the last bits of a run, depends on it")
     eval_every: int = _field(1000, "environment steps between evaluations")
     eval_episodes: int = _field(10, "greedy episodes per evaluation")
+    video_steps: int = _field(150, "steps of the greedy policy drawn as a video at the end of the run; 0: no video")
     export_every: int = _field(0, "environment steps between exports; 0 exports at the end only")
     environment_timeout: float = _field(60.0, "seconds after which a step or reset of the environment has hung")
     checkpoint_every: int = _field(1000, "environment steps between checkpoints; 0 checkpoints at the end only")
@@ -179,7 +180,8 @@ class RunConfig:
         10.0, "stop when |Q| exceeds this many times the largest discounted sum of the rewards seen")
 
     def __post_init__(self) -> None:
-        _at_least(0, seed=self.seed, export_every=self.export_every, checkpoint_every=self.checkpoint_every)
+        _at_least(0, seed=self.seed, video_steps=self.video_steps, export_every=self.export_every,
+                  checkpoint_every=self.checkpoint_every)
         _positive(environment_timeout=self.environment_timeout)
         _at_least(1, threads=self.threads, eval_every=self.eval_every, eval_episodes=self.eval_episodes,
                   divergence_factor=self.divergence_factor)

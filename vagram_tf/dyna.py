@@ -146,7 +146,10 @@ class Dyna:
             except EnvironmentFault as fault:
                 raise EnvironmentFault(f"environment step {self.env_step}: {fault}") from fault
             self.real.add(transition)
-        return {} if ended is None else {"rollout/ep_rew_mean": ended[0], "rollout/ep_len_mean": ended[1]}
+        if not ended:
+            return {}
+        total, length = np.mean(self.interaction.episodes, axis=0)
+        return {"rollout/ep_rew_mean": float(total), "rollout/ep_len_mean": float(length)}
 
     def _fit(self) -> dict[str, float]:
         with self._clock("fit"):

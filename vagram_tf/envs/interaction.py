@@ -1,6 +1,7 @@
 """A run's interaction with the real environment: the open episode, and how it survives a restart."""
 
 import logging
+from collections import deque
 
 import numpy as np
 import tensorflow as tf
@@ -8,6 +9,8 @@ from tf_agents.trajectories import time_step as ts
 
 from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
 from vagram_tf.types import Transition
+
+_EPISODES = 100  # how many Stable-Baselines3 takes the mean over for `rollout/ep_rew_mean`
 
 
 class Interaction(tf.Module):
@@ -22,6 +25,7 @@ class Interaction(tf.Module):
     Attributes:
       env_step: steps taken so far.
       largest_reward: the largest absolute reward so far.
+      episodes: return and length of each of the last 100 episodes that ended.
     """
 
     def __init__(self, environment: GymnasiumEnvironment):
@@ -29,6 +33,7 @@ class Interaction(tf.Module):
         self.environment = environment
         self.env_step = 0
         self.largest_reward = 0.0
+        self.episodes: deque[tuple[float, int]] = deque(maxlen=_EPISODES)
         self._time_step: ts.TimeStep | None = None  # None: no episode is open
         self._actions: list[np.ndarray] = []
         self._return = 0.0
@@ -36,6 +41,7 @@ class Interaction(tf.Module):
         # What `freeze` fills: environment step, episode, whether it is open; its return, the largest reward.
         self._saved_counters = tf.Variable(tf.zeros([3], tf.int64), trainable=False)
         self._saved_rewards = tf.Variable(tf.zeros([2], tf.float64), trainable=False)
+        self._saved_episodes = tf.Variable(tf.zeros([0, 2], tf.float64), shape=[None, 2], trainable=False)
         self._saved_observation = tf.Variable(tf.zeros([observation_size]), trainable=False)
         self._saved_actions = tf.Variable(tf.zeros([0, action_size]), shape=[None, action_size], trainable=False)
 
@@ -50,11 +56,11 @@ class Interaction(tf.Module):
             self._actions, self._return = [], 0.0
         return self._time_step.observation
 
-    def step(self, action: np.ndarray) -> tuple[Transition, tuple[float, int] | None]:
+    def step(self, action: np.ndarray) -> tuple[Transition, bool]:
         """Takes the action `[A]` on what `observe` returned.
 
         Returns:
-          The transition `[1]`, and the return and length of the episode if that ended it.
+          The transition `[1]`, and whether it ended the episode.
 
         Raises:
           EnvironmentFault: the environment failed.
@@ -68,15 +74,17 @@ class Interaction(tf.Module):
         self.largest_reward = max(self.largest_reward, abs(float(after.reward)))
         if not after.is_last():
             self._time_step = after
-            return transition, None
+            return transition, False
         self._time_step = None
-        return transition, (self._return, len(self._actions))
+        self.episodes.append((self._return, len(self._actions)))
+        return transition, True
 
     def freeze(self) -> None:
         """Copies the position into variables, for a checkpoint."""
         is_open = self._time_step is not None
         self._saved_counters.assign([self.env_step, self.environment.episode, int(is_open)])
         self._saved_rewards.assign([self._return, self.largest_reward])
+        self._saved_episodes.assign(np.reshape(self.episodes, [-1, 2]))
         self._saved_actions.assign(np.reshape(self._actions, [-1, *self.environment.action_spec().shape]))
         if self._time_step is not None:
             self._saved_observation.assign(self._time_step.observation)
@@ -88,6 +96,8 @@ class Interaction(tf.Module):
         """
         self.env_step, episode, is_open = (int(x) for x in self._saved_counters.numpy())
         self._return, self.largest_reward = (float(x) for x in self._saved_rewards.numpy())
+        self.episodes.clear()
+        self.episodes.extend((total, int(length)) for total, length in self._saved_episodes.numpy().tolist())
         self._actions, self._time_step = list(self._saved_actions.numpy()), None
         self.environment.skip_to(episode + 1)
         if not is_open:

@@ -95,12 +95,9 @@ class ModelTrainer(tf.Module):
         weight_sum = tf.add_n([tf.reduce_sum(v) for v in self.ensemble.trainable_variables])
         progress = {"fit_steps": steps, "fit_epochs": epochs, "fit_score": float(tf.reduce_mean(score)),
                     "weight_sum": float(weight_sum)}
-        metrics = progress | {
+        return progress | {
             f"holdout_{name}": float(tf.reduce_mean(tf.gather(error, elites)))
             for name, error in errors._asdict().items()}
-        if "value_gradient" in prepared:
-            metrics["value_gradient_norm"] = float(tf.reduce_mean(tf.norm(prepared["value_gradient"], axis=-1)))
-        return metrics
 
     def _weights(self, errors: "_Errors", warm_up: bool) -> "_Weights":
         """Chooses the weights of a fit's terms, from the present model's errors on the training data."""
@@ -118,15 +115,16 @@ class ModelTrainer(tf.Module):
         prepared = {key: tf.concat([chunk[key] for chunk in chunks], axis=0)[: len(slots)] for key in chunks[0]}
         return self._objective.finish(prepared, data)
 
+    def held_out(self, count: int) -> tf.Tensor:
+        """Says of each of so many slots whether it is held out for life, at least one: bool `[count]`."""
+        step, share = tf.range(count, dtype=tf.float64), self._config.holdout_share
+        held_out = tf.floor((step + 1.0) * share) > tf.floor(step * share)
+        return held_out if tf.reduce_any(held_out) else step == count - 1.0
+
     def _split(self, count: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the slots to train on and at most `max_holdout` random ones of those held out for life."""
-        slots = tf.range(count)
-        share = self._config.holdout_share
-        step = tf.cast(slots, tf.float64)
-        held_out = tf.floor((step + 1.0) * share) > tf.floor(step * share)
+        slots, held_out = tf.range(count), self.held_out(count)
         train, holdout = tf.boolean_mask(slots, ~held_out), tf.boolean_mask(slots, held_out)
-        if holdout.shape[0] == 0:
-            train, holdout = slots[:-1], slots[-1:]
         chosen = tf.argsort(self._generator.uniform([holdout.shape[0]]))[: self._config.max_holdout]
         return train, tf.gather(holdout, chosen)
 

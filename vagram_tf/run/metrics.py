@@ -1,23 +1,31 @@
-"""What a run tells: TensorBoard scalars and `progress.csv`, both against environment steps."""
+"""What a run tells: TensorBoard, `progress.csv` and `value_sensitivity.csv`, all against environment steps."""
 
 import contextlib
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
+from tensorboard.plugins.image import metadata as image_metadata
 from tensorflow.core.util import event_pb2
 
+from vagram_tf.config import Config
+from vagram_tf.run.figures import Picture
 from vagram_tf.run.files import one_line
 
 PROGRESS_COLUMNS = (
     "env_step", "mean_return", "stddev_return", "mean_length", "model_holdout_loss", "model_holdout_mse",
     "critic_loss", "actor_loss", "temperature", "q_mean", "rollout_length", "imagined_share")
 
+_DESCRIPTION_STEP = 0  # before every environment step
+
 
 class Metrics:
-    """Writes scalars to `tensorboard/` and one row per evaluation to `progress.csv`.
+    """Writes to `tensorboard/`, one row per evaluation to `progress.csv` and one per fit to `value_sensitivity.csv`.
 
     Args:
       directory: the run's.
@@ -27,30 +35,66 @@ class Metrics:
 
     def __init__(self, directory: Path, resume_step: int = 0):
         self._progress = directory / "progress.csv"
+        self._sensitivity = directory / "value_sensitivity.csv"
         self._events = directory / "tensorboard"
+        for table in (self._progress, self._sensitivity):
+            with self._writing(table):
+                _truncate_table(table, resume_step)
         with self._writing(self._progress):
-            _truncate_progress(self._progress, resume_step)
             if not self._progress.exists():
                 _write_rows(self._progress, [list(PROGRESS_COLUMNS)])
         with self._writing(self._events):
             _truncate_events(self._events, resume_step)
             self._writer = tf.summary.create_file_writer(str(self._events))
 
-    def scalars(self, step: int, values: dict[str, float]) -> None:
-        """Writes scalars under their TensorBoard names at an environment step.
+    def describe(self, config: Config) -> None:
+        """Writes the settings for the HParams tab, and as text; once per process, as a resume cuts them off.
 
         Raises:
           OSError: they cannot be written, as with every method here.
         """
+        text = "".join(f"    {line}\n" for line in config.to_json().splitlines())  # indented: a block in Markdown
+        with self._writing(self._events), self._writer.as_default(_DESCRIPTION_STEP):
+            hparams.hparams({name: _hparam(value) for name, value in config.flat().items()})
+            tf.summary.text("config", text)
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        """Writes scalars under their TensorBoard names at an environment step."""
         with self._writing(self._events), self._writer.as_default(step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
 
+    def histograms(self, step: int, values: dict[str, np.ndarray]) -> None:
+        """Writes the distributions of arrays of any shape."""
+        with self._writing(self._events), self._writer.as_default(step):
+            for name, value in values.items():
+                tf.summary.histogram(name, value)
+
+    def images(self, step: int, pictures: dict[str, Picture]) -> None:
+        """Writes encoded pictures as they are, as `tf.summary.image` writes those that it encodes."""
+        metadata = image_metadata.create_summary_metadata(display_name=None, description=None)
+        with self._writing(self._events), self._writer.as_default(step):
+            for name, picture in pictures.items():
+                content = tf.constant([str(picture.width), str(picture.height), picture.data])
+                tf.summary.write(name, content, metadata=metadata)
+
     def progress(self, step: int, row: dict[str, float]) -> None:
         """Appends an evaluation to `progress.csv`; columns without a value stay empty."""
         values = [f"{row[column]:.6g}" if column in row else "" for column in PROGRESS_COLUMNS[1:]]
-        with self._writing(self._progress), open(self._progress, "a", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerow([step, *values])
+        with self._writing(self._progress):
+            _append_row(self._progress, [str(step), *values])
+
+    def sensitivity(self, step: int, names: Sequence[str], values: np.ndarray) -> None:
+        """Appends the value's sensitivity `[D]` to the dimensions of that name to `value_sensitivity.csv`."""
+        with self._writing(self._sensitivity):
+            if not self._sensitivity.exists():
+                _write_rows(self._sensitivity, [["env_step", *names]])
+            _append_row(self._sensitivity, [str(step), *(f"{value:.6g}" for value in values)])
+
+    def sensitivities(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the environment steps `[T]` and values `[T, D]` of `value_sensitivity.csv`."""
+        table = np.loadtxt(self._sensitivity, delimiter=",", skiprows=1, ndmin=2)
+        return table[:, 0].astype(int), table[:, 1:]
 
     def flush(self) -> None:
         with self._writing(self._events):
@@ -76,17 +120,29 @@ def _write_rows(path: Path, rows: list[list[str]]) -> None:
     os.replace(temporary, path)
 
 
-def _truncate_progress(path: Path, last_step: int) -> None:
+def _append_row(path: Path, row: list[str]) -> None:
+    with open(path, "a", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerow(row)
+
+
+def _truncate_table(path: Path, last_step: int) -> None:
+    """Cuts a CSV, whose first column is the environment step, back to `last_step`."""
     if not path.exists():
         return
     with open(path, newline="") as file:
-        header, *rows = list(csv.reader(file)) or [list(PROGRESS_COLUMNS)]
-    complete = [row for row in rows if len(row) == len(header)]  # a kill can leave half a row
-    _write_rows(path, [header, *(row for row in complete if int(row[0]) <= last_step)])
+        rows = list(csv.reader(file))
+    if not rows:  # it lost even its header
+        path.unlink()
+        return
+    complete = [row for row in rows[1:] if len(row) == len(rows[0])]  # a kill can leave half a row
+    _write_rows(path, [rows[0], *(row for row in complete if int(row[0]) <= last_step)])
 
 
 def _truncate_events(directory: Path, last_step: int) -> None:
-    """Rewrites the event files as one that ends at `last_step`; killed at any point of it, it can be done again."""
+    """Rewrites the event files as one that ends at `last_step`; killed at any point of it, it can be done again.
+
+    The description of the run goes, too: every process writes it.
+    """
     old = sorted(directory.glob("events.out.tfevents.*"))
     if not old:
         return
@@ -94,7 +150,9 @@ def _truncate_events(directory: Path, last_step: int) -> None:
     with tf.io.TFRecordWriter(str(kept)) as writer:
         for path in old:
             for record in _records(path):
-                if event_pb2.Event.FromString(record).step <= last_step and record not in written:
+                event = event_pb2.Event.FromString(record)
+                wanted = _DESCRIPTION_STEP < event.step <= last_step or not event.summary.value
+                if wanted and record not in written:
                     writer.write(record)
                     written.add(record)
     os.replace(kept, old[0])
@@ -111,3 +169,10 @@ def _records(path: Path) -> list[bytes]:
     except tf.errors.DataLossError:
         pass
     return records
+
+
+def _hparam(value: Any) -> bool | float | str:
+    """Returns a setting as the HParams tab takes it."""
+    if value is None:
+        return "unset"
+    return ",".join(map(str, value)) if isinstance(value, tuple) else value

@@ -12,13 +12,14 @@ import numpy as np
 from vagram_tf.agent.evaluation import Evaluation
 from vagram_tf.config import Config
 from vagram_tf.dyna import Dyna
-from vagram_tf.run import export
+from vagram_tf.run import board, export
 from vagram_tf.run.checkpoint import Checkpoints
 from vagram_tf.run.directory import RunDirectory, config_hash
 from vagram_tf.run.exported import FORMAT
 from vagram_tf.run.metrics import Metrics
 
 _LOG_EVERY = 250  # environment steps between TensorBoard points of the quantities that change with every step
+_DRAW_EVERY = 1000  # environment steps from which on an evaluation is drawn, too: pictures take longer than numbers
 
 # progress.csv column -> the TensorBoard scalar that it repeats
 _PROGRESS = {
@@ -67,6 +68,7 @@ class Training:
         if self.resumed_step:
             self.dyna.thaw()
         self._metrics = Metrics(directory.path, self.resumed_step)
+        self._metrics.describe(config)
         self.evaluation: Evaluation | None = None
         self._saved_step = self.resumed_step
         self._start = time.perf_counter()
@@ -132,10 +134,12 @@ class Training:
     def _log(self, metrics: dict[str, float], clock: "_Rate") -> None:
         step = self.dyna.env_step
         rarely = {name: value for name, value in metrics.items() if not name.startswith("train/")}
-        if step % _LOG_EVERY == 0:
+        if step % _LOG_EVERY == 0 or self.dyna.done:
             rarely = metrics | {"time/fps": clock.steps_per_second(step)}
         if rarely:
             self._metrics.scalars(step, rarely)
+        if "model/holdout_mse" in metrics:  # the step began with a fit
+            board.show_fit(self.dyna, self._metrics)
 
     def _evaluate(self) -> None:
         self.evaluation = self.dyna.evaluate()
@@ -147,6 +151,8 @@ class Training:
         latest = {column: self.dyna.latest[name] for column, name in _PROGRESS.items() if name in self.dyna.latest}
         self._metrics.progress(step, {
             "mean_return": returns.mean(), "stddev_return": returns.std(), "mean_length": lengths.mean(), **latest})
+        if self.dyna.done or step // _DRAW_EVERY > (step - self.config.run.eval_every) // _DRAW_EVERY:
+            board.show_pictures(self.dyna, self._metrics)
 
     def _save(self) -> None:
         step = self.dyna.env_step

@@ -1,0 +1,130 @@
+"""A real TensorBoard over a finished run: its HTTP API has everything that the run has logged."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+
+import programs
+import pytest
+from PIL import Image
+
+from vagram_tf.config import Config
+
+IMAGES = {"value_gradient/sensitivity", "model/open_loop", "eval/policy"}
+HISTOGRAMS = {"train/value", "value_gradient/norms", "model/member_errors"}
+KNOWN_SCALARS = {
+    "rollout/ep_rew_mean", "rollout/ep_len_mean", "eval/mean_reward", "eval/mean_ep_length", "time/fps",
+    "train/critic_loss", "train/actor_loss", "train/ent_coef", "train/q_mean", "model/holdout_mse",
+    "value_gradient/norm", "value_gradient/clipped_share", "value_gradient/rms_task"}
+
+
+class Server:
+    """TensorBoard over a directory, on a free port of the loopback interface."""
+
+    def __init__(self, directory):
+        variables = os.environ | {"PYTHONUNBUFFERED": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tensorboard.main", f"--logdir={directory}", "--host=127.0.0.1", "--port=0"],
+            env=variables, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        for line in self.process.stderr:
+            if found := re.search(r"http://127\.0\.0\.1:\d+/", line):
+                self.address = found[0] + "data/"
+                return
+        raise AssertionError(f"TensorBoard has ended: {self.process.wait()}")
+
+    def read(self, path, body=None, **query):
+        """Returns what the server answers, and the type of it."""
+        address = f"{self.address}{path}?{urllib.parse.urlencode(query)}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(request, timeout=60) as response:
+            return response.read(), response.headers["Content-Type"]
+
+    def json(self, path, body=None, **query):
+        return json.loads(self.read(path, body, **query)[0])
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Over the finished run's directory; it reads in the background, the last images of a run last."""
+    _, directory = programs.finished_run()
+    server = Server(directory)
+    try:
+        deadline = time.monotonic() + 120
+        while set(server.json("plugin/images/tags").get("tensorboard", ())) != IMAGES:
+            assert time.monotonic() < deadline, "TensorBoard has not read the run"
+            time.sleep(0.5)
+        yield server
+    finally:
+        server.process.terminate()
+        server.process.communicate()
+
+
+def logged(plugin):
+    """Returns the steps of every tag of the finished run, for a TensorBoard plugin."""
+    _, directory = programs.finished_run()
+    steps = {}
+    for step, tag, of, _ in programs.summaries(directory):
+        if of == plugin:
+            steps.setdefault(tag, []).append(step)
+    return steps
+
+
+def test_scalars(server):
+    tags = server.json("plugin/scalars/tags")["tensorboard"]
+    assert KNOWN_SCALARS <= set(tags) and set(tags) == set(logged("scalars"))
+    points = server.json("plugin/scalars/scalars", run="tensorboard", tag="eval/mean_reward")
+    rows = programs.progress(programs.finished_run()[1])
+    assert [(step, f"{value:.6g}") for _, step, value in points] == [
+        (int(row["env_step"]), row["mean_return"]) for row in rows]
+
+
+def test_histograms(server):
+    assert set(server.json("plugin/histograms/tags")["tensorboard"]) == HISTOGRAMS
+    for tag in HISTOGRAMS:
+        points = server.json("plugin/histograms/histograms", run="tensorboard", tag=tag)
+        assert [step for _, step, _ in points] == [31, 51, 71] == logged("histograms")[tag]  # the fits
+        for _, _, buckets in points:
+            assert sum(count for _, _, count in buckets) > 0
+
+
+@pytest.mark.parametrize("tag, kind", [
+    ("value_gradient/sensitivity", "png"), ("model/open_loop", "png"), ("eval/policy", "gif")])
+def test_images(server, tag, kind):
+    (found,) = server.json("plugin/images/images", run="tensorboard", tag=tag, sample=0)
+    assert [found["step"]] == [90] == logged("images")[tag]
+    data, content_type = server.read(f"plugin/images/individualImage?{found['query']}&")
+    assert content_type == f"image/{kind}"
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    assert image.n_frames == (26 if kind == "gif" else 1)  # the start, and an episode of 25 steps
+
+
+def test_settings_as_text(server):
+    assert server.json("plugin/text/tags")["tensorboard"] == ["config"]
+    (text,) = server.json("plugin/text/text", run="tensorboard", tag="config")
+    block = re.search("<code>(.*)</code>", text["text"], re.DOTALL)[1]
+    assert Config.from_json(block.replace("&quot;", '"')) == programs.tiny()
+
+
+def test_hparams(server):
+    experiment = server.json("plugin/hparams/experiment", {})
+    settings = programs.tiny().flat()
+    assert {info["name"] for info in experiment["hparamInfos"]} == set(settings)
+    assert "eval/mean_reward" in {info["name"]["tag"] for info in experiment["metricInfos"]}
+    request = {"startIndex": 0, "sliceSize": 10, "allowedStatuses": ["STATUS_UNKNOWN", "STATUS_RUNNING"],
+               "colParams": [{"hparam": name, "includeInResult": True} for name in settings]}
+    (group,) = server.json("plugin/hparams/session_groups", request)["sessionGroups"]
+    assert len(group["sessions"]) == 1
+    shown = group["hparams"]
+    assert shown["members"] == 3 and shown["loss"] == "vagram" and shown["feature_normalization"] is False
+    assert shown["agent_hidden_units"] == "16,16" and shown["target_entropy"] == "unset"
+    final = {metric["name"]["tag"]: metric["value"] for metric in group["metricValues"]}["eval/mean_reward"]
+    assert f"{final:.6g}" == programs.progress(programs.finished_run()[1])[-1]["mean_return"]
