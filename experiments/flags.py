@@ -1,4 +1,4 @@
-"""Command-line flags for a `Config`: one per setting, made from the configuration's own fields.
+"""Command lines: `--help`, errors in one line, and flags for a `Config`, one per setting, made from its own fields.
 
 A setting comes from its flag where one is given, else from `--config`, else from the environment's preset.
 """
@@ -68,7 +68,7 @@ def parse(argv: list[str]) -> list[str]:
     except flags.Error as error:
         fail(" ".join(str(error).split()), 2)
     if len(rest) > 1:
-        fail(f"unexpected argument {rest[1]!r}; settings are flags, such as --env=Hopper-v5", 2)
+        fail(f"unexpected argument {rest[1]!r}; everything is said with flags, see --help", 2)
     return rest
 
 
@@ -90,9 +90,9 @@ def config() -> Config:
     return base.replace(**given)
 
 
-def check_packages() -> None:
-    """Raises ValueError, naming them, where packages that a run needs are missing."""
-    missing = [package for package in _PACKAGES if importlib.util.find_spec(package) is None]
+def check_packages(*more: str) -> None:
+    """Raises ValueError, naming them, where packages that a run needs, or `more`, are missing."""
+    missing = [package for package in (*_PACKAGES, *more) if importlib.util.find_spec(package) is None]
     if missing:
         raise ValueError(f"missing packages: {', '.join(missing)}; install them with pip install -r requirements.txt")
 
@@ -132,9 +132,9 @@ def _help(argv: list[str]) -> str:
     main = sys.modules["__main__"]
     module = main.__spec__.name if main.__spec__ else Path(argv[0]).stem
     lines = [f"usage: python -m {module} [--flag=value ...]", "", (main.__doc__ or "").strip(), ""]
-    settings = {_RENAMED.get(name, name): name for name in FIELDS if _RENAMED.get(name, name) in flags.FLAGS}
+    settings = {_RENAMED.get(name, name): name for name in FIELDS} if "config" in flags.FLAGS else {}
     own = [flag.name for flag in flags.FLAGS.get_key_flags_for_module(main) if flag.name not in settings]
-    sections: dict[str, list[str]] = {"Program": own + ["config"] * bool(settings)}
+    sections: dict[str, list[str]] = {"Program": [*own, "config"] if settings else own}
     for flag, name in settings.items():
         sections.setdefault(_SUBJECTS[FIELDS[name].section], []).append(flag)
     env = next((arg.partition("=")[2] for arg in argv if arg.startswith("--env=")), FIELDS["name"].default)
@@ -145,8 +145,8 @@ def _help(argv: list[str]) -> str:
             default = defaults[settings[name]] if name in settings else flags.FLAGS[name].default
             lines.extend(_help_of(name, default))
         lines.append("")
-    if settings:
-        lines.append(f"In brackets: what a run of {env} has without the flag. --help --env=Hopper-v5 shows another's.")
+    without = f"what a run of {env} has without the flag. --help --env=Hopper-v5 shows another's"
+    lines.append(f"In brackets: {without if settings else 'the default'}.")
     return "\n".join(lines)
 
 
