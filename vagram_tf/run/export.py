@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.model.ensemble import DynamicsEnsemble
+from vagram_tf.model.value_gradients import value_gradients
 from vagram_tf.run.files import checksum, one_line
 from vagram_tf.types import Prediction, TerminationFunction
 
@@ -130,7 +131,7 @@ class ExportedDynamics(tf.Module):
 
 
 class ExportedPolicy(tf.Module):
-    """A policy, in the environment's units: greedy by default, or sampled.
+    """A policy, in the environment's units: greedy by default, or sampled; and what its critics think of a state.
 
     Args:
       agent: the live agent; its weights are written as they are when the module is saved.
@@ -140,7 +141,7 @@ class ExportedPolicy(tf.Module):
 
     def __init__(self, agent: SoftActorCritic, observation_size: int, action_range: ActionRange):
         super().__init__(name="policy")
-        self._weights = agent.actor_variables
+        self._weights = agent.actor_variables + agent.critic_variables
         observation = tf.TensorSpec([None, observation_size], tf.float32, "observation")
         seed = tf.TensorSpec([2], tf.int32, "seed")
 
@@ -150,9 +151,16 @@ class ExportedPolicy(tf.Module):
         def sample(observation: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"action": action_range.from_unit(agent.sample(observation, seed))}
 
+        def value(observation: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {
+                "value": tf.stack([value_function(observation) for value_function in agent.value_functions]),
+                "value_gradient": value_gradients(agent.value_functions, observation),
+            }
+
         self.__call__ = tf.function(greedy, input_signature=[observation], autograph=False)
         self.sample = tf.function(sample, input_signature=[observation, seed], autograph=False)
-        self.exported = {"serving_default": self.__call__, "sample": self.sample}
+        self.value = tf.function(value, input_signature=[observation], autograph=False)
+        self.exported = {"serving_default": self.__call__, "sample": self.sample, "value": self.value}
 
 
 def save(module: ExportedDynamics | ExportedPolicy, directory: Path, metadata: dict[str, Any]) -> Path:

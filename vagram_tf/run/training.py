@@ -15,6 +15,7 @@ from vagram_tf.dyna import Dyna
 from vagram_tf.run import export
 from vagram_tf.run.checkpoint import Checkpoints
 from vagram_tf.run.directory import RunDirectory, config_hash
+from vagram_tf.run.exported import FORMAT
 from vagram_tf.run.metrics import Metrics
 
 _LOG_EVERY = 250  # environment steps between TensorBoard points of the quantities that change with every step
@@ -164,15 +165,19 @@ class Training:
             "dynamics": export.ExportedDynamics(dyna.ensemble, dyna.termination, action_range),
             "policy": export.ExportedPolicy(dyna.agent, len(dyna.dimension_names), action_range),
         }
-        return {name: export.save(module, self._directory.export / name / step, self._metadata())
+        return {name: export.save(module, self._directory.export / name / step, self._metadata(name))
                 for name, module in modules.items()}
 
-    def _metadata(self) -> dict[str, Any]:
+    def _metadata(self, kind: str) -> dict[str, Any]:
         config, dyna = self.config, self.dyna
         evaluated = self.evaluation
         return {
+            "format": FORMAT,
+            "kind": kind,
             "environment": config.env.name,
             "distractors": config.env.distractors,
+            "distractor_kind": config.env.distractor_kind,
+            "distractor_seed": config.env.distractor_seed,
             "observation_size": len(dyna.dimension_names),
             "dimension_names": list(dyna.dimension_names),
             "action_low": dyna.action_space.low.tolist(),

@@ -1,0 +1,164 @@
+"""Judges an exported dynamics model: compares what it predicts with what the real environment does.
+
+    python -m experiments.inspect_model --export=runs/InvertedPendulum-v5/vagram/0/export/dynamics/3000
+
+The environment is played with the exported policy's greedy actions, with its sampled ones and with uniformly random
+ones, the same number of steps each. Prints a table and writes inspect.json, all the numbers, and inspect.png.
+"""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from absl import app, logging
+from absl import flags as absl_flags
+
+from experiments import flags
+
+if TYPE_CHECKING:
+    import gymnasium
+
+    from vagram_tf.run.exported import Export
+
+_EXPORT = absl_flags.DEFINE_string("export", None, "export of a dynamics model: .../export/dynamics/<env step>")
+_POLICY = absl_flags.DEFINE_string("policy", None, "export of a policy; unset: the one beside it, of the same step")
+_STEPS = absl_flags.DEFINE_integer("steps", 1000, "environment steps with each kind of action", lower_bound=2)
+_HORIZON = absl_flags.DEFINE_integer("horizon", 20, "steps that the model is left alone for", lower_bound=1)
+_SEED = absl_flags.DEFINE_integer("seed", 0, "seed of episodes and actions", lower_bound=0)
+_OUTPUT = absl_flags.DEFINE_string("output", None, "directory to write to; unset: <run>/inspect/<env step>")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    logging.set_verbosity(logging.WARNING)
+    try:
+        flags.check_packages("matplotlib", "scipy")
+        export, policy, output = _paths()
+        environment = _environment(export, policy)
+        output.mkdir(parents=True, exist_ok=True)
+    except (ValueError, OSError) as error:
+        flags.fail(str(error), 2)
+    from vagram_tf import quiet
+    from vagram_tf.config import RunConfig
+
+    quiet.load_tensorflow(RunConfig().threads)
+    from vagram_tf.envs.adapter import EnvironmentFault
+    from vagram_tf.run.exported import open_export
+
+    try:
+        report = inspect(open_export(export, "dynamics"), open_export(policy, "policy"), environment, output)
+    except (ValueError, OSError, EnvironmentFault) as error:
+        flags.fail(str(error), 1)
+    print(table(report))
+    print(f"\nnumbers   {output / 'inspect.json'}\nfigure    {output / 'inspect.png'}")
+
+
+def inspect(dynamics: "Export", policy: "Export", environment: "gymnasium.Env", output: Path) -> dict[str, Any]:
+    """Plays the environment, writes `inspect.json` and `inspect.png`, and returns the numbers."""
+    from experiments import inspection_figure
+    from experiments.real_steps import collect
+    from vagram_tf.run import judgement
+
+    if not hasattr(policy.module, "value"):
+        raise ValueError("the policy's export has no signature 'value'; it was written by an earlier version")
+    steps = collect(environment, policy.module, _STEPS.value, _SEED.value)
+
+    def as_arrays(call: Any) -> Any:
+        return lambda *inputs: {name: tensor.numpy() for name, tensor in call(*inputs).items()}
+
+    comparison = judgement.compare(
+        steps, as_arrays(dynamics.module), as_arrays(policy.module.value), _HORIZON.value)
+    metadata = dynamics.metadata
+    report = {
+        **{name: metadata[name] for name in ("environment", "distractors", "loss", "env_step")},
+        "run_seed": metadata["seed"], "seed": _SEED.value, "horizon": _HORIZON.value,
+        "dimensions": metadata["dimension_names"], **judgement.summarise(steps, comparison)}
+    (output / "inspect.json").write_text(json.dumps(_finite(report), indent=1, allow_nan=False) + "\n")
+    inspection_figure.draw(report, steps, comparison, output / "inspect.png")
+    return report
+
+
+def table(report: dict[str, Any]) -> str:
+    """Returns the report for the terminal."""
+    loop, value, gradient = report["open_loop"], report["value"], report["value_gradient"]
+    calibration, ended, reward = report["calibration"], report["termination"], report["reward"]
+    # The last number of steps that an episode lasted for.
+    far = max(k for k, count in enumerate(loop["count"]) if count)
+    width = max(10, *(len(name) for name in report["dimensions"]))
+    lines = [
+        f"{report['environment']}, {report['loss']}, run seed {report['run_seed']}, environment step "
+        f"{report['env_step']}, {report['distractors']} distractors", "",
+        f"{'actions':{width}}   steps  episodes   state error  value error  reward error",
+        *(f"{name:{width}}  {of['steps']:6}  {of['episodes']:8}  {of['error']:12.4g}  {of['value_error']:11.4g}  "
+          f"{of['reward_error']:12.4g}" for name, of in report["behaviours"].items()), "",
+        f"{'':{width}}  error after      as a share of   within the interval of     value gradient",
+        f"{'dimension':{width}}  1 step {f'{far + 1} steps':>9}   no change        50 %   80 %   95 %    "
+        "dV/ds'   share",
+    ]
+    for d, name in enumerate(report["dimensions"]):
+        covered = "".join(f"{100 * level[d]:6.1f} " for level in calibration["coverage"])
+        lines.append(
+            f"{name:{width}}  {loop['error'][0][d]:<7.2g} {loop['error'][far][d]:>8.2g}  "
+            f"{_share(loop['error'][0][d], loop['no_change'][0][d])} "
+            f"{_share(loop['error'][far][d], loop['no_change'][far][d])}   {covered}"
+            f"  {gradient['root_mean_square'][d]:8.3g}  {100 * gradient['share'][d]:5.1f} %")
+    covered = "".join(f"{100 * level:6.1f} " for level in calibration["all"])
+    lines += [
+        f"{'all':{width}}  {loop['all'][0]:<7.2g} {loop['all'][far]:>8.2g}  "
+        f"{_share(loop['all'][0], loop['all_no_change'][0])} "
+        f"{_share(loop['all'][far], loop['all_no_change'][far])}   {covered}", "",
+        f"value        error {value['error'][0]:.4g} after 1 step, {value['error'][far]:.4g} after {far + 1}; of no "
+        f"change {value['no_change'][0]:.4g} and {value['no_change'][far]:.4g}; rank correlation with the state error "
+        f"{value['rank_correlation']:.2f}",
+        f"reward       error {reward['error']:.4g}; of always the mean {reward['always_the_mean']:.4g}",
+        f"termination  {ended['true_positives']} foreseen, {ended['false_negatives']} missed, "
+        f"{ended['false_positives']} false alarms in {sum(ended.values())} steps",
+    ]
+    return "\n".join(lines)
+
+
+def _paths() -> tuple[Path, Path, Path]:
+    """Returns where the model, the policy and the output are; raises ValueError."""
+    if not _EXPORT.value:
+        raise ValueError("--export is needed: the directory of a dynamics model's export")
+    from vagram_tf.run.exported import check_export
+
+    export = Path(_EXPORT.value)
+    check_export(export, "dynamics")
+    beside = export.resolve().parents[1]
+    if beside.name != "export" and not (_POLICY.value and _OUTPUT.value):
+        raise ValueError(f"{export} is not in a run's directory, so --policy and --output are needed")
+    policy = _POLICY.value or os.path.relpath(beside / "policy" / export.resolve().name)
+    output = _OUTPUT.value or os.path.relpath(beside.parent / "inspect" / export.resolve().name)
+    return export, Path(policy), Path(output)
+
+
+def _environment(export: Path, policy: Path) -> "gymnasium.Env":
+    """Returns the environment of both exports; raises ValueError."""
+    from vagram_tf.envs import suite
+    from vagram_tf.run.exported import check_export, environment_of
+
+    config = environment_of(check_export(export, "dynamics"))
+    other = environment_of(check_export(policy, "policy"))
+    if config != other:
+        raise ValueError(f"{policy} is a policy for another environment: {other} instead of {config}")
+    return suite.make(config)
+
+
+def _share(error: float, of: float) -> str:
+    return f"{100 * error / of:6.1f} %" if of > 0 and math.isfinite(error) else f"{'–':>8}"
+
+
+def _finite(value: Any) -> Any:
+    """Returns a report with null for numbers that are not finite, which JSON has no way to write."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=flags.parse)

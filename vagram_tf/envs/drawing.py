@@ -1,0 +1,75 @@
+"""The process that `rendering` starts: repeats an episode's actions and draws what they lead to.
+
+    python -m vagram_tf.envs.drawing <request, JSON> <actions, .npy> <frames, .npy>
+
+Prints the frames per second. Exits with `REFUSED` after printing why nothing can be drawn.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Iterator
+from typing import Any, cast
+
+import gymnasium
+import numpy as np
+from PIL import Image
+
+from vagram_tf.config import EnvConfig
+from vagram_tf.envs import suite
+
+MOST_FRAMES_PER_SECOND = 30
+REFUSED = 3
+
+
+class Refusal(RuntimeError):
+    """The message says why nothing can be drawn."""
+
+
+def main(request_text: str, actions_path: str, frames_path: str) -> None:
+    request = json.loads(request_text)
+    config = EnvConfig(**request["config"])
+    try:
+        env = suite.make(config, render_mode="rgb_array")
+        is_dm_control = config.name.startswith(suite.DM_CONTROL_PREFIX)
+        is_mujoco = hasattr(env.unwrapped, "mujoco_renderer")
+        if request["missing"] and (is_dm_control or is_mujoco):
+            raise Refusal(request["missing"])
+        if is_mujoco:  # without a GPU, shadows take most of the time
+            cast(Any, env.unwrapped).model.vis.quality.shadowsize = 0
+        native = env.metadata.get("render_fps") or MOST_FRAMES_PER_SECOND
+        if is_dm_control:  # Shimmy says how many milliseconds a step takes instead
+            native = 1000 / native
+        every = math.ceil(native / MOST_FRAMES_PER_SECOND)
+        frames = [_frame(env, config.name, request["size"])
+                  for step in _steps(env, request["seed"], np.load(actions_path)) if step % every == 0]
+    except (ValueError, Refusal) as error:
+        print(error)
+        sys.exit(REFUSED)
+    env.close()
+    np.save(frames_path, np.stack(frames))
+    print(max(1, round(native / every)))
+
+
+def _steps(env: gymnasium.Env, seed: int, actions: np.ndarray) -> Iterator[int]:
+    """Plays an episode and yields the number of steps taken so far, beginning with 0."""
+    env.reset(seed=seed)
+    yield 0
+    for step, action in enumerate(actions, 1):
+        env.step(action)
+        yield step
+
+
+def _frame(env: gymnasium.Env, name: str, size: int) -> np.ndarray:
+    """Returns a picture `[height, width, 3]` of the environment as it is now."""
+    try:
+        picture = Image.fromarray(np.asarray(env.render(), np.uint8)).convert("RGB")
+    except Exception as error:  # of any library that an environment may draw with
+        raise Refusal(f"{name} does not draw itself: {' '.join(str(error).split())}") from error
+    if picture.height > size:
+        picture = picture.resize((round(picture.width * size / picture.height), size))
+    return np.asarray(picture)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
