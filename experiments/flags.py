@@ -132,7 +132,7 @@ def _help(argv: list[str]) -> str:
     main = sys.modules["__main__"]
     module = main.__spec__.name if main.__spec__ else Path(argv[0]).stem
     lines = [f"usage: python -m {module} [--flag=value ...]", "", (main.__doc__ or "").strip(), ""]
-    # Of a program without settings: a flag of its own may have the name of one.
+    # A program without settings may have a flag of its own that is called like one.
     settings = {_RENAMED.get(name, name): name for name in FIELDS} if "config" in flags.FLAGS else {}
     own = [flag.name for flag in flags.FLAGS.get_key_flags_for_module(main) if flag.name not in settings]
     sections: dict[str, list[str]] = {"Program": [*own, "config"] if settings else own}

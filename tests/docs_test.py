@@ -57,7 +57,7 @@ def clone(tmp_path_factory):
 def variables():
     path = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ["PATH"]])
     kept = {name: value for name, value in os.environ.items() if name not in (
-        "PYTHONPATH", "TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")}
+        "PYTHONPATH", "TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL")}
     return kept | {"PATH": path}
 
 
