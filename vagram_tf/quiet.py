@@ -13,8 +13,9 @@ import absl.logging
 
 _NOTICES = re.compile(
     r"^WARNING: All log messages before absl::InitializeLog|cudart_stub\.cc|cuda_platform\.cc.*cuInit"
-    r"|oneDNN custom operations are on|oneDNN supports DT_\w+ only on"
-    r"|Gym has been unmaintained since|^Please upgrade to Gymnasium|^See the migration guide at https://gymnasium")
+    r"|port\.cc.*oneDNN custom operations"
+    r"|Gym has been unmaintained since|^Please upgrade to Gymnasium|^See the migration guide at https://gymnasium"
+    r"|oneDNN supports DT_\w+ only on")
 
 
 def load_tensorflow(threads: int) -> None:
