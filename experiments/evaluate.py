@@ -22,25 +22,29 @@ if TYPE_CHECKING:
 
     from vagram_tf.run.exported import Export
 
-_EXPORT = absl_flags.DEFINE_string("export", None, "export of a policy: .../export/policy/<env step>")
-_EPISODES = absl_flags.DEFINE_integer("episodes", 10, "episodes to play", lower_bound=1)
-_SEED = absl_flags.DEFINE_integer("seed", 0, "seed of the episodes, of sampled actions and of the bootstrap",
-                                  lower_bound=0)
-_SAMPLE = absl_flags.DEFINE_bool("sample", False, "sample actions from the policy instead of taking its greedy ones")
-_OUTPUT = absl_flags.DEFINE_string("output", None, "JSON file to write the numbers to")
-_VIDEO = absl_flags.DEFINE_string("video", None, "file to draw the first episode to: .mp4 or .gif")
-
 _CONFIDENCE = 0.95
 _MOST_VIDEO_STEPS = 1000
 _VIDEO_FORMATS = (".mp4", ".gif")
 
 
+def define() -> None:
+    """Defines the flags."""
+    absl_flags.DEFINE_string("export", None, "export of a policy: .../export/policy/<env step>")
+    absl_flags.DEFINE_integer("episodes", 10, "episodes to play", lower_bound=1)
+    absl_flags.DEFINE_integer("seed", 0, "seed of episodes, of sampled actions and of the bootstrap", lower_bound=0)
+    absl_flags.DEFINE_bool("sample", False, "sample actions from the policy instead of taking its greedy ones")
+    absl_flags.DEFINE_string("output", None, "JSON file to write the numbers to")
+    absl_flags.DEFINE_string("video", None, f"file to draw the first episode to: {' or '.join(_VIDEO_FORMATS)}")
+
+
 def main(argv: list[str]) -> None:
     del argv
     logging.set_verbosity(logging.WARNING)
+    given = absl_flags.FLAGS
     try:
         flags.check_packages("scipy", "imageio", "imageio_ffmpeg")
-        environments = _environments()
+        _check_files(given.output, given.video)
+        environments = _environments(given.export, given.episodes)
     except (ValueError, OSError) as error:
         flags.fail(str(error), 2)
     from vagram_tf import quiet
@@ -51,35 +55,34 @@ def main(argv: list[str]) -> None:
     from vagram_tf.run.exported import open_export
 
     try:
-        export = open_export(_EXPORT.value, "policy")
-        report = evaluate(export, environments)
+        export = open_export(given.export, "policy")
+        report = evaluate(export, environments, given.sample, given.seed)
         print(table(report))
-        if _OUTPUT.value:
-            Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
-            print(f"numbers  {_OUTPUT.value}")
-        if _VIDEO.value:
-            film(export, Path(_VIDEO.value))
+        if given.output:
+            Path(given.output).write_text(json.dumps(report, indent=1) + "\n")
+            print(f"numbers  {given.output}")
+        if given.video:
+            film(export, given.sample, given.seed, Path(given.video))
     except (ValueError, OSError, EnvironmentFault) as error:
         flags.fail(str(error), 1)
 
 
-def evaluate(export: "Export", environments: list[Any]) -> dict[str, Any]:
+def evaluate(export: "Export", environments: list[Any], sample: bool, seed: int) -> dict[str, Any]:
     """Plays one episode in each environment, in lockstep, and returns the numbers."""
     from vagram_tf import seeding
     from vagram_tf.agent import evaluation
     from vagram_tf.envs.adapter import GymnasiumEnvironment
     from vagram_tf.run.export import ActionRange
 
-    action_range, act = ActionRange(environments[0].action_space), _policy(export)
+    action_range, act = ActionRange(environments[0].action_space), _policy(export, sample, seed)
     returns, lengths = evaluation.evaluate(
-        [GymnasiumEnvironment(env, _episode_seed(i)) for i, env in enumerate(environments)],
+        [GymnasiumEnvironment(env, seeding.derive(seed, "evaluation", i)) for i, env in enumerate(environments)],
         lambda observation: action_range.to_unit(act(observation)))
     metadata = export.metadata
     return {
         **{name: metadata[name] for name in ("environment", "distractors", "loss", "env_step")},
-        "run_seed": metadata["seed"], "seed": _SEED.value, "actions": "sampled" if _SAMPLE.value else "greedy",
-        "return": summary(returns, seeding.derive(_SEED.value, "bootstrap")),
-        "length": summary(lengths, seeding.derive(_SEED.value, "bootstrap")),
+        "run_seed": metadata["seed"], "seed": seed, "actions": "sampled" if sample else "greedy",
+        "return": summary(returns, seed), "length": summary(lengths, seed),
         "returns": returns.tolist(), "lengths": lengths.tolist()}
 
 
@@ -91,10 +94,12 @@ def summary(values: "np.ndarray", seed: int) -> dict[str, Any]:
     import numpy as np
     from scipy import stats
 
+    from vagram_tf import seeding
+
     interval = None
     if len(values) > 1:
         low, high = stats.bootstrap((values,), np.mean, confidence_level=_CONFIDENCE, method="percentile",
-                                    rng=np.random.default_rng(seed)).confidence_interval
+                                    rng=seeding.derive(seed, "bootstrap")).confidence_interval
         interval = [float(low), float(high)]
     return {"mean": float(np.mean(values)), "interval": interval, "median": float(np.median(values)),
             "min": float(np.min(values)), "max": float(np.max(values))}
@@ -115,7 +120,7 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
-def film(export: "Export", path: Path) -> None:
+def film(export: "Export", sample: bool, seed: int, path: Path) -> None:
     """Draws the first of the episodes to a file, or says in one line why it cannot be drawn."""
     import imageio.v3 as imageio
     import numpy as np
@@ -123,11 +128,11 @@ def film(export: "Export", path: Path) -> None:
     from vagram_tf import seeding
     from vagram_tf.envs import rendering
 
-    act = _policy(export)
+    act = _policy(export, sample, seed)
     try:
         video = rendering.rollout_frames(
             export.environment, lambda observation: act(observation[np.newaxis].astype(np.float32))[0].numpy(),
-            seeding.derive(_episode_seed(0), "episode", 0), _MOST_VIDEO_STEPS)
+            seeding.derive(seeding.derive(seed, "evaluation", 0), "episode", 0), _MOST_VIDEO_STEPS)
     except rendering.RenderingUnavailable as error:
         print(f"no video: {error}", file=sys.stderr)
         return
@@ -138,37 +143,36 @@ def film(export: "Export", path: Path) -> None:
     print(f"video    {path}    {len(video.frames)} pictures, {len(video.frames) / video.frames_per_second:.1f} s")
 
 
-def _policy(export: "Export") -> Any:
+def _policy(export: "Export", sample: bool, seed: int) -> Any:
     """Returns observations `[B, D]` -> actions `[B, A]`; sampled ones begin with the same random numbers each time."""
     from vagram_tf import seeding
 
-    if not _SAMPLE.value:
+    if not sample:
         return lambda observation: export.module(observation)["action"]
-    seed, calls = seeding.derive(_SEED.value, "policy"), itertools.count()
-    return lambda observation: export.module.sample(observation, [seed, next(calls)])["action"]
+    sampling, calls = seeding.derive(seed, "policy"), itertools.count()
+    return lambda observation: export.module.sample(observation, [sampling, next(calls)])["action"]
 
 
-def _environments() -> list[Any]:
-    """Returns an environment per episode; raises ValueError for what the flags or the export forbid."""
-    if not _EXPORT.value:
-        raise ValueError("--export is needed: the directory of a policy's export")
-    for file in (_OUTPUT.value, _VIDEO.value):
+def _check_files(output: str | None, video: str | None) -> None:
+    """Raises ValueError for files that cannot be written."""
+    for file in (output, video):
         if file and not Path(file).parent.is_dir():
             raise ValueError(f"{file} cannot be written: there is no directory {Path(file).parent}")
-    if _VIDEO.value and Path(_VIDEO.value).suffix not in _VIDEO_FORMATS:
-        raise ValueError(f"--video must end with {' or '.join(_VIDEO_FORMATS)}, got {_VIDEO.value!r}")
+    if video and Path(video).suffix not in _VIDEO_FORMATS:
+        raise ValueError(f"--video must end with {' or '.join(_VIDEO_FORMATS)}, got {video!r}")
+
+
+def _environments(export: str | None, count: int) -> list[Any]:
+    """Returns an environment per episode; raises ValueError for what is no policy's export."""
+    if not export:
+        raise ValueError("--export is needed: the directory of a policy's export")
     from vagram_tf.envs import suite
     from vagram_tf.run.exported import check_export, environment_of
 
-    config = environment_of(check_export(_EXPORT.value, "policy"))
-    return [suite.make(config) for _ in range(_EPISODES.value)]
-
-
-def _episode_seed(index: int) -> int:
-    from vagram_tf import seeding
-
-    return seeding.derive(_SEED.value, "evaluation", index)
+    config = environment_of(check_export(export, "policy"))
+    return [suite.make(config) for _ in range(count)]
 
 
 if __name__ == "__main__":
+    define()
     app.run(main, flags_parser=flags.parse)

@@ -22,20 +22,25 @@ if TYPE_CHECKING:
 
     from vagram_tf.run.exported import Export
 
-_EXPORT = absl_flags.DEFINE_string("export", None, "export of a dynamics model: .../export/dynamics/<env step>")
-_POLICY = absl_flags.DEFINE_string("policy", None, "export of a policy; unset: the one beside it, of the same step")
-_STEPS = absl_flags.DEFINE_integer("steps", 1000, "environment steps with each kind of action", lower_bound=2)
-_HORIZON = absl_flags.DEFINE_integer("horizon", 20, "steps that the model is left alone for", lower_bound=1)
-_SEED = absl_flags.DEFINE_integer("seed", 0, "seed of episodes and actions", lower_bound=0)
-_OUTPUT = absl_flags.DEFINE_string("output", None, "directory to write to; unset: <run>/inspect/<env step>")
+
+def define() -> None:
+    """Defines the flags."""
+    string, integer = absl_flags.DEFINE_string, absl_flags.DEFINE_integer
+    string("export", None, "export of a dynamics model: .../export/dynamics/<env step>")
+    string("policy", None, "export of a policy; unset: the one beside it, of the same step")
+    integer("steps", 1000, "environment steps with each kind of action", lower_bound=2)
+    integer("horizon", 20, "steps that the model is left alone for", lower_bound=1)
+    integer("seed", 0, "seed of episodes and actions", lower_bound=0)
+    string("output", None, "directory to write to; unset: <run>/inspect/<env step>")
 
 
 def main(argv: list[str]) -> None:
     del argv
     logging.set_verbosity(logging.WARNING)
+    given = absl_flags.FLAGS
     try:
         flags.check_packages("matplotlib", "scipy")
-        export, policy, output = _paths()
+        export, policy, output = _paths(given.export, given.policy, given.output)
         environment = _environment(export, policy)
         output.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
@@ -48,14 +53,18 @@ def main(argv: list[str]) -> None:
     from vagram_tf.run.exported import open_export
 
     try:
-        report = inspect(open_export(export, "dynamics"), open_export(policy, "policy"), environment, output)
+        dynamics, actor = open_export(export, "dynamics"), open_export(policy, "policy")
+        report = inspect(dynamics, actor, environment, given.steps, given.horizon, given.seed, output)
     except (ValueError, OSError, EnvironmentFault) as error:
         flags.fail(str(error), 1)
     print(table(report))
     print(f"\nnumbers   {output / 'inspect.json'}\nfigure    {output / 'inspect.png'}")
 
 
-def inspect(dynamics: "Export", policy: "Export", environment: "gymnasium.Env", output: Path) -> dict[str, Any]:
+def inspect(
+    dynamics: "Export", policy: "Export", environment: "gymnasium.Env", count: int, horizon: int, seed: int,
+    output: Path
+) -> dict[str, Any]:
     """Plays the environment, writes `inspect.json` and `inspect.png`, and returns the numbers."""
     from experiments import inspection_figure
     from experiments.real_steps import collect
@@ -63,17 +72,16 @@ def inspect(dynamics: "Export", policy: "Export", environment: "gymnasium.Env", 
 
     if not hasattr(policy.module, "value"):
         raise ValueError("the policy's export has no signature 'value'; it was written by an earlier version")
-    steps = collect(environment, policy.module, _STEPS.value, _SEED.value)
+    steps = collect(environment, policy.module, count, seed)
 
     def as_arrays(call: Any) -> Any:
         return lambda *inputs: {name: tensor.numpy() for name, tensor in call(*inputs).items()}
 
-    comparison = judgement.compare(
-        steps, as_arrays(dynamics.module), as_arrays(policy.module.value), _HORIZON.value)
+    comparison = judgement.compare(steps, as_arrays(dynamics.module), as_arrays(policy.module.value), horizon)
     metadata = dynamics.metadata
     report = {
         **{name: metadata[name] for name in ("environment", "distractors", "loss", "env_step")},
-        "run_seed": metadata["seed"], "seed": _SEED.value, "horizon": _HORIZON.value,
+        "run_seed": metadata["seed"], "seed": seed, "horizon": horizon,
         "dimensions": metadata["dimension_names"], **judgement.summarise(steps, comparison)}
     (output / "inspect.json").write_text(json.dumps(_finite(report), indent=1, allow_nan=False) + "\n")
     inspection_figure.draw(report, steps, comparison, output / "inspect.png")
@@ -119,20 +127,19 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _paths() -> tuple[Path, Path, Path]:
+def _paths(export: str | None, policy: str | None, output: str | None) -> tuple[Path, Path, Path]:
     """Returns where the model, the policy and the output are; raises ValueError."""
-    if not _EXPORT.value:
+    if not export:
         raise ValueError("--export is needed: the directory of a dynamics model's export")
     from vagram_tf.run.exported import check_export
 
-    export = Path(_EXPORT.value)
     check_export(export, "dynamics")
-    beside = export.resolve().parents[1]
-    if beside.name != "export" and not (_POLICY.value and _OUTPUT.value):
+    step, place = Path(export).resolve().name, Path(export).resolve().parents[1]
+    if place.name != "export" and not (policy and output):
         raise ValueError(f"{export} is not in a run's directory, so --policy and --output are needed")
-    policy = _POLICY.value or os.path.relpath(beside / "policy" / export.resolve().name)
-    output = _OUTPUT.value or os.path.relpath(beside.parent / "inspect" / export.resolve().name)
-    return export, Path(policy), Path(output)
+    policy = policy or os.path.relpath(place / "policy" / step)
+    output = output or os.path.relpath(place.parent / "inspect" / step)
+    return Path(export), Path(policy), Path(output)
 
 
 def _environment(export: Path, policy: Path) -> "gymnasium.Env":
@@ -161,4 +168,5 @@ def _finite(value: Any) -> Any:
 
 
 if __name__ == "__main__":
+    define()
     app.run(main, flags_parser=flags.parse)

@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.colors import LogNorm  # noqa: E402
-from matplotlib.ticker import MaxNLocator  # noqa: E402
+from matplotlib.ticker import LogFormatter, MaxNLocator  # noqa: E402
 
 from vagram_tf.run import judgement  # noqa: E402
 
@@ -89,6 +89,8 @@ def _error_over_time(axes: Axes, report: dict[str, Any]) -> None:
     axes.axhline(1, color="grey", linestyle="--", label="no change")
     axes.set(title="Open-loop error / error of no change", xlabel="steps", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        ticks(LogFormatter())
     axes.legend(frameon=False)
 
 

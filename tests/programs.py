@@ -4,6 +4,8 @@ import atexit
 import contextlib
 import csv
 import functools
+import hashlib
+import json
 import os
 import pathlib
 import re
@@ -132,6 +134,42 @@ def mbpo(arguments, stop=None, options=(), environment=None, **kwargs):
     return subprocess.run(
         [sys.executable, *options, *program, *arguments], cwd=ROOT, env=variables, text=True, capture_output=True,
         timeout=500, **kwargs)
+
+
+def program(name, arguments, options=()):
+    """Runs `python -m experiments.<name>` to its end.
+
+    Args:
+      name: of a program that judges what a run has left.
+      arguments: of the program.
+      options: of the interpreter.
+
+    Returns:
+      `subprocess.CompletedProcess`, its output as text.
+    """
+    variables = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
+    for setting in ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL"):  # vagram_tf set them in this process
+        variables.pop(setting, None)
+    return subprocess.run([sys.executable, *options, "-m", f"experiments.{name}", *arguments], cwd=ROOT, env=variables,
+                          text=True, capture_output=True, timeout=500)
+
+
+def refused_export(name, arguments):
+    """Asserts that a program refuses an export in one line and before it imports TensorFlow; returns the line."""
+    process = program(name, arguments, options=("-X", "importtime"))
+    assert process.returncode == 2 and process.stdout == "", process.stderr
+    assert not re.search(r"\|\s+tensorflow$", process.stderr, re.MULTILINE)
+    (line,) = error_lines(process)
+    assert line.startswith("error: ")
+    return line
+
+
+def rewrite_metadata(export, **changes):
+    """Changes an export's metadata as if it had been written that way, checksum and all."""
+    path, manifest = export / "metadata.json", export / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    digests = json.loads(manifest.read_text()) | {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
+    manifest.write_text(json.dumps(digests))
 
 
 def run_directory(workdir, **changes):

@@ -14,6 +14,8 @@ adding a source, or drawing more from one, never shifts another:
 | `"rollouts"`                        | which elite takes a step, model noise                                    |
 | `"evaluation", i`                   | the i-th evaluation environment; its episode k is that of env step k     |
 
+Programs that judge an export derive theirs from a seed of their own under the same names, and "bootstrap".
+
 The dynamics of distractors have a seed of their own (`EnvConfig.distractor_seed`): they belong to the task.
 """
 

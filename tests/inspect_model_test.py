@@ -1,0 +1,142 @@
+"""The judgement of a model, as a program: what it plays, what it writes, and what it refuses."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import programs
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from experiments.inspect_model import table
+from experiments.real_steps import collect
+from vagram_tf.config import EnvConfig
+from vagram_tf.envs import suite
+from vagram_tf.run.exported import open_export
+
+STEPS, HORIZON = 60, 30  # episodes of 25 steps: 25, 25 and 10
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A copy of the finished run that is written into."""
+    _, directory = programs.finished_run()
+    return shutil.copytree(directory, tmp_path_factory.mktemp("run") / "0")
+
+
+@pytest.fixture(scope="module")
+def inspected(run):
+    process = programs.program("inspect_model", [
+        f"--export={run}/export/dynamics/90", f"--steps={STEPS}", f"--horizon={HORIZON}"])
+    assert process.returncode == 0, process.stderr
+    return process, run / "inspect" / "90"
+
+
+def test_report_is_beside_the_run_and_nothing_else_is_said(inspected):
+    process, output = inspected
+    assert sorted(path.name for path in output.iterdir()) == ["inspect.json", "inspect.png"]
+    assert programs.error_lines(process) == []
+    assert str(output.name) in process.stdout and "inspect.png" in process.stdout
+
+
+def test_numbers_are_of_the_steps_that_were_played(inspected):
+    report = json.loads((inspected[1] / "inspect.json").read_text())
+    assert report["environment"] == "programs:Short-v0" and report["horizon"] == HORIZON
+    assert [(name, of["steps"], of["episodes"]) for name, of in report["behaviours"].items()] == [
+        ("greedy", STEPS, 3), ("sampled", STEPS, 3), ("random", STEPS, 3)]
+    count = [sum(max(length - k, 0) for length in 3 * (25, 25, 10)) for k in range(HORIZON)]
+    assert report["open_loop"]["count"] == count and count[-1] == 0
+    assert [row for row, n in zip(report["open_loop"]["error"], count, strict=True) if (None in row) != (n == 0)] == []
+    assert report["termination"] == {  # Pendulum has no end
+        "true_positives": 0, "false_positives": 0, "false_negatives": 0, "true_negatives": 3 * STEPS}
+    assert sum(report["value_gradient"]["share"]) == pytest.approx(1.0)
+    assert all(0 <= x <= 1 for level in report["calibration"]["coverage"] for x in level)
+
+
+def test_table_shows_the_numbers_by_name(inspected):
+    process, output = inspected
+    report = json.loads((output / "inspect.json").read_text())
+    for d, name in enumerate(report["dimensions"]):
+        (line,) = [line for line in process.stdout.splitlines() if line.startswith(name)]
+        assert f"{report['open_loop']['error'][0][d]:.2g}" in line
+        assert f"{100 * report['value_gradient']['share'][d]:.1f} %" in line
+    assert f"25 steps{'':>3}no change" in process.stdout  # no episode is longer
+
+
+def test_figure_is_a_picture(inspected):
+    with Image.open(inspected[1] / "inspect.png") as picture:
+        assert picture.format == "PNG" and min(picture.size) > 500
+        assert np.asarray(picture.convert("L")).std() > 10
+
+
+def test_same_seed_same_bytes(inspected, run, tmp_path):
+    again = programs.program("inspect_model", [
+        f"--export={run}/export/dynamics/90", f"--policy={run}/export/policy/90", f"--output={tmp_path}",
+        f"--steps={STEPS}", f"--horizon={HORIZON}", "--seed=0"])
+    assert again.returncode == 0, again.stderr
+    for name in ("inspect.json", "inspect.png"):
+        assert (tmp_path / name).read_bytes() == (inspected[1] / name).read_bytes()
+
+
+class Policy:
+    """Pushes with 1, or as its seed's second number says."""
+
+    def __call__(self, observation):
+        return {"action": tf.ones([1, 1])}
+
+    def sample(self, observation, seed):
+        return {"action": tf.cast(seed[tf.newaxis, 1:], tf.float32) / 10}
+
+
+def test_steps_are_real_and_in_the_environments_units():
+    env = suite.make(EnvConfig("programs:Countdown-v0"))
+    steps = collect(env, Policy(), 12, seed=1)
+    assert steps.behaviour.tolist() == ["greedy"] * 12 + ["sampled"] * 12 + ["random"] * 12
+    assert steps.action[:12, 0].tolist() == [1.0] * 12
+    np.testing.assert_allclose(steps.action[12:24, 0], np.arange(12) / 10)
+    assert 1 < np.abs(steps.action[24:]).max() <= 2  # uniform in [-2, 2]
+    # It counts down by 1, pays 1, 2, 3, ..., and ends at 0.
+    assert (steps.next_observation == steps.observation - 1).all()
+    assert (steps.terminated == (steps.next_observation[:, 0] == 0)).all() and steps.terminated.any()
+    assert (steps.last == steps.terminated)[[i for i in range(36) if i % 12 != 11]].all() and steps.last[11::12].all()
+    for i in range(1, 36):
+        assert steps.reward[i] == (1 if steps.last[i - 1] else steps.reward[i - 1] + 1)
+
+
+def test_time_limit_is_no_termination(run):
+    policy = open_export(run / "export/policy/90", "policy")
+    steps = collect(suite.make(policy.environment), policy.module, 30, seed=0)
+    assert np.flatnonzero(steps.last).tolist() == [24, 29, 54, 59, 84, 89]
+    assert not steps.terminated.any()
+
+
+def test_table_of_a_model_that_has_exploded(inspected):
+    """Numbers that are no numbers are shown as such and never divided by."""
+    report = json.loads((inspected[1] / "inspect.json").read_text())
+    report["open_loop"]["error"][24][0] = math.inf
+    report["open_loop"]["no_change"][0][1] = 0.0
+    first, second = [line for line in table(report).splitlines() if line.startswith(tuple(report["dimensions"][:2]))]
+    assert "inf" in first and "–" in first and "–" in second
+
+
+def test_what_is_no_model_of_a_run_is_refused_in_one_line(run, tmp_path):
+    model = run / "export" / "dynamics" / "90"
+    moved = shutil.copytree(model, tmp_path / "moved")
+    gone = shutil.copytree(model, tmp_path / "gone")
+    programs.rewrite_metadata(gone, environment="nosuchmodule:Gone-v0")
+    other = shutil.copytree(model, tmp_path / "other")
+    programs.rewrite_metadata(other, format=2)
+    for arguments, words in [
+        ([], "--export is needed"),
+        ([f"--export={tmp_path}/nothing"], "is no export: it has no metadata.json"),
+        ([f"--export={run}/export/policy/90"], "is an export of kind 'policy'; expected is 'dynamics'"),
+        ([f"--export={other}"], "has export format 2"),
+        ([f"--export={moved}"], "is not in a run's directory, so --policy and --output are needed"),
+        ([f"--export={model}", f"--policy={model}"], "is an export of kind 'dynamics'; expected is 'policy'"),
+        ([f"--export={gone}", f"--policy={run}/export/policy/90", f"--output={tmp_path}/out"], "another environment"),
+        ([f"--export={model}", "--horizon=0"], "horizon"),
+        ([f"--export={model}", "--output=/dev/null/out"], "Not a directory"),
+    ]:
+        assert words in programs.refused_export("inspect_model", arguments), arguments
