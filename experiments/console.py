@@ -17,7 +17,7 @@ from tqdm import tqdm
 if TYPE_CHECKING:
     from vagram_tf.run.training import Outcome, Training
 
-_BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+_BAR = "|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"  # with what is shown beside it, 80 columns
 _LOG_SECONDS = 30.0  # between two lines of a log
 
 
@@ -94,8 +94,8 @@ class Progress:
         if training.resumed_step:
             print(f"continuing at environment step {training.resumed_step}")
         self._bar = tqdm(
-            total=self._total, initial=training.resumed_step, desc=f"{config.env.name} {config.model.loss}",
-            bar_format=_BAR, dynamic_ncols=True, mininterval=0.2, disable=not sys.stderr.isatty())
+            total=self._total, initial=training.resumed_step, bar_format=_BAR, dynamic_ncols=True, mininterval=0.2,
+            disable=not sys.stderr.isatty())
 
     def __enter__(self) -> "Progress":
         return self
@@ -132,7 +132,7 @@ class Progress:
         if len(self._times) > 1:
             seconds = (self._times[-1] - self._times[0]) / (len(self._times) - 1)
             shown.append(f"{self._updates / seconds:.0f} updates/s")
-            shown.append(f"{duration((self._total - training.dyna.env_step) * seconds)} left")
+            shown.append(f"{tqdm.format_interval((self._total - training.dyna.env_step) * seconds)} left")
         elif training.dyna.training_step >= 0:
             shown.append("compiling")
         return ", ".join(shown) or "exploring"
@@ -145,7 +145,7 @@ def closing_words(training: "Training", outcome: "Outcome", directory: Path) -> 
     assert outcome.evaluation is not None
     reached, episodes = outcome.evaluation.returns.mean(), len(outcome.evaluation.returns)
     lines = [f"mean greedy return {reached:.1f} over {episodes} episodes after {training.dyna.training_step} training "
-             f"steps ({training.dyna.env_step} environment steps, {duration(training.seconds)})"]
+             f"steps ({training.dyna.env_step} environment steps, {_duration(training.seconds)})"]
     goal = training.dyna.goal
     if goal is not None:
         verdict = "reached" if reached >= goal else "not reached"
@@ -174,10 +174,6 @@ def installed(program: str) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def duration(seconds: float) -> str:
-    """Says seconds in words: "42 s", "3 min 5 s", "2 h 10 min"."""
+def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
-    hours, minutes_rest = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes_rest} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,4 +1,4 @@
-"""Command-line flags for a `Config`: one per setting, made from the configuration's own fields.
+"""Command lines: `--help`, errors in one line, and flags for a `Config`, one per setting, made from its own fields.
 
 A setting comes from its flag where one is given, else from `--config`, else from the environment's preset.
 """
@@ -132,10 +132,10 @@ def _help(argv: list[str]) -> str:
     main = sys.modules["__main__"]
     module = main.__spec__.name if main.__spec__ else Path(argv[0]).stem
     lines = [f"usage: python -m {module} [--flag=value ...]", "", (main.__doc__ or "").strip(), ""]
-    has_settings = "config" in flags.FLAGS  # another program's own flag may have the name of a setting
-    settings = {_RENAMED.get(name, name): name for name in FIELDS} if has_settings else {}
+    # A program without settings may have a flag of its own that is called like one.
+    settings = {_RENAMED.get(name, name): name for name in FIELDS} if "config" in flags.FLAGS else {}
     own = [flag.name for flag in flags.FLAGS.get_key_flags_for_module(main) if flag.name not in settings]
-    sections: dict[str, list[str]] = {"Program": own + ["config"] * bool(settings)}
+    sections: dict[str, list[str]] = {"Program": [*own, "config"] if settings else own}
     for flag, name in settings.items():
         sections.setdefault(_SUBJECTS[FIELDS[name].section], []).append(flag)
     env = next((arg.partition("=")[2] for arg in argv if arg.startswith("--env=")), FIELDS["name"].default)
@@ -146,8 +146,8 @@ def _help(argv: list[str]) -> str:
             default = defaults[settings[name]] if name in settings else flags.FLAGS[name].default
             lines.extend(_help_of(name, default))
         lines.append("")
-    if settings:
-        lines.append(f"In brackets: what a run of {env} has without the flag. --help --env=Hopper-v5 shows another's.")
+    without = f"what a run of {env} has without the flag. --help --env=Hopper-v5 shows another's"
+    lines.append(f"In brackets: {without if settings else 'the default'}.")
     return "\n".join(lines)
 
 

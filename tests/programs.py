@@ -5,8 +5,8 @@ import contextlib
 import csv
 import functools
 import hashlib
-import json
 import itertools
+import json
 import os
 import pathlib
 import re

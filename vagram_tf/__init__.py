@@ -14,9 +14,6 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 # CUDA and CPU-feature notices are of level INFO and WARNING; errors still show.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# oneDNN prints a notice wherever the processor has it on by default, whatever the level. What is heavy here XLA
-# compiles, with the same speed and the same numbers without it.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 if TYPE_CHECKING:
     from vagram_tf.config import Config

@@ -13,7 +13,9 @@ import absl.logging
 
 _NOTICES = re.compile(
     r"^WARNING: All log messages before absl::InitializeLog|cudart_stub\.cc|cuda_platform\.cc.*cuInit"
-    r"|Gym has been unmaintained since|^Please upgrade to Gymnasium|^See the migration guide at https://gymnasium")
+    r"|port\.cc.*oneDNN custom operations"
+    r"|Gym has been unmaintained since|^Please upgrade to Gymnasium|^See the migration guide at https://gymnasium"
+    r"|oneDNN supports DT_\w+ only on")
 
 
 def load_tensorflow(threads: int) -> None:
@@ -36,6 +38,8 @@ def load_tensorflow(threads: int) -> None:
 
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.list_logical_devices()
+            # The first transposition of integers: here oneDNN says, once, that it has none.
+            tf.function(tf.transpose, autograph=False)(tf.zeros([2, 2], tf.int32))
         finally:
             sys.stderr.flush()
             os.dup2(stderr, 2)

@@ -1,0 +1,38 @@
+"""docs/api.md names every public name, with the signature that it has."""
+
+import inspect
+import operator
+import re
+from pathlib import Path
+
+import vagram_tf
+
+PAGE = (Path(__file__).resolve().parent.parent / "docs" / "api.md").read_text()
+DOCUMENTED = dict(re.findall(r"^(?:### |\| )`(\w+(?:\.\w+)?)(\(.*?\))?`", PAGE, re.MULTILINE))
+
+
+def signature(function):
+    """Returns a function's parameters as the page shows them: without types, `...` for a default that is no literal."""
+    parameters = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name == "self":
+            continue
+        default = parameter.default
+        if default is not parameter.empty and not isinstance(default, (bool, int, float, str, type(None))):
+            default = type("", (), {"__repr__": lambda _: "..."})()
+        parameters.append(parameter.replace(annotation=parameter.empty, default=default))
+    return str(inspect.Signature(parameters))
+
+
+def test_every_public_name_is_documented():
+    functions = {f"losses.{name}" for name, function in vars(vagram_tf.losses).items()
+                 if inspect.isfunction(function) and not name.startswith("_")}
+    methods = {f"Config.{name}" for name, _ in inspect.getmembers(vagram_tf.Config, inspect.isroutine)
+               if not name.startswith("_")}
+    assert set(DOCUMENTED) == {*vagram_tf.__all__} | functions | methods
+
+
+def test_signatures_are_the_functions_own():
+    for name, shown in DOCUMENTED.items():
+        thing = operator.attrgetter(name)(vagram_tf)
+        assert shown == ("" if inspect.ismodule(thing) else signature(thing)), name

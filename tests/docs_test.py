@@ -1,0 +1,113 @@
+"""Runs every command and program of README.md and docs/, as they are written, in the order of the pages.
+
+They run in a scratch directory that looks like a clone: its entries are links to this repository's, `.venv` is a link
+to the environment that runs the tests, and that environment's programs are on the PATH, as they are once it is active.
+
+Three things differ from what a reader does, and nothing else:
+
+- Blocks that install the environment (`pip install`) are not run: the tests run in what the README's second block
+  installs, and its first block is run by hand.
+- Training is made short: `SHORT` is appended to every command of `experiments.mbpo` that trains, and the last value
+  of a flag counts. The environment steps stay those of the page, so that the paths that it names exist afterwards.
+- A server is stopped as soon as it answers.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ["docs/tutorial.md", "README.md", *sorted(
+    str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md") if path.name != "tutorial.md")]
+
+# 60 of 3,000 steps train, with small networks: the run ends at environment step 3,000 like the README's.
+SHORT = shlex.split(
+    "--random_steps=2940 --num_steps=60 --retrain_every=30 --eval_every=30 --eval_episodes=2 --members=3 --elites=2 "
+    "--model_hidden_units=16 --agent_hidden_units=16,16 --max_fit_steps=20 --updates_per_step=1 --rollouts_per_step=4")
+PORT = 6016  # of the server, beside its default: somebody may be using that
+
+
+def blocks():
+    """Yields page, line and text of every block in a language that is run: `sh` or `python`."""
+    for page in PAGES:
+        text = (ROOT / page).read_text()
+        for match in re.finditer(r"^```(sh|python)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            if "pip install" not in match[2]:
+                yield page, text[:match.start()].count("\n") + 1, match[1], match[2]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("clone")
+    for entry in ("experiments", "vagram_tf", "results", "docs", "README.md"):
+        (directory / entry).symlink_to(ROOT / entry)
+    (directory / ".venv").symlink_to(sys.prefix)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def variables():
+    path = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ["PATH"]])
+    kept = {name: value for name, value in os.environ.items() if name not in (
+        "PYTHONPATH", "TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL")}
+    return kept | {"PATH": path}
+
+
+@pytest.mark.parametrize("page, line, language, text", [
+    pytest.param(*block, id=f"{block[0]}:{block[1]}") for block in blocks()])
+def test_block(clone, variables, page, line, language, text):
+    if language == "python":
+        named = re.match(r"# (\w+\.py)\n", text)  # a program that the page says to save
+        (clone / (named[1] if named else "program.py")).write_text(text)
+        run([sys.executable, named[1] if named else "program.py"], clone, variables)
+        return
+    for command in map(shlex.split, text.splitlines()):
+        if command[0].endswith("tensorboard"):
+            serve([*command, f"--port={PORT}"], clone, variables)
+        else:
+            trains = "experiments.mbpo" in command and "--help" not in command
+            run([*command, *(SHORT if trains else [])], clone, variables)
+
+
+def run(command, directory, variables):
+    process = subprocess.run(command, cwd=directory, env=variables, text=True, capture_output=True, timeout=300)
+    assert process.returncode == 0, f"{shlex.join(command)}\n{process.stdout[-2000:]}\n{process.stderr[-4000:]}"
+
+
+def serve(command, directory, variables):
+    """Starts a server, waits until it answers with a page, and stops it."""
+    with subprocess.Popen(command, cwd=directory, env=variables, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as server:
+        try:
+            deadline = time.monotonic() + 120
+            while not answers():
+                assert server.poll() is None and time.monotonic() < deadline, shlex.join(command)
+                time.sleep(0.2)
+        finally:
+            server.terminate()
+
+
+def answers():
+    try:
+        with urllib.request.urlopen(f"http://localhost:{PORT}/", timeout=5) as reply:
+            return reply.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def test_pages_link_to_what_exists():
+    for page in ["README.md", "BUILD.md", *PAGES]:
+        for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", (ROOT / page).read_text()):
+            path = (ROOT / page).parent / target if target else ROOT / page
+            assert path.exists(), f"{page} links to {target}"
+            if anchor:
+                headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+                assert anchor in {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
