@@ -15,6 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 if TYPE_CHECKING:
     from vagram_tf.config import Config
+    from vagram_tf.envs.learned import LearnedEnv, LearnedVectorEnv
     from vagram_tf.envs.terminations import register as register_termination
     from vagram_tf.model import losses
     from vagram_tf.model.objectives import Objective, register_objective
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Config": ("vagram_tf.config", "Config"),
+    "LearnedEnv": ("vagram_tf.envs.learned", "LearnedEnv"),
+    "LearnedVectorEnv": ("vagram_tf.envs.learned", "LearnedVectorEnv"),
     "Objective": ("vagram_tf.model.objectives", "Objective"),
     "clip_by_norm_quantile": ("vagram_tf.model.value_gradients", "clip_by_norm_quantile"),
     "losses": ("vagram_tf.model.losses", None),
@@ -35,6 +38,8 @@ _PUBLIC = {
 
 __all__ = [
     "Config",
+    "LearnedEnv",
+    "LearnedVectorEnv",
     "Objective",
     "clip_by_norm_quantile",
     "losses",
