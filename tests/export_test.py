@@ -16,6 +16,7 @@ from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.config import AgentConfig, EnvConfig
 from vagram_tf.envs import suite, terminations
 from vagram_tf.model.ensemble import DynamicsEnsemble
+from vagram_tf.model.value_gradients import value_gradients
 from vagram_tf.run import export
 from vagram_tf.types import Transition
 
@@ -33,7 +34,7 @@ given = dict(np.load(directory / "inputs.npz"))
 observation, action, actions = (tf.constant(given[name]) for name in ("observation", "action", "actions"))
 dynamics, policy = (tf.saved_model.load(str(directory / kind / "40")) for kind in ("dynamics", "policy"))
 assert sorted(dynamics.signatures) == ["members", "rollout", "sample", "serving_default"]
-assert sorted(policy.signatures) == ["sample", "serving_default"]
+assert sorted(policy.signatures) == ["sample", "serving_default", "value"]
 seeds = {"first": [1, 2], "again": [1, 2], "other": [1, 3]}
 said = {
     "predict": dynamics(observation, action),
@@ -44,6 +45,8 @@ said = {
     "rollout_signature": dynamics.signatures["rollout"](observation=observation, actions=actions),
     "policy": policy(observation),
     "policy_signature": policy.signatures["serving_default"](observation=observation),
+    "value": policy.value(observation),
+    "value_signature": policy.signatures["value"](observation=observation),
 }
 for name, seed in seeds.items():
     seed = tf.constant(seed, tf.int32)
@@ -97,6 +100,7 @@ class Models:
         self.ensemble.elites.assign(ELITES)
         self.agent = SoftActorCritic(size, actions, AgentConfig(agent_hidden_units=(8, 8)), seed=0)
         randomized(self.agent.actor_variables, 5, 0.7)
+        randomized(self.agent.critic_variables, 6, 0.7)
         self.observation = rng.normal(scale=0.1, size=[16, size]).astype(np.float32)
         if name.startswith("InvertedPendulum"):
             self.observation[:, 1] = np.linspace(-0.19, 0.19, 16)
@@ -171,7 +175,7 @@ def test_actions_are_in_the_environments_units(exported):
     assert np.abs(wrong.reward - said["members"]["reward"]).max() > 1e-3
 
 
-@pytest.mark.parametrize("call", ["predict", "members", "rollout", "policy"])
+@pytest.mark.parametrize("call", ["predict", "members", "rollout", "policy", "value"])
 def test_signatures_equal_the_methods(exported, call):
     _, said, _ = exported
     assert said[call].keys() == said[f"{call}_signature"].keys()
@@ -191,6 +195,15 @@ def test_sampled_actions_equal_the_live_policys(exported):
     models, said, _ = exported
     live = models.agent.sample(tf.constant(models.observation), tf.constant([1, 2], tf.int32))
     close(said["policy_sample_first"]["action"], models.high * live)
+
+
+def test_values_and_their_gradients_equal_the_live_critics(exported):
+    models, said, _ = exported
+    observation, functions = tf.constant(models.observation), models.agent.value_functions
+    close(said["value"]["value"], [function(observation) for function in functions])
+    close(said["value"]["value_gradient"], value_gradients(functions, observation))
+    assert said["value"]["value_gradient"].shape == (4, *models.observation.shape)
+    assert np.ptp(said["value"]["value"], axis=0).min() > 1e-3  # critics differ
 
 
 @pytest.mark.parametrize("call", ["sample", "policy_sample"])

@@ -184,8 +184,9 @@ def _quiet() -> Iterator[None]:
         return "compiler attribute" not in record.getMessage()  # dm_control's own XML files
 
     with warnings.catch_warnings():
-        # Old versions; bounds cast to float32; GLFW without a display.
-        for message in (".*is out of date", ".*precision lowered", r"\(655\d\d\) "):
+        # Old versions; bounds cast to float32; environments that do not draw; GLFW without a display.
+        for message in (".*is out of date", ".*precision lowered", ".*not in the possible render_modes",
+                        r"\(655\d\d\) "):
             warnings.filterwarnings("ignore", message=message)
         logger = logging.getLogger("absl")
         logger.addFilter(keep)

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from vagram_tf.model.ensemble import DynamicsEnsemble
 from vagram_tf.run.action_range import ActionRange
-from vagram_tf.run.signatures import Exported, Signature, Value
+from vagram_tf.run.signatures import OBSERVATION, SEED, Exported, Signature, Value
 from vagram_tf.types import Prediction, TerminationFunction
 
 START_STATES = "start_states.npy"
@@ -21,11 +21,9 @@ _MOST_START_STATES = 1000
 # Rows computed together: with more, the layers' outputs leave the processor's cache.
 _CHUNK_ROWS = 500
 
-_OBSERVATION = Value("B D", "in the environment's units, as its dimension_names say")
 _ACTION = Value("B A", "in the environment's units; clipped to action_low and action_high")
-_SEED = Value("2", "any two numbers; the same seed gives the same draw", tf.int32)
 _TERMINATED = Value("B", "whether the episode terminates at next_observation, by the task's rule", tf.bool)
-_INPUTS = {"observation": _OBSERVATION, "action": _ACTION}
+_INPUTS = {"observation": OBSERVATION, "action": _ACTION}
 
 
 class ExportedDynamics(Exported):
@@ -93,12 +91,12 @@ class _Functions:
                 "next_observation_stddev": Value("E B D", "each elite's standard deviation"),
                 "reward": Value("E B", "each elite's mean, in the environment's units"),
                 "reward_stddev": Value("E B", "each elite's standard deviation")}),
-            "sample": Signature(self.sample, {**_INPUTS, "seed": _SEED}, {
+            "sample": Signature(self.sample, _INPUTS | {"seed": SEED}, {
                 "next_observation": Value("B D", "drawn from an elite that is drawn for each row"),
                 "reward": Value("B", "drawn from the same elite, in the environment's units"),
                 "terminated": _TERMINATED}),
             "rollout": Signature(self.rollout, {
-                "observation": _OBSERVATION, "actions": Value("B H A", "one after the other, in the action's units")}, {
+                "observation": OBSERVATION, "actions": Value("B H A", "one after the other, in the action's units")}, {
                 "next_observation": Value("B H D", "after each action; stays as it is after the end"),
                 "reward": Value("B H", "in the environment's units; 0 after the end"),
                 "terminated": Value("B H", "true from the end on", tf.bool),

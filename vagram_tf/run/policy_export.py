@@ -13,15 +13,15 @@ from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 
 from vagram_tf.agent.sac import SoftActorCritic
+from vagram_tf.model.value_gradients import value_gradients
 from vagram_tf.run.action_range import ActionRange
-from vagram_tf.run.signatures import Exported, Signature, Value
+from vagram_tf.run.signatures import OBSERVATION, SEED, Exported, Signature, Value
 
-_OBSERVATION = Value("B D", "in the environment's units, as its dimension_names say")
 _ACTION = "in the environment's units, within action_low and action_high"
 
 
 class ExportedPolicy(Exported):
-    """A policy: greedy by default, or sampled.
+    """A policy: greedy by default, or sampled; and what its critics think of a state.
 
     Args:
       agent: the live agent; its weights are written as they are when the module is saved.
@@ -36,15 +36,22 @@ class ExportedPolicy(Exported):
         def sample(observation: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"action": action_range.from_unit(agent.sample(observation, seed))}
 
-        super().__init__("policy", agent.actor_variables, {
-            "serving_default": Signature(
-                greedy, {"observation": _OBSERVATION}, {"action": Value("B A", f"the greedy one, {_ACTION}")}),
-            "sample": Signature(
-                sample, {
-                    "observation": _OBSERVATION,
-                    "seed": Value("2", "any two numbers; the same seed gives the same draw", tf.int32)},
-                {"action": Value("B A", f"drawn from the policy, {_ACTION}")}),
-        }, {"D": observation_size, "A": len(action_range.low)})
+        def value(observation: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {
+                "value": tf.stack([value_function(observation) for value_function in agent.value_functions]),
+                "value_gradient": value_gradients(agent.value_functions, observation),
+            }
+
+        inputs = {"observation": OBSERVATION}
+        signatures = {
+            "serving_default": Signature(greedy, inputs, {"action": Value("B A", f"the greedy one, {_ACTION}")}),
+            "sample": Signature(sample, inputs | {"seed": SEED}, {"action": Value("B A", f"drawn, {_ACTION}")}),
+            "value": Signature(value, inputs, {
+                "value": Value("C B", "discounted rewards, by both critics and both target critics"),
+                "value_gradient": Value("C B D", "the value's derivatives, per unit of the observation")}),
+        }
+        sizes = {"D": observation_size, "A": len(action_range.low), "C": len(agent.value_functions)}
+        super().__init__("policy", agent.actor_variables + agent.critic_variables, signatures, sizes)
 
 
 class TFAgentsPolicy(tf_policy.TFPolicy):

@@ -26,6 +26,10 @@ class Value(NamedTuple):
     dtype: tf.DType = tf.float32
 
 
+OBSERVATION = Value("B D", "in the environment's units, as dimension_names says")
+SEED = Value("2", "any two numbers; the same ones give the same draw", tf.int32)
+
+
 class Signature(NamedTuple):
     """A function of an export.
 
