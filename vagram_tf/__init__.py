@@ -13,6 +13,8 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 # CUDA, oneDNN and CPU-feature notices are of level INFO and WARNING; errors still show.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:
     from vagram_tf.config import Config
     from vagram_tf.envs.learned import LearnedEnv, LearnedVectorEnv

@@ -45,7 +45,7 @@ def save(
         shutil.rmtree(abandoned)
     try:
         module.save(temporary)
-        contents = {**metadata, "signatures": module.documentation}
+        contents = metadata | module.documentation
         (temporary / "metadata.json").write_text(json.dumps(contents, indent=2) + "\n")
         manifest = {str(path.relative_to(temporary)): checksum(path)
                     for path in sorted(temporary.rglob("*")) if path.is_file()}

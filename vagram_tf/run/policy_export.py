@@ -60,11 +60,11 @@ class TFAgentsPolicy(tf_policy.TFPolicy):
     Args: those of `ExportedPolicy`.
     """
 
-    documentation = {"action": {
+    documentation = {"signatures": {"action": {
         "inputs": {"time_step": {
             "meaning": "TF-Agents' TimeStep with an observation of shape [B, D], float32, in the environment's units"}},
         "outputs": {"action": {
-            "shape": ["B", "A"], "dtype": "float32", "meaning": f"the greedy one, {_ACTION}"}}}}
+            "shape": ["B", "A"], "dtype": "float32", "meaning": f"the greedy one, {_ACTION}"}}}}}
 
     def __init__(self, agent: SoftActorCritic, observation_size: int, action_range: ActionRange):
         super().__init__(

@@ -65,7 +65,8 @@ class Exported(tf.Module):
     ):
         super().__init__(name=name)
         self._weights = list(variables)  # tracked for the SavedModel; the Keras objects around them are not
-        self.documentation = {key: signature.documentation() for key, signature in signatures.items()}
+        self.documentation = {
+            "sizes": sizes, "signatures": {key: signature.documentation() for key, signature in signatures.items()}}
         self._served = {}
         for key, signature in signatures.items():
             served, method = _functions(signature, sizes)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import vagram_tf
 from vagram_tf.agent.evaluation import Evaluation
 from vagram_tf.config import Config
 from vagram_tf.dyna import Dyna
@@ -197,7 +198,7 @@ class Training:
 
 def versions() -> dict[str, str]:
     """Returns the versions of the packages that a run's numbers depend on."""
-    return {name: metadata.version(name) for name in (
+    return {"vagram_tf": vagram_tf.__version__} | {name: metadata.version(name) for name in (
         "tensorflow", "tf-keras", "tensorflow-probability", "tf-agents", "gymnasium", "mujoco", "numpy")}
 
 
