@@ -12,7 +12,7 @@ import numpy as np
 import programs
 import pytest
 import tensorflow as tf
-from tf_agents.policies import policy_loader, py_tf_eager_policy
+from tf_agents.policies import policy_loader
 from tf_agents.trajectories import time_step as ts
 
 from vagram_tf import seeding
@@ -366,13 +366,10 @@ def test_documentation_is_what_the_signatures_take_and_give(exported):
 
 def test_tf_agents_loads_the_policy(exported):
     models, said, directory = exported
-    policy = py_tf_eager_policy.SavedModelPyTFEagerPolicy(
-        str(directory / "tf_agents_policy" / "40"), load_specs_from_pbtxt=True)
-    time_step = ts.restart(models.observation, batch_size=len(models.observation))
-    policy_of_batches = policy_loader.load(str(directory / "tf_agents_policy" / "40"))
-    close(policy_of_batches.action(time_step).action, said["policy"]["action"])
-    close(policy.action(ts.restart(models.observation[0])).action, said["policy"]["action"][0])
+    policy = policy_loader.load(str(directory / "tf_agents_policy" / "40"))
     assert policy.action_spec.shape == (1,)
+    for observation, action in zip(models.observation, said["policy"]["action"], strict=True):
+        close(policy.action(ts.restart(observation)).action, action)
 
 
 def cli(*arguments):

@@ -61,8 +61,8 @@ class _Model:
         action = np.asarray(action)
         expected = (len(state), *self.action_space.shape)
         if action.shape != expected or action.dtype.kind not in "fiu" or not np.isfinite(action).all():
-            raise ValueError(f"actions must be finite numbers of shape {list(expected)}, got {action.tolist()} "
-                             f"of shape {list(action.shape)}")
+            given = " ".join(np.array2string(action, threshold=10).split())
+            raise ValueError(f"actions must be finite numbers of shape {list(expected)}, got {given}")
         action = np.clip(action, self.action_space.low, self.action_space.high).astype(np.float32)
         if self._sample:
             predicted = self._module.sample(state, action, rng.integers(2**31, size=2, dtype=np.int32))
