@@ -9,9 +9,13 @@ import sys
 
 import gymnasium
 import numpy as np
+import programs
 import pytest
 import tensorflow as tf
+from tf_agents.policies import policy_loader
+from tf_agents.trajectories import time_step as ts
 
+from vagram_tf import seeding
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.config import AgentConfig, EnvConfig
 from vagram_tf.envs import suite, terminations
@@ -26,7 +30,7 @@ HORIZON = 6
 
 # Runs in the fresh process: loads both exports and stores what every signature says.
 READER = """
-import importlib.util, pathlib, sys
+import importlib.util, json, pathlib, sys
 assert importlib.util.find_spec("vagram_tf") is None
 import numpy as np, tensorflow as tf
 directory = pathlib.Path(sys.argv[1])
@@ -64,6 +68,32 @@ for h in range(actions.shape[1]):
     state = step["next_observation"]
 for name in ("next_observation", "reward", "terminated"):
     said.setdefault("by_hand", {})[name] = tf.stack([step[name] for step in steps], axis=1)
+repeated = [np.repeat(array, 80, axis=0)[:1203] for array in (given["observation"], given["action"])]
+said["predict_many"] = dynamics(*repeated)
+said["predict_none"] = dynamics(repeated[0][:0], repeated[1][:0])
+wide, wide_action = given["observation"].astype(np.float64), given["action"].astype(np.float64)
+refused = {}
+for name, call in {
+    "float64 observation": lambda: dynamics(wide, action),
+    "float64 tensor": lambda: dynamics(tf.constant(wide), action),
+    "float64 action": lambda: dynamics.members(observation, wide_action),
+    "both float64": lambda: dynamics.rollout(wide, given["actions"].astype(np.float64)),
+    "int64 seed": lambda: dynamics.sample(observation, action, np.array([1, 2])),
+    "float64 for the policy": lambda: policy(wide),
+    "shape": lambda: dynamics(given["observation"][:, 1:], action),
+    "rank": lambda: dynamics(given["observation"][0], action),
+    "rank of actions": lambda: dynamics.rollout(observation, action),
+    "NaN": lambda: dynamics(given["observation"] * np.nan, action),
+    "NaN in a signature": lambda: dynamics.signatures["members"](observation=observation * np.nan, action=action),
+    "infinite action": lambda: dynamics.members(observation, given["action"] + np.inf),
+    "NaN for the policy": lambda: policy(given["observation"] * np.nan),
+}.items():
+    try:
+        call()
+        refused[name] = "nothing was refused"
+    except tf.errors.InvalidArgumentError as error:
+        refused[name] = str(error)
+(directory / "refused.json").write_text(json.dumps(refused))
 assert not [name for name in sys.modules if name.startswith(("vagram_tf", "tf_agents", "tf_keras"))]
 np.savez(directory / "said.npz", **{
     f"{call}/{name}": value.numpy() for call, values in said.items() for name, value in values.items()})
@@ -115,14 +145,16 @@ def exported(request, tmp_path_factory):
     directory = tmp_path_factory.mktemp("exported")
     models = Models(request.param)
     action_range = export.ActionRange(models.space)
-    dynamics = export.ExportedDynamics(models.ensemble, models.termination, action_range)
+    dynamics = export.ExportedDynamics(models.ensemble, models.termination, action_range, models.observation[:3])
     policy = export.ExportedPolicy(models.agent, models.observation.shape[1], action_range)
     export.save(dynamics, directory / "dynamics" / "40", METADATA)
     export.save(policy, directory / "policy" / "40", METADATA)
+    tf_agents_policy = export.TFAgentsPolicy(models.agent, models.observation.shape[1], action_range)
+    export.save(tf_agents_policy, directory / "tf_agents_policy" / "40", METADATA)
     np.savez(directory / "inputs.npz", observation=models.observation, action=models.action, actions=models.actions)
     environment = {name: value for name, value in os.environ.items()
                    if name != "PYTHONPATH" and not name.startswith("TF_USE")}
-    process = subprocess.run([sys.executable, "-c", READER, str(directory)], cwd=directory, env=environment,
+    process = subprocess.run([sys.executable, "-I", "-c", READER, str(directory)], cwd=directory, env=environment,
                              capture_output=True, text=True, timeout=300)
     assert process.returncode == 0, process.stderr
     said = {}
@@ -140,7 +172,7 @@ def live_members(models, observation, action):
 
 
 def close(actual, expected):
-    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_members_equal_the_live_elites(exported):
@@ -195,6 +227,7 @@ def test_sampled_actions_equal_the_live_policys(exported):
     models, said, _ = exported
     live = models.agent.sample(tf.constant(models.observation), tf.constant([1, 2], tf.int32))
     close(said["policy_sample_first"]["action"], models.high * live)
+    assert (said["policy_sample_first"]["action"] != said["policy"]["action"]).any(axis=1).all()  # not the greedy ones
 
 
 def test_values_and_their_gradients_equal_the_live_critics(exported):
@@ -258,12 +291,13 @@ def test_rollout_equals_stepping_by_hand_until_the_end(exported):
 
 def test_metadata_and_checksums(exported):
     _, _, directory = exported
-    for kind in ("dynamics", "policy"):
+    for kind in ("dynamics", "policy", "tf_agents_policy"):
         path = directory / kind / "40"
-        assert json.loads((path / "metadata.json").read_text()) == METADATA
+        assert json.loads((path / "metadata.json").read_text()).items() > METADATA.items()
         manifest = json.loads((path / "manifest.json").read_text())
         files = {str(p.relative_to(path)) for p in path.rglob("*") if p.is_file()} - {"manifest.json"}
         assert set(manifest) == files and {"saved_model.pb", "metadata.json"} < files
+        assert ("start_states.npy" in files) == (kind == "dynamics")
         for name, digest in manifest.items():
             assert hashlib.sha256((path / name).read_bytes()).hexdigest() == digest
 
@@ -277,6 +311,121 @@ def test_export_holds_the_elites_alone_and_no_path_of_the_source(exported):
     assert str(pathlib.Path(export.__file__).parent).encode() not in stored
 
 
+@pytest.mark.parametrize("name, words", [
+    ("float64 observation", "observation is float64: cast it with tf.cast(observation, tf.float32)"),
+    ("float64 tensor", "observation is float64: cast it with tf.cast(observation, tf.float32)"),
+    ("float64 action", "action is float64: cast it with tf.cast(action, tf.float32)"),
+    ("both float64", "is float64: cast it with tf.cast("),
+    ("int64 seed", "seed is int64: cast it with tf.cast(seed, tf.int32)"),
+    ("float64 for the policy", "observation is float64: cast it with tf.cast(observation, tf.float32)"),
+    ("shape", "observation must have the shape [?, {D}]; its shape is] [16 {D-1}]"),
+    ("rank", "observation must have the shape [?, {D}]; its shape is] [{D}]"),
+    ("rank of actions", "actions must have the shape [?, ?, 1]; its shape is] [16 1]"),
+    ("NaN", "observation must be finite : Tensor had NaN"),
+    ("NaN in a signature", "observation must be finite : Tensor had NaN"),
+    ("infinite action", "action must be finite : Tensor had Inf"),
+    ("NaN for the policy", "observation must be finite : Tensor had NaN"),
+])
+def test_bad_input_is_refused_in_words(exported, name, words):
+    models, _, directory = exported
+    size = models.observation.shape[1]
+    refused = json.loads((directory / "refused.json").read_text())
+    assert words.replace("{D}", str(size)).replace("{D-1}", str(size - 1)) in refused[name]
+
+
+def test_large_and_empty_batches(exported):
+    """1,203 rows are more than are computed together, and no multiple of it."""
+    models, said, _ = exported
+    for name, value in said["predict"].items():
+        many = np.repeat(value, 80, axis=0)[:1203]
+        if value.dtype == bool:
+            assert said["predict_many"][name].tolist() == many.tolist()
+        else:
+            close(said["predict_many"][name], many)
+    assert said["predict_none"]["next_observation"].shape == (0, models.observation.shape[1])
+
+
+def test_documentation_is_what_the_signatures_take_and_give(exported):
+    _, _, directory = exported
+    for kind in ("dynamics", "policy"):
+        metadata = json.loads((directory / kind / "40" / "metadata.json").read_text())
+        loaded = tf.saved_model.load(str(directory / kind / "40"))
+        assert metadata["signatures"].keys() == loaded.signatures.keys()
+        for name, function in loaded.signatures.items():
+            documented = metadata["signatures"][name]
+            for values, specs in ((documented["inputs"], function.structured_input_signature[1]),
+                                  (documented["outputs"], function.structured_outputs)):
+                assert values.keys() == specs.keys()
+                for value, spec in zip(map(values.get, specs), specs.values(), strict=True):
+                    assert value["meaning"] and value["dtype"] == spec.dtype.name
+                    assert len(value["shape"]) == spec.shape.rank
+                    for letter, size in zip(value["shape"], spec.shape, strict=True):
+                        known = metadata["sizes"].get(letter, int(letter) if letter.isdigit() else None)
+                        assert size in (None, known)
+
+
+def test_tf_agents_loads_the_policy(exported):
+    models, said, directory = exported
+    policy = policy_loader.load(str(directory / "tf_agents_policy" / "40"))
+    assert policy.action_spec.shape == (1,)
+    for observation, action in zip(models.observation, said["policy"]["action"], strict=True):
+        close(policy.action(ts.restart(observation)).action, action)
+
+
+def cli(*arguments):
+    program = pathlib.Path(sys.executable).with_name("saved_model_cli")
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    process = subprocess.run([program, *arguments], capture_output=True, text=True, env=environment, timeout=300)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
+def test_saved_model_cli(exported, tmp_path):
+    """Also the layout that TensorFlow Serving takes: a numbered directory, and a signature named serving_default."""
+    models, said, directory = exported
+    for kind in ("dynamics", "policy"):
+        shown = cli("show", "--dir", str(directory / kind / "40"), "--all")
+        assert "signature_def['serving_default']" in shown and "inputs['observation'] tensor_info" in shown
+    inputs = ";".join(f"{name}={directory / 'inputs.npz'}[{name}]" for name in ("observation", "action"))
+    cli("run", "--dir", str(directory / "dynamics" / "40"), "--tag_set", "serve", "--signature_def",
+        "serving_default", "--inputs", inputs, "--outdir", str(tmp_path))
+    for name, value in said["predict"].items():
+        close(np.load(tmp_path / f"{name}.npy"), value)
+    cli("run", "--dir", str(directory / "policy" / "40"), "--tag_set", "serve", "--signature_def", "serving_default",
+        "--inputs", inputs.split(";")[0], "--outdir", str(tmp_path))
+    close(np.load(tmp_path / "action.npy"), said["policy"]["action"])
+
+
+def test_start_states_are_where_episodes_started():
+    after = np.arange(1.0, 13.0)[:, np.newaxis]
+    before = after - 1
+    before[[0, 4, 9]] = [[-1.0], [-2.0], [-3.0]]
+    assert export.start_states(before, after).tolist() == [[-1.0], [-2.0], [-3.0]]
+    assert export.start_states(before, after).dtype == np.float32
+
+
+def test_start_states_of_a_full_buffer():
+    """The newest transitions have overwritten the oldest ones; what follows the seam counts as a start."""
+    after = np.array([[5.0], [6.0], [3.0], [4.0]])
+    assert export.start_states(after - 1, after).tolist() == [[2.0]]
+
+
+def test_thousand_start_states_at_most():
+    observation = np.arange(2500.0)[:, np.newaxis]
+    kept = export.start_states(observation, observation + 0.5)
+    assert kept.shape == (1000, 1) and kept[0] == 0.0 and kept[-1] == 2499.0
+    assert 2 <= np.diff(kept[:, 0]).min() and np.diff(kept[:, 0]).max() <= 3
+
+
+def test_start_states_of_a_run():
+    """90 steps in episodes of 25, which start as the environment does with the seeds of the run."""
+    _, directory = programs.finished_run()
+    states = np.load(directory / "export" / "dynamics" / "90" / "start_states.npy", allow_pickle=False)
+    environment = suite.make(EnvConfig("programs:Short-v0"))
+    expected = [environment.reset(seed=seeding.derive(0, "episode", k))[0] for k in range(4)]
+    assert states.tolist() == np.float32(expected).tolist()
+
+
 @pytest.fixture(scope="module")
 def small():
     """A dynamics model that is quick to save, and a function that changes its predictions."""
@@ -286,13 +435,14 @@ def small():
     def module(reward):
         ensemble._mean_head.bias.assign([[[0.0, 0.0, reward]]])
         ensemble._mean_head.kernel.assign(tf.zeros_like(ensemble._mean_head.kernel))
-        return export.ExportedDynamics(ensemble, terminations.never, export.ActionRange(space))
+        return export.ExportedDynamics(
+            ensemble, terminations.never, export.ActionRange(space), np.zeros([1, 2], np.float32))
 
     return module
 
 
 def reward_of(path):
-    return tf.saved_model.load(str(path))(tf.zeros([1, 2]), tf.zeros([1, 1]))["reward"].numpy().tolist()
+    return tf.saved_model.load(str(path))([[0.0, 0.0]], [[0.0]])["reward"].numpy().tolist()
 
 
 def test_export_is_frozen_as_the_model_was(small, tmp_path):
@@ -306,7 +456,7 @@ def test_existing_export_is_replaced(small, tmp_path):
     (path / "stray").touch()
     assert export.save(small(6.0), tmp_path / "40", {"seed": 2}) == path
     assert reward_of(path) == [6.0]
-    assert json.loads((path / "metadata.json").read_text()) == {"seed": 2}
+    assert json.loads((path / "metadata.json").read_text())["seed"] == 2
     assert not (path / "stray").exists() and "stray" not in (path / "manifest.json").read_text()
     assert [p.name for p in tmp_path.iterdir()] == ["40"]
 
@@ -367,3 +517,5 @@ def test_action_range_is_its_own_inverse():
     action_range = export.ActionRange(space)
     close(action_range.to_unit(tf.constant([[2.0, 1.0], [0.0, 3.0], [9.0, -9.0]])), [[1, -1], [0, 0], [1, -1]])
     close(action_range.from_unit(tf.constant([[1.0, -1.0], [0.5, 0.5]])), [[2, 1], [1, 4]])
+    unit = np.random.default_rng(0).uniform(-1, 1, [20, 2]).astype(np.float32)
+    close(action_range.to_unit(action_range.from_unit(unit)), unit)

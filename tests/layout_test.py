@@ -43,7 +43,7 @@ def test_only_the_borders_import_tf_agents():
     # `quiet` imports it only to swallow its notices.
     assert importers("tf_agents") <= {
         "vagram_tf.envs.adapter", "vagram_tf.envs.interaction", "vagram_tf.agent.sac", "vagram_tf.agent.evaluation",
-        "vagram_tf.run.export", "vagram_tf.dyna", "vagram_tf.quiet"}
+        "vagram_tf.run.policy_export", "vagram_tf.dyna", "vagram_tf.quiet"}
     assert {"vagram_tf.envs.adapter", "vagram_tf.agent.sac"} <= importers("tf_agents")  # the search finds some
 
 

@@ -94,7 +94,8 @@ def test_cadence(whole):
     assert evaluated(run.path) == [30, 40, 50]
     assert checkpoints(run.path) == [45, 50]
     assert exports(run.path) == {"dynamics": [40, 50], "policy": [40, 50]}
-    assert outcome.exports == {kind: run.path / "export" / kind / "50" for kind in ("dynamics", "policy")}
+    assert outcome.exports == {
+        kind: run.path / "export" / kind / "50" for kind in ("dynamics", "policy", "tf_agents_policy")}
 
 
 def test_last_step_is_evaluated_saved_and_exported_whatever_the_cadence(tmp_path):
@@ -282,7 +283,7 @@ def test_metadata_of_an_export(whole):
     assert metadata["dimension_names"][-1] == "distractor[1]"
     assert metadata["action_low"] == [-2.0] and metadata["action_high"] == [2.0]
     assert metadata["mean_return"] == outcome.evaluation.returns.mean()
-    assert set(metadata["versions"]) >= {"tensorflow", "gymnasium", "numpy"}
+    assert set(metadata["versions"]) >= {"vagram_tf", "tensorflow", "gymnasium", "numpy"}
     earlier = json.loads((run.path / "export" / "policy" / "40" / "metadata.json").read_text())
     assert earlier["env_step"] == 40 and earlier["mean_return"] != metadata["mean_return"]
     manifest = json.loads((run.path / "checkpoints" / "50" / "manifest.json").read_text())

@@ -15,8 +15,11 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 # CUDA and CPU-feature notices are of level INFO and WARNING; errors still show.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:
     from vagram_tf.config import Config
+    from vagram_tf.envs.learned import LearnedEnv, LearnedVectorEnv
     from vagram_tf.envs.terminations import register as register_termination
     from vagram_tf.model import losses
     from vagram_tf.model.objectives import Objective, register_objective
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Config": ("vagram_tf.config", "Config"),
+    "LearnedEnv": ("vagram_tf.envs.learned", "LearnedEnv"),
+    "LearnedVectorEnv": ("vagram_tf.envs.learned", "LearnedVectorEnv"),
     "Objective": ("vagram_tf.model.objectives", "Objective"),
     "clip_by_norm_quantile": ("vagram_tf.model.value_gradients", "clip_by_norm_quantile"),
     "losses": ("vagram_tf.model.losses", None),
@@ -37,6 +42,8 @@ _PUBLIC = {
 
 __all__ = [
     "Config",
+    "LearnedEnv",
+    "LearnedVectorEnv",
     "Objective",
     "clip_by_norm_quantile",
     "losses",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import vagram_tf
 from vagram_tf.agent.evaluation import Evaluation
 from vagram_tf.config import Config
 from vagram_tf.dyna import Dyna
@@ -166,10 +167,13 @@ class Training:
     def _export(self) -> dict[str, Path]:
         """Exports dynamics and policy under the environment step; returns their directories."""
         dyna, step = self.dyna, str(self.dyna.env_step)
-        action_range = export.ActionRange(dyna.action_space)
-        modules: dict[str, export.ExportedDynamics | export.ExportedPolicy] = {
-            "dynamics": export.ExportedDynamics(dyna.ensemble, dyna.termination, action_range),
-            "policy": export.ExportedPolicy(dyna.agent, len(dyna.dimension_names), action_range),
+        size, action_range = len(dyna.dimension_names), export.ActionRange(dyna.action_space)
+        real = dyna.real.all()
+        starts = export.start_states(real.observation.numpy(), real.next_observation.numpy())
+        modules: dict[str, export.ExportedDynamics | export.ExportedPolicy | export.TFAgentsPolicy] = {
+            "dynamics": export.ExportedDynamics(dyna.ensemble, dyna.termination, action_range, starts),
+            "policy": export.ExportedPolicy(dyna.agent, size, action_range),
+            "tf_agents_policy": export.TFAgentsPolicy(dyna.agent, size, action_range),
         }
         return {name: export.save(module, self._directory.export / name / step, self._metadata(name))
                 for name, module in modules.items()}
@@ -200,7 +204,7 @@ class Training:
 
 def versions() -> dict[str, str]:
     """Returns the versions of the packages that a run's numbers depend on."""
-    return {name: metadata.version(name) for name in (
+    return {"vagram_tf": vagram_tf.__version__} | {name: metadata.version(name) for name in (
         "tensorflow", "tf-keras", "tensorflow-probability", "tf-agents", "gymnasium", "mujoco", "numpy")}
 
 
