@@ -75,7 +75,7 @@ class Progress:
     """
 
     def __init__(self, training: "Training"):
-        config, dyna = training.config, training.dyna
+        config = training.config
         total = config.dyna.random_steps + config.dyna.num_steps
         self._evaluation = training.evaluation
         self._updates = config.dyna.updates_per_step
@@ -83,7 +83,7 @@ class Progress:
         if training.resumed_step:
             print(f"continuing at environment step {training.resumed_step}")
         self._bar = tqdm(
-            total=total, initial=dyna.env_step, desc=f"{config.env.name} {config.model.loss}", unit="step",
+            total=total, initial=training.resumed_step, desc=f"{config.env.name} {config.model.loss}", unit="step",
             dynamic_ncols=True, mininterval=0.2 if interactive else 30, smoothing=0.05)
 
     def __enter__(self) -> "Progress":
