@@ -47,8 +47,6 @@ class Checkpoints:
         """
         target = self._directory / str(step)
         temporary = self._directory / f"writing-{step}"
-        for abandoned in self._directory.glob("writing-*"):  # by a process that was killed
-            shutil.rmtree(abandoned)
         try:
             temporary.mkdir(parents=True)
             self._checkpoint.write(str(temporary / "state"))

@@ -173,8 +173,6 @@ def save(module: ExportedDynamics | ExportedPolicy, directory: Path, metadata: d
       OSError: the disk is full or the directory cannot be written; nothing is left behind.
     """
     temporary = directory.with_name(f"writing-{directory.name}")
-    for abandoned in directory.parent.glob("writing-*"):  # by a process that was killed
-        shutil.rmtree(abandoned)
     try:
         tf.saved_model.save(module, str(temporary), signatures=module.exported)
         (temporary / "metadata.json").write_text(json.dumps(metadata, indent=2) + "\n")
