@@ -141,8 +141,14 @@ def test_full_disk_leaves_the_config_that_was_there(tmp_path):
     assert Config.from_json((path / "config.json").read_text()) == CONFIG
 
 
-def test_config_hash_ignores_only_how_far_the_run_goes():
-    assert config_hash(CONFIG) == config_hash(CONFIG.replace(num_steps=5))
+def test_patience_with_the_environment_may_change(tmp_path):
+    path = opened(tmp_path)
+    opened(tmp_path, CONFIG.replace(environment_timeout=600.0))
+    assert Config.from_json((path / "config.json").read_text()).run.environment_timeout == 600.0
+
+
+def test_config_hash_ignores_only_what_may_change():
+    assert config_hash(CONFIG) == config_hash(CONFIG.replace(num_steps=5, environment_timeout=5.0))
     assert config_hash(CONFIG) != config_hash(CONFIG.replace(seed=1))
     assert config_hash(CONFIG) != config_hash(CONFIG.replace(model_weight_decay=1e-4))
     assert len(config_hash(CONFIG)) == 16 and int(config_hash(CONFIG), 16) >= 0

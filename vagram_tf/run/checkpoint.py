@@ -9,7 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from vagram_tf.run.files import checksum, one_line
+from vagram_tf.errors import one_line
+from vagram_tf.run.files import checksum
 
 _KEPT = 2
 

@@ -7,10 +7,11 @@ import shutil
 from pathlib import Path
 from typing import IO
 
-from vagram_tf.config import Config
+from vagram_tf.config import FIELDS, Config
 
-# Settings that may change when a run is continued: how far it goes.
-_MAY_CHANGE = ("num_steps",)
+# Settings that may change when a run is continued, because no step depends on them: how far it goes, and how long a
+# slow environment is waited for.
+_MAY_CHANGE = ("num_steps", "environment_timeout")
 
 # What is written beside its place and then renamed, by whichever part of a run.
 _HALF_WRITTEN = ("*.tmp", "tensorboard/*.tmp", "checkpoints/writing-*", "export/*/writing-*")
@@ -79,8 +80,9 @@ class RunDirectory:
 
 
 def config_hash(config: Config) -> str:
-    """Returns the first 16 hexadecimal digits of the configuration's SHA-256, num_steps left out."""
-    return hashlib.sha256(config.replace(num_steps=1).to_json().encode()).hexdigest()[:16]
+    """Returns the first 16 hexadecimal digits of the configuration's SHA-256, without what may change."""
+    fixed = config.replace(**{name: FIELDS[name].default for name in _MAY_CHANGE})
+    return hashlib.sha256(fixed.to_json().encode()).hexdigest()[:16]
 
 
 def _lock(path: Path) -> IO[str]:

@@ -18,8 +18,9 @@ import numpy as np
 import tensorflow as tf
 
 from vagram_tf.agent.sac import SoftActorCritic
+from vagram_tf.errors import one_line
 from vagram_tf.model.ensemble import DynamicsEnsemble
-from vagram_tf.run.files import checksum, one_line
+from vagram_tf.run.files import checksum
 from vagram_tf.types import Prediction, TerminationFunction
 
 
