@@ -178,7 +178,8 @@ def _quiet() -> Iterator[None]:
     """Hides the notices of imports and constructors that a user can do nothing about."""
 
     def keep(record: logging.LogRecord) -> bool:
-        return "compiler attribute" not in record.getMessage()  # dm_control's own XML files
+        # Which OpenGL dm_control has found; what MuJoCo thinks of dm_control's own XML files.
+        return record.levelno >= logging.WARNING and "compiler attribute" not in record.getMessage()
 
     with warnings.catch_warnings():
         # Old versions; bounds cast to float32; GLFW without a display.
