@@ -12,12 +12,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from absl import app, logging
+from absl import app
 from absl import flags as absl_flags
 
 from experiments import flags
 
 if TYPE_CHECKING:
+    from experiments.console import Interrupts
     from vagram_tf.config import Config
     from vagram_tf.run.directory import RunDirectory
 
@@ -26,23 +27,32 @@ _WORKDIR = absl_flags.DEFINE_string("workdir", "runs", "directory that all runs 
 
 def main(argv: list[str]) -> None:
     del argv
-    logging.set_verbosity(logging.WARNING)
     try:
         flags.check_packages()
         config = flags.config()
-        from vagram_tf.envs import suite
-        from vagram_tf.run.directory import RunDirectory
+    except ValueError as error:
+        flags.fail(str(error), 2)
+    from experiments.console import Interrupts
 
+    with Interrupts() as interrupts:  # also while the run is being built, which then stops before its first step
+        sys.exit(train(config, open_directory(config), interrupts))
+
+
+def open_directory(config: "Config") -> "RunDirectory":
+    """Opens the run's directory, or says why it cannot be and exits."""
+    from vagram_tf.envs import suite
+    from vagram_tf.run.directory import RunDirectory
+
+    try:
         suite.check_name(config.env.name)
-        directory = RunDirectory(Path(_WORKDIR.value), config)
+        return RunDirectory(Path(_WORKDIR.value), config)
     except (ValueError, OSError) as error:
         flags.fail(str(error), 2)
-    sys.exit(train(config, directory))
 
 
-def train(config: "Config", directory: "RunDirectory") -> int:
+def train(config: "Config", directory: "RunDirectory", interrupts: "Interrupts") -> int:
     """Trains, and returns the exit code: 0, or 1 after a fault, or 130 after Ctrl-C."""
-    from experiments.console import Interrupts, Progress, Watchdog, closing_words
+    from experiments.console import Progress, Watchdog, closing_words
     from vagram_tf import quiet
 
     print(f"{config.env.name}, {config.model.loss}, seed {config.run.seed}, in {directory.path}", flush=True)
@@ -57,7 +67,7 @@ def train(config: "Config", directory: "RunDirectory") -> int:
     except (ValueError, OSError, CheckpointError, EnvironmentFault) as error:
         flags.fail(str(error), 1)
     try:
-        with Interrupts() as interrupts, Watchdog(training), Progress(training) as progress:
+        with Watchdog(training), Progress(training) as progress:
             outcome = training.run(progress.show, interrupts.requested)
     except (EnvironmentFault, Diverged, OSError) as error:
         flags.fail(f"{error}; {training.last_checkpoint_text}", 1)

@@ -199,6 +199,24 @@ def test_json_keeps_everything(config):
     assert hash(again) == hash(config)  # tuples and not lists
 
 
+numbers = st.sampled_from([name for name, field in FIELDS.items() if field.type in (int, float)]).flatmap(
+    lambda name: st.tuples(
+        st.just(name), st.integers(-(2**70), 2**70) if FIELDS[name].type is int else st.floats()))
+
+
+@settings(max_examples=200, deadline=None)
+@given(numbers)
+def test_any_number_is_taken_as_it_is_or_refused_by_name(change):
+    name, number = change
+    try:
+        config = Config().replace(**{name: number})
+    except ValueError as error:
+        assert name in str(error) and "\n" not in str(error)
+    else:
+        assert math.isfinite(number) and config.flat() == Config().flat() | {name: number}
+        assert Config.from_json(config.to_json()) == config
+
+
 def test_json_has_every_setting_by_section():
     sections = json.loads(Config().to_json())
     assert {section: list(values) for section, values in sections.items()} == {

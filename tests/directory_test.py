@@ -111,8 +111,44 @@ def test_unwritable_directory_is_named(tmp_path, workdir, reason):
     assert reason in message and "None" not in message and "\n" not in message
 
 
-def test_config_hash_ignores_only_how_far_the_run_goes():
-    assert config_hash(CONFIG) == config_hash(CONFIG.replace(num_steps=5))
+def test_leftovers_of_a_killed_process_are_cleared_at_the_start(tmp_path):
+    path = opened(tmp_path)
+    kept = ["progress.csv", "checkpoints/45/state.index", "export/policy/40/saved_model.pb", "tensorboard/events.out.1"]
+    left = ["config.tmp", "progress.tmp", "checkpoints/writing-90/state.index", "tensorboard/kept.tmp",
+            "export/dynamics/writing-40/variables/variables.index", "export/policy/writing-90/stray"]
+    for name in kept + left:
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).touch()
+    opened(tmp_path)
+    found = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
+    assert found == {*kept, "config.json", "lock"}
+    assert not list(path.rglob("writing-*"))
+
+
+def test_full_disk_leaves_no_half_of_a_config(tmp_path):
+    with programs.full_disk(100), pytest.raises(OSError, match="cannot write to .*: File too large"):
+        RunDirectory(tmp_path, CONFIG)
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["lock"]
+    assert opened(tmp_path)
+
+
+def test_full_disk_leaves_the_config_that_was_there(tmp_path):
+    path = opened(tmp_path)
+    with programs.full_disk(100):
+        assert opened(tmp_path) == path  # nothing to write
+        with pytest.raises(OSError, match="File too large"):
+            RunDirectory(tmp_path, CONFIG.replace(num_steps=200))
+    assert Config.from_json((path / "config.json").read_text()) == CONFIG
+
+
+def test_patience_with_the_environment_may_change(tmp_path):
+    path = opened(tmp_path)
+    opened(tmp_path, CONFIG.replace(environment_timeout=600.0))
+    assert Config.from_json((path / "config.json").read_text()).run.environment_timeout == 600.0
+
+
+def test_config_hash_ignores_only_what_may_change():
+    assert config_hash(CONFIG) == config_hash(CONFIG.replace(num_steps=5, environment_timeout=5.0))
     assert config_hash(CONFIG) != config_hash(CONFIG.replace(seed=1))
     assert config_hash(CONFIG) != config_hash(CONFIG.replace(model_weight_decay=1e-4))
     assert len(config_hash(CONFIG)) == 16 and int(config_hash(CONFIG), 16) >= 0

@@ -504,14 +504,6 @@ def test_half_written_export_is_never_visible(small, tmp_path, monkeypatch):
     assert (tmp_path / "40" / "manifest.json").exists()
 
 
-def test_leftover_of_a_killed_export_is_in_nobodys_way(small, tmp_path):
-    (tmp_path / "writing-40" / "variables").mkdir(parents=True)
-    (tmp_path / "writing-40" / "stray").touch()
-    path = export.save(small(5.0), tmp_path / "40", {})
-    assert reward_of(path) == [5.0] and not (path / "stray").exists()
-    assert [p.name for p in tmp_path.iterdir()] == ["40"]
-
-
 def test_action_range_is_its_own_inverse():
     space = gymnasium.spaces.Box(np.array([-2.0, 1.0], np.float32), np.array([2.0, 5.0], np.float32))
     action_range = export.ActionRange(space)

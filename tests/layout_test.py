@@ -1,6 +1,7 @@
 """The house rules that a reader relies on: who imports whom, what loads TensorFlow, how long a file is."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,7 +61,7 @@ def test_pure_modules_import_nothing_of_ours_but_types(name):
     assert {module for module in ours if not module.startswith("vagram_tf.types")} == set()
 
 
-@pytest.mark.parametrize("name", ["config", "presets", "schedules", "seeding", "guards"])
+@pytest.mark.parametrize("name", ["config", "presets", "schedules", "seeding", "guards", "errors"])
 def test_what_is_read_before_tensorflow_does_not_import_it(name):
     found = imports(ROOT / "vagram_tf" / f"{name}.py")
     assert not [module for module in found if module.startswith("tensorflow")]
@@ -77,6 +78,17 @@ def test_the_model_does_not_know_the_agent_nor_the_agent_the_model():
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_are_short_enough_to_read(path):
     assert len(path.read_text().splitlines()) < 300
+
+
+def test_every_fault_names_tests_that_exist():
+    section = (ROOT / "BUILD.md").read_text().split("## Faults")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 10
+    for row in rows:
+        tests = re.findall(r"`(\w+_test)::(\w+)`", row)
+        assert tests, row
+        for file, name in tests:
+            assert f"def {name}(" in (ROOT / "tests" / f"{file}.py").read_text(), f"{file}::{name}"
 
 
 HEAVY = ("tensorflow", "tf_agents", "tensorflow_probability", "tf_keras")

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 import gymnasium
 import numpy as np
@@ -47,6 +48,41 @@ TINY = {
 }
 
 
+class Short(PendulumEnv):
+    """A pendulum whose nth reset or step fails as the environment variable FAULT says, e.g. `step 21 nan`."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self._failing, self._nth, self._fault = os.environ.get("FAULT", "no 0 fault").split()
+        self._calls = {"reset": 0, "step": 0}
+
+    def _fails(self, method):
+        self._calls[method] += 1
+        return method == self._failing and self._calls[method] == int(self._nth)
+
+    def reset(self, *, seed=None, options=None):
+        if self._fails("reset"):
+            time.sleep(1000)  # hangs
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        if self._fails("step"):
+            observation, reward = FAULTS[self._fault](observation, reward)
+        return observation, reward, *rest
+
+
+# What an environment returns instead of its observation and reward.
+FAULTS = {
+    "raise": lambda observation, reward: observation[3],
+    "nan": lambda observation, reward: (observation * np.nan, reward),
+    "infinity": lambda observation, reward: (observation, np.inf),
+    "shape": lambda observation, reward: (observation[:2], reward),
+    "dtype": lambda observation, reward: (observation.astype(str), reward),
+    "text": lambda observation, reward: (observation, "much"),
+}
+
+
 class Unrepeatable(PendulumEnv):
     """A pendulum that starts somewhere else at every reset, whatever the seed."""
 
@@ -70,7 +106,7 @@ class Countdown(gymnasium.Env):
         return np.array([self._left], np.float32), float(self._paid), self._left == 0, False, {}
 
 
-gymnasium.register("Short-v0", PendulumEnv, max_episode_steps=25)
+gymnasium.register("Short-v0", Short, max_episode_steps=25)
 gymnasium.register("Unrepeatable-v0", Unrepeatable, max_episode_steps=25)
 gymnasium.register("Countdown-v0", Countdown)
 
@@ -89,11 +125,11 @@ def flags(**changes):
             for name, value in settings.items()]
 
 
-# Runs a module as `python -m` does; the signal arrives when the named function is called for the nth time with
+# Runs a module as `python -m` does; the statement is run when the named function is called for the nth time with
 # arguments that contain the given text.
 _STOPPED = """
 import functools, importlib, os, runpy, sys
-module, path, text, nth, number, program = sys.argv[1:7]
+module, path, text, nth, statement, program = sys.argv[1:7]
 *owner, name = path.split(".")
 owner = functools.reduce(getattr, owner, importlib.import_module(module))
 original, calls = getattr(owner, name), 0
@@ -103,7 +139,7 @@ def stopping(*args, **kwargs):
     calls += text in repr((args, kwargs))
     if calls == int(nth):
         calls += 1
-        os.kill(os.getpid(), int(number))
+        exec(statement)
     return original(*args, **kwargs)
 
 setattr(owner, name, stopping)
@@ -118,7 +154,7 @@ def mbpo(arguments, stop=None, options=(), environment=None, **kwargs):
     Args:
       arguments: of the program.
       stop: `(signal, module, function, text, nth)`: the process gets the signal when `module`'s `function` is called
-        for the nth time with `text` among its arguments.
+        for the nth time with `text` among its arguments; instead of a signal, a statement that the process runs then.
       options: of the interpreter.
       environment: changes of the environment variables.
 
@@ -127,10 +163,11 @@ def mbpo(arguments, stop=None, options=(), environment=None, **kwargs):
     """
     program = ["-m", "experiments.mbpo"]
     if stop is not None:
-        number, module, function, text, nth = stop
-        program = ["-c", _STOPPED, module, function, text, str(nth), str(int(number)), "experiments.mbpo"]
+        what, module, function, text, nth = stop
+        statement = what if isinstance(what, str) else f"os.kill(os.getpid(), {int(what)})"
+        program = ["-c", _STOPPED, module, function, text, str(nth), statement, "experiments.mbpo"]
     variables = os.environ | {"PYTHONPATH": str(ROOT / "tests")} | (environment or {})
-    for name in ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL"):  # vagram_tf set them in this process
+    for name in ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"):  # vagram_tf set them in this process
         variables.pop(name, None)
     return subprocess.run(
         [sys.executable, *options, *program, *arguments], cwd=ROOT, env=variables, text=True, capture_output=True,
@@ -149,7 +186,7 @@ def program(name, arguments, options=()):
       `subprocess.CompletedProcess`, its output as text.
     """
     variables = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
-    for setting in ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL"):  # vagram_tf set them in this process
+    for setting in ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"):  # vagram_tf set them in this process
         variables.pop(setting, None)
     return subprocess.run([sys.executable, *options, "-m", f"experiments.{name}", *arguments], cwd=ROOT, env=variables,
                           text=True, capture_output=True, timeout=500)
@@ -191,6 +228,37 @@ def finished_run():
     process = mbpo([*flags(), f"--workdir={workdir}"])
     assert process.returncode == 0, process.stderr
     return process, run_directory(workdir)
+
+
+def copied_run(workdir, step=90):
+    """Copies the finished run to another work directory, as it was after its checkpoint of a step: 45 or 90.
+
+    Returns:
+      The copy's directory.
+    """
+    directory = run_directory(workdir)
+    shutil.copytree(finished_run()[1], directory)
+    if step == 45:
+        shutil.rmtree(directory / "checkpoints" / "90")
+        shutil.rmtree(directory / "export")
+    return directory
+
+
+def start_again(directory, *extra, **kwargs):
+    """Starts the tiny run that lives in a directory again."""
+    return mbpo([*flags(), f"--workdir={directory.parents[2]}", *extra], **kwargs)
+
+
+def check_equal_runs(directory, expected):
+    """Compares everything that two runs of one configuration leave behind."""
+    assert different_logs(directory, expected) == []
+    last = str(TINY["random_steps"] + TINY["num_steps"])
+    for kind in ("dynamics", "policy"):
+        weights, others = (variables(d / "export" / kind / last / "variables/variables") for d in (directory, expected))
+        assert weights and weights == others
+    state, other = (variables(d / "checkpoints" / last / "state") for d in (directory, expected))
+    assert state.keys() == other.keys()
+    assert [name for name in state if state[name] != other[name]] == []
 
 
 def error_lines(process):
@@ -242,6 +310,16 @@ def progress(directory):
     """Returns the rows of `progress.csv` as dictionaries."""
     with open(directory / "progress.csv", newline="") as file:
         return list(csv.DictReader(file))
+
+
+FILLER = "filler"
+
+
+def fill(directory):
+    """Fills the disk that a directory is on with the file FILLER in it."""
+    with contextlib.suppress(OSError), open(os.path.join(directory, FILLER), "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
 
 
 @contextlib.contextmanager

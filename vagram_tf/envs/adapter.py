@@ -15,6 +15,7 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from vagram_tf import seeding
+from vagram_tf.errors import one_line
 
 
 class EnvironmentFault(RuntimeError):
@@ -151,7 +152,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
         try:
             array = np.asarray(value)
         except ValueError as error:  # ragged lists
-            raise self._fault(f"{label} is not an array: {_reason(error)}") from error
+            raise self._fault(f"{label} is not an array: {one_line(error)}") from error
         if array.dtype.kind not in "fiub":
             raise self._fault(f"{label} has dtype {array.dtype}, not a number's")
         if array.shape != shape:
@@ -174,7 +175,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
         try:
             yield
         except Exception as error:
-            raise self._fault(f"raised {type(error).__name__}: {_reason(error)}") from error
+            raise self._fault(f"raised {type(error).__name__}: {one_line(error)}") from error
         finally:
             self.entered = None
 
@@ -182,7 +183,3 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
         return EnvironmentFault(
             f"{self._name}, episode {self._episode}, step {self._step_index}: {what}"
         )
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -19,6 +19,7 @@ from gymnasium.wrappers import FlattenObservation, TransformAction
 
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs.distractors import Distractors
+from vagram_tf.errors import one_line
 
 DM_CONTROL_PREFIX = "dm_control/"
 
@@ -81,7 +82,7 @@ def make(config: EnvConfig, render_mode: str | None = None) -> gymnasium.Env:
         try:
             env = gymnasium.make(env_id, disable_env_checker=True, **options)
         except Exception as error:
-            raise ValueError(f"{config.name} cannot be made: {_one_line(error)}") from error
+            raise ValueError(f"{config.name} cannot be made: {one_line(error)}") from error
     try:
         _check_spaces(env, config.name)
     except ValueError:
@@ -126,7 +127,7 @@ def _resolve(name: str) -> str:
             importlib.import_module(module)
         except Exception as error:
             raise ValueError(
-                f"{name} needs the module {module!r}, which cannot be imported: {_one_line(error)}"
+                f"{name} needs the module {module!r}, which cannot be imported: {one_line(error)}"
             ) from error
     if env_id.startswith(DM_CONTROL_PREFIX):
         _register_dm_control(env_id)
@@ -143,7 +144,7 @@ def _resolve(name: str) -> str:
             elif callable(entry_point) and entry_point.__module__.startswith("gymnasium."):
                 entry_point()  # Gymnasium's own functions only raise: they say what is missing
     except Exception as error:
-        raise ValueError(f"{name} cannot be loaded: {_one_line(error)}") from error
+        raise ValueError(f"{name} cannot be loaded: {one_line(error)}") from error
     return env_id
 
 
@@ -168,12 +169,8 @@ def _register_dm_control(name: str) -> None:
             importlib.import_module("shimmy")  # registers the ids
     except Exception as error:
         raise ValueError(
-            f"{name} needs shimmy and dm_control, which cannot be imported: {_one_line(error)}"
+            f"{name} needs shimmy and dm_control, which cannot be imported: {one_line(error)}"
         ) from error
-
-
-def _one_line(value: object) -> str:
-    return " ".join(str(value).split()) or type(value).__name__
 
 
 @contextlib.contextmanager
@@ -181,7 +178,8 @@ def _quiet() -> Iterator[None]:
     """Hides the notices of imports and constructors that a user can do nothing about."""
 
     def keep(record: logging.LogRecord) -> bool:
-        return "compiler attribute" not in record.getMessage()  # dm_control's own XML files
+        # Which OpenGL dm_control has found; what MuJoCo thinks of dm_control's own XML files.
+        return record.levelno >= logging.WARNING and "compiler attribute" not in record.getMessage()
 
     with warnings.catch_warnings():
         # Old versions; bounds cast to float32; environments that do not draw; GLFW without a display.
@@ -201,7 +199,7 @@ def _check_spaces(env: gymnasium.Env, name: str) -> None:
     for label, space in _leaves(env.observation_space):
         if not _is_float_box(space) or _is_image(space):
             raise ValueError(
-                f"{name} has an unsupported observation ({_one_line(f'{label} {space}')}); "
+                f"{name} has an unsupported observation ({one_line(f'{label} {space}')}); "
                 "supported are vectors of floats and dictionaries of them, not images or text"
             )
     action = env.action_space
@@ -213,7 +211,7 @@ def _check_spaces(env: gymnasium.Env, name: str) -> None:
         reason = "supported are boxes whose bounds differ in every dimension"
     else:
         return
-    raise ValueError(f"{name} has an unsupported action space ({_one_line(action)}); {reason}")
+    raise ValueError(f"{name} has an unsupported action space ({one_line(action)}); {reason}")
 
 
 def _is_float_box(space: spaces.Space) -> bool:

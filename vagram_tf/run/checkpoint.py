@@ -9,7 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from vagram_tf.run.files import checksum, one_line
+from vagram_tf.errors import one_line
+from vagram_tf.run.files import checksum
 
 _KEPT = 2
 
@@ -47,8 +48,6 @@ class Checkpoints:
         """
         target = self._directory / str(step)
         temporary = self._directory / f"writing-{step}"
-        for abandoned in self._directory.glob("writing-*"):  # by a process that was killed
-            shutil.rmtree(abandoned)
         try:
             temporary.mkdir(parents=True)
             self._checkpoint.write(str(temporary / "state"))

@@ -3,17 +3,23 @@
 import fcntl
 import hashlib
 import os
+import shutil
 from pathlib import Path
 from typing import IO
 
-from vagram_tf.config import Config
+from vagram_tf.config import FIELDS, Config
 
-# Settings that may change when a run is continued: how far it goes.
-_MAY_CHANGE = ("num_steps",)
+# Settings that may change when a run is continued, because no step depends on them: how far it goes, and how long a
+# slow environment is waited for.
+_MAY_CHANGE = ("num_steps", "environment_timeout")
+
+# What is written beside its place and then renamed, by whichever part of a run.
+_HALF_WRITTEN = ("*.tmp", "tensorboard/*.tmp", "checkpoints/writing-*", "export/*/writing-*")
 
 
 class RunDirectory:
-    """Opens `<workdir>/<env>/<loss>/<seed>/`, locks it, and writes or compares `config.json`.
+    """Opens `<workdir>/<env>/<loss>/<seed>/`, locks it, clears it of what a killed process has left half-written, and
+    writes or compares `config.json`.
 
     Args:
       workdir: where all runs live.
@@ -30,6 +36,7 @@ class RunDirectory:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(self.path / "lock")
+            self._clear()
             self._accept(config)
         except BlockingIOError:
             raise ValueError(f"another process is using {self.path}") from None
@@ -44,6 +51,10 @@ class RunDirectory:
     def export(self) -> Path:
         return self.path / "export"
 
+    def _clear(self) -> None:
+        for path in [path for pattern in _HALF_WRITTEN for path in self.path.glob(pattern)]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     def _accept(self, config: Config) -> None:
         path = self.path / "config.json"
         if path.exists():
@@ -57,14 +68,21 @@ class RunDirectory:
                 raise ValueError(f"{self.path} holds a run with another configuration: {changes}")
             if new["num_steps"] < old["num_steps"]:
                 raise ValueError(f"num_steps may grow but not shrink: it was {old['num_steps']}")
+            if new == old:
+                return
         temporary = path.with_suffix(".tmp")
-        temporary.write_text(config.to_json())
-        os.replace(temporary, path)
+        try:
+            temporary.write_text(config.to_json())
+            os.replace(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 def config_hash(config: Config) -> str:
-    """Returns the first 16 hexadecimal digits of the configuration's SHA-256, num_steps left out."""
-    return hashlib.sha256(config.replace(num_steps=1).to_json().encode()).hexdigest()[:16]
+    """Returns the first 16 hexadecimal digits of the configuration's SHA-256, without what may change."""
+    fixed = config.replace(**{name: FIELDS[name].default for name in _MAY_CHANGE})
+    return hashlib.sha256(fixed.to_json().encode()).hexdigest()[:16]
 
 
 def _lock(path: Path) -> IO[str]:

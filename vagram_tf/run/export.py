@@ -12,9 +12,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from vagram_tf.errors import one_line
 from vagram_tf.run.action_range import ActionRange
 from vagram_tf.run.dynamics_export import ExportedDynamics, start_states
-from vagram_tf.run.files import checksum, one_line
+from vagram_tf.run.files import checksum
 from vagram_tf.run.policy_export import ExportedPolicy, TFAgentsPolicy
 
 __all__ = ["ActionRange", "ExportedDynamics", "ExportedPolicy", "TFAgentsPolicy", "save", "start_states"]
@@ -41,8 +42,6 @@ def save(
       OSError: the disk is full or the directory cannot be written; nothing is left behind.
     """
     temporary = directory.with_name(f"writing-{directory.name}")
-    for abandoned in directory.parent.glob("writing-*"):  # by a process that was killed
-        shutil.rmtree(abandoned)
     try:
         module.save(temporary)
         contents = metadata | module.documentation

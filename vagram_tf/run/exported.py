@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vagram_tf.config import EnvConfig
-from vagram_tf.run.files import checksum, one_line
+from vagram_tf.errors import one_line
+from vagram_tf.run.files import checksum
 
 FORMAT = 1  # of metadata.json and the signatures; a change that an old reader cannot take raises it
 

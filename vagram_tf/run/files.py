@@ -1,7 +1,6 @@
 """What everything that writes files needs."""
 
 import hashlib
-import re
 from pathlib import Path
 
 
@@ -9,8 +8,3 @@ def checksum(path: Path) -> str:
     """Returns a file's SHA-256 in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def one_line(error: Exception) -> str:
-    """Returns an error's text on one line, without TensorFlow's names for its graph nodes."""
-    return " ".join(re.sub(r"\{\{.*?\}\}", "", str(error)).split())

@@ -14,8 +14,8 @@ from tensorboard.plugins.image import metadata as image_metadata
 from tensorflow.core.util import event_pb2
 
 from vagram_tf.config import Config
+from vagram_tf.errors import one_line
 from vagram_tf.run.figures import Picture
-from vagram_tf.run.files import one_line
 
 PROGRESS_COLUMNS = (
     "env_step", "mean_return", "stddev_return", "mean_length", "model_holdout_loss", "model_holdout_mse",

@@ -66,8 +66,6 @@ class Training:
         self.dyna = Dyna(config)
         self._checkpoints = Checkpoints(directory.checkpoints, **self.dyna.state)
         self.resumed_step = self._checkpoints.restore() or 0
-        if self.resumed_step:
-            self.dyna.thaw()
         self._metrics = Metrics(directory.path, self.resumed_step)
         self._metrics.describe(config)
         self.evaluation: Evaluation | None = None
@@ -88,19 +86,20 @@ class Training:
         return f"the last checkpoint is {self._directory.checkpoints / str(steps[-1])}"
 
     def run(self, on_step: Callable[["Training"], None], should_stop: Callable[[], bool] = lambda: False) -> Outcome:
-        """Takes the remaining steps.
+        """Reopens the episode that a checkpoint left open, and takes the remaining steps.
 
         Args:
           on_step: called after each, for a progress display.
-          should_stop: asked after each; when true, the run is checkpointed and returns.
+          should_stop: asked before each; when true, the run is checkpointed and returns.
 
         Raises:
           EnvironmentFault, Diverged: see `Dyna.step`. The last checkpoint stays.
           OSError: something could not be written. The last checkpoint stays.
         """
-        clock = _Rate(self.dyna.env_step)
         try:
-            finished = self._train(on_step, should_stop, clock)
+            if self.resumed_step:
+                self.dyna.thaw()
+            finished = self._train(on_step, should_stop)
             if finished and self.evaluation is None:  # the run was already complete
                 self.evaluation = self.dyna.evaluate()
             exports = self._export() if finished else {}
@@ -111,21 +110,20 @@ class Training:
         self._metrics.close()
         return Outcome(finished, self.evaluation, exports)
 
-    def _train(self, on_step: Callable[["Training"], None], should_stop: Callable[[], bool], clock: "_Rate") -> bool:
+    def _train(self, on_step: Callable[["Training"], None], should_stop: Callable[[], bool]) -> bool:
         """Takes steps until the run is complete (true) or asked to stop (false)."""
-        while not self.dyna.done:
+        clock = _Rate(self.dyna.env_step)
+        while not self.dyna.done and not should_stop():
             self._log(self.dyna.step(), clock)
             trained = self.dyna.training_step > 0
             if self.dyna.done or (trained and self._due(self.config.run.eval_every)):
                 self._evaluate()
             if trained and not self.dyna.done and self._due(self.config.run.export_every):
                 self._export()
-            stop = should_stop()
-            if stop or self.dyna.done or self._due(self.config.run.checkpoint_every):
+            if self._due(self.config.run.checkpoint_every):
                 self._save()
             on_step(self)
-            if stop:
-                break
+        self._save()
         return self.dyna.done
 
     def _due(self, every: int) -> bool:
