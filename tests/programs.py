@@ -166,11 +166,8 @@ def mbpo(arguments, stop=None, options=(), environment=None, **kwargs):
         what, module, function, text, nth = stop
         statement = what if isinstance(what, str) else f"os.kill(os.getpid(), {int(what)})"
         program = ["-c", _STOPPED, module, function, text, str(nth), statement, "experiments.mbpo"]
-    variables = os.environ | {"PYTHONPATH": str(ROOT / "tests")} | (environment or {})
-    for name in ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"):  # vagram_tf set them in this process
-        variables.pop(name, None)
     return subprocess.run(
-        [sys.executable, *options, *program, *arguments], cwd=ROOT, env=variables, text=True, capture_output=True,
+        [sys.executable, *options, *program, *arguments], cwd=ROOT, env=_environment() | (environment or {}), text=True, capture_output=True,
         timeout=500, **kwargs)
 
 
@@ -185,11 +182,15 @@ def program(name, arguments, options=()):
     Returns:
       `subprocess.CompletedProcess`, its output as text.
     """
-    variables = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
-    for setting in ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"):  # vagram_tf set them in this process
-        variables.pop(setting, None)
-    return subprocess.run([sys.executable, *options, "-m", f"experiments.{name}", *arguments], cwd=ROOT, env=variables,
-                          text=True, capture_output=True, timeout=500)
+    return subprocess.run(
+        [sys.executable, *options, "-m", f"experiments.{name}", *arguments], cwd=ROOT, env=_environment(), text=True,
+        capture_output=True, timeout=500)
+
+
+def _environment():
+    """Returns the environment variables of a program: without those that vagram_tf has set in this process."""
+    own = ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
+    return {name: value for name, value in os.environ.items() if name not in own} | {"PYTHONPATH": str(ROOT / "tests")}
 
 
 def refused_export(name, arguments):
