@@ -167,8 +167,8 @@ def mbpo(arguments, stop=None, options=(), environment=None, **kwargs):
         statement = what if isinstance(what, str) else f"os.kill(os.getpid(), {int(what)})"
         program = ["-c", _STOPPED, module, function, text, str(nth), statement, "experiments.mbpo"]
     return subprocess.run(
-        [sys.executable, *options, *program, *arguments], cwd=ROOT, env=_environment() | (environment or {}), text=True, capture_output=True,
-        timeout=500, **kwargs)
+        [sys.executable, *options, *program, *arguments], cwd=ROOT, env=_environment() | (environment or {}), text=True,
+        capture_output=True, timeout=500, **kwargs)
 
 
 def program(name, arguments, options=()):
