@@ -380,6 +380,7 @@ def cli(*arguments):
     return process.stdout
 
 
+@pytest.mark.parametrize("exported", ["InvertedPendulum-v5"], indirect=True)
 def test_saved_model_cli(exported, tmp_path):
     """Also the layout that TensorFlow Serving takes: a numbered directory, and a signature named serving_default."""
     models, said, directory = exported

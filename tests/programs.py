@@ -257,6 +257,9 @@ def check_equal_runs(directory, expected):
     for kind in ("dynamics", "policy"):
         weights, others = (variables(d / "export" / kind / last / "variables/variables") for d in (directory, expected))
         assert weights and weights == others
+    starts, others = ((d / "export" / "dynamics" / last / "start_states.npy").read_bytes()
+                      for d in (directory, expected))
+    assert starts == others
     state, other = (variables(d / "checkpoints" / last / "state") for d in (directory, expected))
     assert state.keys() == other.keys()
     assert [name for name in state if state[name] != other[name]] == []
