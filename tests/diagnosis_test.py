@@ -51,7 +51,7 @@ def test_value_and_errors_are_of_the_held_out_transitions(dyna, monkeypatch):
     head.set_weights([np.zeros_like(weight) for weight in weights])  # predicts no change
     found = diagnosis.diagnose(dyna)
     head.set_weights(weights)
-    assert found.histograms["train/value"].tolist() == [data.observation.numpy()[chosen, 1].tolist()]
+    assert found.histograms["train/value"].tolist() == [data.next_observation.numpy()[chosen, 1].tolist()]
     change = (data.next_observation - data.observation).numpy()[chosen]
     expected = np.sqrt(np.mean((change / change.std(axis=0)) ** 2, axis=1))
     np.testing.assert_allclose(found.histograms["model/member_errors"], np.tile(expected, (3, 1)), rtol=1e-4)

@@ -9,7 +9,14 @@ from vagram_tf.types import ValueFunction
 
 
 def value_gradients(value_functions: Sequence[ValueFunction], observation: tf.Tensor) -> tf.Tensor:
-    """Gradient of each value function at the observations (Voelcker et al. 2022, section 3).
+    """Returns the second of `values_and_gradients`: `[C, B, D]`."""
+    return values_and_gradients(value_functions, observation)[1]
+
+
+def values_and_gradients(
+    value_functions: Sequence[ValueFunction], observation: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Each value function and its gradient at the observations (Voelcker et al. 2022, section 3).
 
     Each value function has a tape of its own: nothing accumulates from one critic to the next.
 
@@ -18,18 +25,19 @@ def value_gradients(value_functions: Sequence[ValueFunction], observation: tf.Te
       observation: `[B, D]`, the *real* next observations.
 
     Returns:
-      `[C, B, D]`, value units per observation unit, without a gradient.
+      The values `[C, B]` and their gradients `[C, B, D]`, value units per observation unit; both without a gradient.
     """
     observation = tf.stop_gradient(tf.convert_to_tensor(observation))
     observation.shape.assert_has_rank(2)
-    gradients = []
+    values, gradients = [], []
     for value_function in value_functions:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(observation)
             value = value_function(observation)
         gradient = tape.gradient(value, observation, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        values.append(tf.stop_gradient(value))
         gradients.append(tf.stop_gradient(gradient))
-    return tf.stack(gradients)
+    return tf.stack(values), tf.stack(gradients)
 
 
 def clip_by_norm_quantile(value_gradient: tf.Tensor, quantile: float) -> tf.Tensor:

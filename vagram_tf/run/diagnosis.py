@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from vagram_tf.dyna import Dyna
-from vagram_tf.model.value_gradients import value_gradients
+from vagram_tf.model.value_gradients import values_and_gradients
 from vagram_tf.types import Transition
 
 _EXAMPLES = 500  # transitions looked at, which bounds the cost as the data grow
@@ -39,9 +39,7 @@ def diagnose(dyna: Dyna) -> Diagnosis:
     examples = Transition(*(tf.gather(field, held_out[spaced]) for field in data))
     after = examples.next_observation.numpy()
 
-    value_functions = dyna.agent.value_functions
-    value = np.stack([function(examples.observation) for function in value_functions[:2]])  # the targets only lag
-    gradient = value_gradients(value_functions, examples.next_observation).numpy()  # [C, B, D]
+    value, gradient = (x.numpy() for x in values_and_gradients(dyna.agent.value_functions, after))  # [C, B], [C, B, D]
     norm = np.linalg.norm(gradient, axis=-1)  # [C, B]
     longest = np.quantile(norm, dyna.config.model.value_gradient_quantile, axis=1, keepdims=True)
     sensitivity = np.sqrt(np.mean(gradient**2, axis=(0, 1))) * after.std(axis=0)  # [D]

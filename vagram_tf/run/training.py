@@ -132,11 +132,12 @@ class Training:
 
     def _log(self, metrics: dict[str, float], clock: "_Rate") -> None:
         step = self.dyna.env_step
-        rarely = {name: value for name, value in metrics.items() if not name.startswith("train/")}
+        logged = {name: value for name, value in metrics.items() if name.startswith("model/")}
         if step % _LOG_EVERY == 0 or self.dyna.done:
-            rarely = metrics | {"time/fps": clock.steps_per_second(step)}
-        if rarely:
-            self._metrics.scalars(step, rarely)
+            logged |= {name: value for name, value in self.dyna.latest.items() if not name.startswith("model/")}
+            logged["time/fps"] = clock.steps_per_second(step)
+        if logged:
+            self._metrics.scalars(step, logged)
         if "model/holdout_mse" in metrics:  # the step began with a fit
             board.show_fit(self.dyna, self._metrics)
 
