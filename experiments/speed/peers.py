@@ -28,9 +28,10 @@ def rows(python: Path, threads: int, quick: bool) -> Iterator[Row]:
         yield _row(f"ensemble steps, mle, batch {batch}, mbrl-lib without holdout scores", "steps/s", without)
 
 
-def whole_loop(python: Path, threads: int, model_epochs: int) -> dict[str, Any]:
-    """Runs mbrl-lib's MBPO on Hopper for 1,000 training steps, with so many epochs in each fit."""
-    return _run(python, "mbrl_lib", "loop", f"--threads={threads}", f"--model_epochs={model_epochs}")[0]
+def whole_loop(python: Path, threads: int, steps: int, model_epochs: int) -> dict[str, Any]:
+    """Runs mbrl-lib's MBPO on Hopper for so many training steps, with so many epochs in each fit."""
+    arguments = [f"--threads={threads}", f"--steps={steps}", f"--model_epochs={model_epochs}"]
+    return _run(python, "mbrl_lib", "loop", *arguments)[0]
 
 
 def _run(python: Path, program: str, *arguments: str) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from experiments.speed import peers, runs
 from experiments.speed.timing import Row, median_row
 
 _STORED = (10_000, 30_000, 100_000, 125_000)
+_ROUND = 250  # training steps from one model fit to the next
 _EQUAL_EPOCHS = 20  # of every fit, in the loop that is compared with mbrl-lib's
 
 
@@ -20,24 +21,25 @@ def start_up(repetitions: int) -> Iterator[Row]:
 
 
 def whole_runs(threads: int, python: Path | None) -> Iterator[Row]:
-    """Hopper, 1,000 training steps at a time."""
+    """Hopper: 1,000 training steps from the start, then 250, from one model fit to the next, late in a run."""
     settings = {**runs.REFERENCE, "threads": threads}
     for loss in ("vagram", "mle"):
         run = runs.in_process(runs.whole_run, {**settings, "loss": loss})
-        yield from _run_rows(f"Hopper, {loss}", run)
+        yield from _run_rows(f"Hopper, {loss}", settings["num_steps"], run)
     for stored in _STORED:
-        run = runs.in_process(runs.whole_run, {**settings, "loss": "vagram"}, stored)
-        yield from _run_rows(f"Hopper, {stored:,} stored", run)
+        late = {**settings, "loss": "vagram", "num_steps": _ROUND}
+        run = runs.in_process(runs.whole_run, late, stored)
+        yield from _run_rows(f"Hopper, {stored:,} stored", _ROUND, run)
     if python:
         yield from _equal_epochs(settings, threads, python)
     yield median_row("two single-threaded processes by one", "×", [runs.two_side_by_side(1000) for _ in range(3)])
 
 
-def _run_rows(name: str, run: dict[str, Any]) -> Iterator[Row]:
+def _run_rows(name: str, steps: int, run: dict[str, Any]) -> Iterator[Row]:
     def row(what: str, value: float, unit: str) -> Row:
         return Row(f"{name}: {what}", value, unit, None, [value])
 
-    yield row("1,000 training steps", run["seconds"], "s")
+    yield row(f"{steps:,} training steps", run["seconds"], "s")
     for phase, spent in run["phases"].items():
         yield row(phase, spent, "s")
     learning = run["phases"]["fit"] + run["phases"]["improve"]
@@ -48,9 +50,9 @@ def _run_rows(name: str, run: dict[str, Any]) -> Iterator[Row]:
 
 def _equal_epochs(settings: dict[str, Any], threads: int, python: Path) -> Iterator[Row]:
     """The whole loop with as many ensemble steps as mbrl-lib takes, without its evaluations and ours."""
-    other = peers.whole_loop(python, threads, _EQUAL_EPOCHS)
+    other = peers.whole_loop(python, threads, _ROUND, _EQUAL_EPOCHS)
     steps = round(other["model_steps"] / other["fits"])
-    equal = {**settings, "loss": "mle", "patience": 10**6, "max_fit_steps": steps}
+    equal = {**settings, "loss": "mle", "num_steps": _ROUND, "patience": 10**6, "max_fit_steps": steps}
     run = runs.in_process(runs.whole_run, equal)
     ours = run["seconds"] - run["phases"]["evaluate"]
     for name, spent, taken in (("mle", ours, run["fit_steps"]), ("mbrl-lib", other["seconds"], other["model_steps"])):
