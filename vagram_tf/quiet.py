@@ -36,8 +36,6 @@ def load_tensorflow(threads: int) -> None:
 
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.list_logical_devices()
-            # The first transposition of integers: here oneDNN says, once, that it has none.
-            tf.function(tf.transpose, autograph=False)(tf.zeros([2, 2], tf.int32))
         finally:
             sys.stderr.flush()
             os.dup2(stderr, 2)
