@@ -72,7 +72,8 @@ def test_log_says_what_the_terminal_does(monkeypatch):
 
 def test_rate_is_that_of_the_last_round_between_fits(monkeypatch):
     """A step of 10 s falls out of the rate when as many steps as there are between two fits have followed it."""
-    dyna = types.SimpleNamespace(env_step=30, training_step=0, latest={}, interaction=types.SimpleNamespace(episodes=[]))
+    dyna = types.SimpleNamespace(env_step=30, training_step=0, latest={},
+                                 interaction=types.SimpleNamespace(episodes=[]))
     config = programs.tiny(updates_per_step=1)
     training = types.SimpleNamespace(config=config, dyna=dyna, resumed_step=30, evaluation=None)
     now, lines = 0.0, []
