@@ -124,9 +124,9 @@ class Progress:
                        f"   length {lengths.mean():6.1f}   ({len(returns)} episodes)")
 
     def _state(self, training: "Training") -> str:
-        latest, shown = training.dyna.latest, []
-        if "rollout/ep_rew_mean" in latest:
-            shown.append(f"return {latest['rollout/ep_rew_mean']:.0f}")
+        latest, episodes, shown = training.dyna.latest, training.dyna.interaction.episodes, []
+        if episodes:
+            shown.append(f"return {episodes[-1][0]:.0f}")
         if "model/holdout_mse" in latest:
             shown.append(f"model mse {latest['model/holdout_mse']:.2g}")
         if len(self._times) > 1:

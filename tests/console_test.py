@@ -19,7 +19,8 @@ class Terminal(io.StringIO):
 def progress_of(steps, stderr, monkeypatch, resumed=0):
     """Shows `steps` steps of 0.1 s each of the tiny run, 30 random and 60 training ones; returns what was printed."""
     now = 0.0
-    dyna = types.SimpleNamespace(env_step=resumed, training_step=resumed - 30, latest={})
+    dyna = types.SimpleNamespace(env_step=resumed, training_step=resumed - 30, latest={},
+                                 interaction=types.SimpleNamespace(episodes=[]))
     training = types.SimpleNamespace(config=programs.tiny(updates_per_step=7), dyna=dyna, resumed_step=resumed,
                                      evaluation=None)
     monkeypatch.setattr(sys, "stderr", stderr)
@@ -28,7 +29,7 @@ def progress_of(steps, stderr, monkeypatch, resumed=0):
         for _ in range(steps):
             now, dyna.env_step, dyna.training_step = now + 0.1, dyna.env_step + 1, dyna.training_step + 1
             if dyna.env_step == 25:
-                dyna.latest["rollout/ep_rew_mean"] = -120.4
+                dyna.interaction.episodes.append((-120.4, 25))
             if dyna.env_step == 31:
                 dyna.latest["model/holdout_mse"] = 0.00123
                 now += 600.0  # the first fit and the compiler
@@ -71,7 +72,8 @@ def test_log_says_what_the_terminal_does(monkeypatch):
 
 def test_rate_is_that_of_the_last_round_between_fits(monkeypatch):
     """A step of 10 s falls out of the rate when as many steps as there are between two fits have followed it."""
-    dyna = types.SimpleNamespace(env_step=30, training_step=0, latest={})
+    dyna = types.SimpleNamespace(env_step=30, training_step=0, latest={},
+                                 interaction=types.SimpleNamespace(episodes=[]))
     config = programs.tiny(updates_per_step=1)
     training = types.SimpleNamespace(config=config, dyna=dyna, resumed_step=30, evaluation=None)
     now, lines = 0.0, []

@@ -45,13 +45,12 @@ def disk(tmp_path):
 
 
 def check_stopped(process, *words, code=1):
-    """Asserts that a process has stopped with one line that says all of the words; returns it."""
+    """Asserts that a process has stopped with one line that says all of the words."""
     (error,) = [line for line in programs.error_lines(process) if line.startswith("error: ")]
     assert process.returncode == code, process.stderr
     assert "Traceback" not in process.stderr
     for word in words:
         assert word in error
-    return error
 
 
 def checkpoint(directory, step):

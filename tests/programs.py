@@ -44,7 +44,7 @@ TINY = {
     "eval_every": 10,
     "eval_episodes": 2,
     "checkpoint_every": 45,
-    "threads": 1,
+    "threads": 2,
 }
 
 

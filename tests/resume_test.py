@@ -25,17 +25,21 @@ def test_reference_run_is_whole():
     assert len(programs.variables(directory / "checkpoints" / "90" / "state")) > 50
 
 
-def test_another_process_on_one_core_gives_the_same_run(tmp_path):
+@pytest.mark.parametrize("threads", [1, 2])
+def test_another_process_on_one_core_gives_the_same_run(tmp_path, threads):
+    """Two threads on one core as on several; networks as small as these also with one thread."""
     _, expected = programs.finished_run()
     cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(cores)})  # the process inherits it; its `threads` setting stays
+    os.sched_setaffinity(0, {min(cores)})  # the process inherits it
     try:
-        process = programs.mbpo([f"--config={expected / 'config.json'}", f"--workdir={tmp_path}"])
+        process = programs.mbpo(
+            [f"--config={expected / 'config.json'}", f"--threads={threads}", f"--workdir={tmp_path}"])
     finally:
         os.sched_setaffinity(0, cores)
     assert process.returncode == 0, process.stderr
     directory = programs.run_directory(tmp_path)
-    assert (directory / "config.json").read_bytes() == (expected / "config.json").read_bytes()
+    changed = (expected / "config.json").read_text().replace('"threads": 2', f'"threads": {threads}')
+    assert (directory / "config.json").read_text() == changed
     programs.check_equal_runs(directory, expected)
 
 

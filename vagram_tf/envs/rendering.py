@@ -30,6 +30,7 @@ _PACKAGES = {
     "osmesa": "the library OSMesa is missing (Debian: apt-get install libosmesa6)",
     "glfw": "there is no display (without one, unset MUJOCO_GL)",
 }
+_LONGEST = 600  # seconds that drawing an episode may take
 _PROBE = """
 import mujoco
 context = mujoco.GLContext(8, 8)
@@ -103,8 +104,11 @@ def draw(config: EnvConfig, seed: int, actions: np.ndarray, size: int = 240) -> 
     with tempfile.TemporaryDirectory() as directory:
         paths = [str(Path(directory) / name) for name in ("actions.npy", "frames.npy")]
         np.save(paths[0], actions)
-        process = subprocess.run([sys.executable, "-m", drawing.__name__, json.dumps(request), *paths],
-                                 env=variables, capture_output=True, text=True)
+        command = [sys.executable, "-m", drawing.__name__, json.dumps(request), *paths]
+        try:
+            process = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=_LONGEST)
+        except subprocess.TimeoutExpired:
+            raise RenderingUnavailable(f"drawing {config.name} took longer than {_LONGEST} s") from None
         said = process.stdout.strip().rpartition("\n")[-1]
         if process.returncode == drawing.REFUSED:
             raise RenderingUnavailable(said)
