@@ -6,7 +6,8 @@ its tasks share is the default in `config`. Environments without a preset get th
 Deliberate departures, for a machine with two cores: SAC has 2×128 units where MBPO has 2×256 and VaGraM 2×1024
 (`--agent_hidden_units=256,256`). The pendulums' networks are smaller still; networks that small want larger steps, so
 their learning rates are 1e-3, with 20 updates per step and the target entropy -A. With MBPO's values for
-InvertedPendulum (3e-4, 10 updates, -0.05) SAC on real data alone had not balanced the pole after 1,500 steps.
+InvertedPendulum (3e-4, 10 updates, -0.05) SAC on real data alone had not balanced the pole after 1,500 steps. Half of
+their batches is real, where MBPO has 5 %: with 5 %, policies that balanced were lost again in some runs.
 """
 
 from typing import Any
@@ -28,6 +29,7 @@ _PENDULUM: dict[str, Any] = {
     "updates_per_step": 20,
     "target_entropy": -1.0,
     "rollout_schedule": (1, 15, 1, 1),
+    "imagined_share": (0, 0, 0.5, 0.5),
     "agent_hidden_units": (64, 64),
     "actor_learning_rate": 1e-3,
     "critic_learning_rate": 1e-3,

@@ -28,17 +28,17 @@ def whole_run(settings: dict[str, Any], stored: int = 0) -> dict[str, Any]:
     Args:
       settings: that differ from the preset of the environment.
       stored: transitions of a random policy that are already there when it starts, instead of its random steps; the
-        schedules stand where they would after so many steps.
+        schedules stand where they would after so many steps, and the run is stopped and saved, not completed.
 
     Returns:
-      Seconds of the training steps in all and by phase (`other`: logs, checkpoints and the export at the end), model
-      and SAC updates taken, the last greedy return, and the most memory that the process had, in GB.
+      Seconds of the training steps in all and by phase (`other`: logs, checkpoints and, at the end of a complete run,
+      pictures and exports), model steps taken, and the most memory that the process had, in GB.
     """
     from vagram_tf import preset, quiet
 
     config = preset(settings["name"]).replace(**settings)
     if stored:
-        config = config.replace(num_steps=stored - config.dyna.random_steps + settings["num_steps"])
+        config = config.replace(num_steps=10 * stored)
     quiet.load_tensorflow(config.run.threads)
     from experiments.speed import parts
     from vagram_tf.run.directory import RunDirectory
@@ -56,17 +56,15 @@ def whole_run(settings: dict[str, Any], stored: int = 0) -> dict[str, Any]:
             nonlocal before, start
             if dyna.training_step == 0:  # the random steps are over
                 before, start = dict(dyna.seconds), time.perf_counter()
-            elif dyna.training_step % config.dyna.retrain_every == 1:
+            elif dyna.training_step > 0 and dyna.training_step % config.dyna.retrain_every == 1:
                 fit_steps.append(int(dyna.latest["model/fit_steps"]))
 
-        outcome = training.run(on_step)
+        last = stored + settings["num_steps"] if stored else None
+        training.run(on_step, lambda: dyna.env_step == last)
         total = time.perf_counter() - start
     phases = {phase: spent - before[phase] for phase, spent in dyna.seconds.items()}
-    assert outcome.evaluation is not None
     return {
         "seconds": total, "phases": phases | {"other": total - sum(phases.values())}, "fit_steps": sum(fit_steps),
-        "sac_updates": settings["num_steps"] * config.dyna.updates_per_step,
-        "return": float(outcome.evaluation.returns.mean()),
         "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}
 
 
