@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 # TF-Agents builds Keras 2 layers: tf.keras must resolve to tf-keras.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-# oneDNN prints notices of its own, and the compiled functions do not use it.
+# oneDNN rounds in a way of its own, where it is used, and prints notices.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 # CUDA and CPU-feature notices are of level INFO and WARNING; errors still show.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
