@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from absl import app, logging
+from absl import app
 from absl import flags as absl_flags
 
 from experiments import flags
@@ -39,7 +39,6 @@ def define() -> None:
 
 def main(argv: list[str]) -> None:
     del argv
-    logging.set_verbosity(logging.WARNING)
     given = absl_flags.FLAGS
     try:
         flags.check_packages("scipy", "imageio", "imageio_ffmpeg")
@@ -72,7 +71,7 @@ def evaluate(export: "Export", environments: list[Any], sample: bool, seed: int)
     from vagram_tf import seeding
     from vagram_tf.agent import evaluation
     from vagram_tf.envs.adapter import GymnasiumEnvironment
-    from vagram_tf.run.export import ActionRange
+    from vagram_tf.run.action_range import ActionRange
 
     action_range, act = ActionRange(environments[0].action_space), _policy(export, sample, seed)
     returns, lengths = evaluation.evaluate(

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from absl import app, logging
+from absl import app
 from absl import flags as absl_flags
 
 from experiments import flags
@@ -36,7 +36,6 @@ def define() -> None:
 
 def main(argv: list[str]) -> None:
     del argv
-    logging.set_verbosity(logging.WARNING)
     given = absl_flags.FLAGS
     try:
         flags.check_packages("matplotlib", "scipy")

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from vagram_tf import seeding
 from vagram_tf.envs.adapter import GymnasiumEnvironment
-from vagram_tf.run.export import ActionRange
+from vagram_tf.run.action_range import ActionRange
 from vagram_tf.run.judgement import Steps
 
 if TYPE_CHECKING:

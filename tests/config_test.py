@@ -111,11 +111,13 @@ def test_every_number_has_a_lower_end():
 
 
 def test_values_at_the_edge_are_accepted():
-    Config().replace(
+    settings = dict(
         members=1, elites=1, random_steps=10, holdout_share=0.9, value_gradient_quantile=1.0, discount=0.0,
         target_update_rate=1.0, distractors=0, model_weight_decay=0.0, reward_weight=0.0, warm_up_epochs=0.0,
         loss="my.module:huber", target_entropy=None, divergence_factor=1.0, imagined_share=(0, 0, 0, 1),
         rollout_schedule=(5, 5, 1, 1000))
+    accepted = Config().replace(**settings).flat()
+    assert {name: accepted[name] for name in settings} == settings
 
 
 def test_replace_finds_the_section_and_leaves_the_original():

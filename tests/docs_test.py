@@ -22,6 +22,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import programs
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,7 +58,7 @@ def clone(tmp_path_factory):
 def variables():
     path = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ["PATH"]])
     kept = {name: value for name, value in os.environ.items() if name not in (
-        "PYTHONPATH", "TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL")}
+        "PYTHONPATH", *programs.OWN_VARIABLES)}
     return kept | {"PATH": path}
 
 

@@ -187,10 +187,13 @@ def program(name, arguments, options=()):
         capture_output=True, timeout=500)
 
 
+OWN_VARIABLES = ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
+
+
 def _environment():
     """Returns the environment variables of a program: without those that vagram_tf has set in this process."""
-    own = ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
-    return {name: value for name, value in os.environ.items() if name not in own} | {"PYTHONPATH": str(ROOT / "tests")}
+    kept = {name: value for name, value in os.environ.items() if name not in OWN_VARIABLES}
+    return kept | {"PYTHONPATH": str(ROOT / "tests")}
 
 
 def refused_export(name, arguments):

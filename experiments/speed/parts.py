@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from experiments.speed import flop
+from experiments.speed.runs import ENV, REFERENCE
 from experiments.speed.timing import Row, Stopwatch, median_row, seconds
 from vagram_tf import preset
 from vagram_tf.agent.sac import SoftActorCritic
@@ -25,13 +26,12 @@ from vagram_tf.model.trainer import ModelTrainer
 from vagram_tf.run.checkpoint import Checkpoints
 from vagram_tf.types import Transition
 
-ENV = "Hopper-v5"
 D, A = 11, 3
 _UPDATES = 20  # SAC updates of one call, those of one environment step
 _CALLS = 5
 _FIT_EPOCHS = 10
 _ROLLOUTS = 20_000
-HOPPER: Config = preset(ENV).replace(agent_hidden_units=(256, 256))
+HOPPER: Config = preset(ENV).replace(agent_hidden_units=REFERENCE["agent_hidden_units"])
 
 
 def sac(watch: Stopwatch, quick: bool) -> Iterator[Row]:

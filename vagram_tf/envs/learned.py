@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from vagram_tf.run.exported import open_export
+from vagram_tf.run.exported import START_STATES, open_export
 
 _LARGEST = np.finfo(np.float32).max
 
@@ -42,7 +42,7 @@ class _Model:
         self.observation_space = gymnasium.spaces.Box(-_LARGEST, _LARGEST, size, np.float32)  # any finite number
         self.horizon = horizon
         self._module, self._sample = export.module, sample
-        self._start_states = np.load(Path(export_dir) / "start_states.npy", allow_pickle=False)
+        self._start_states = np.load(Path(export_dir) / START_STATES, allow_pickle=False)
 
     def start(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Returns states `[count, D]` that real episodes started from."""

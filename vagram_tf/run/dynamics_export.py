@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from vagram_tf.model.ensemble import DynamicsEnsemble
 from vagram_tf.run.action_range import ActionRange
+from vagram_tf.run.exported import START_STATES
 from vagram_tf.run.signatures import OBSERVATION, SEED, Exported, Signature, Value
 from vagram_tf.types import Prediction, TerminationFunction
 
-START_STATES = "start_states.npy"
 _MOST_START_STATES = 1000
 # Rows computed together: with more, the layers' outputs leave the processor's cache.
 _CHUNK_ROWS = 500

@@ -9,6 +9,7 @@ from vagram_tf.config import EnvConfig
 from vagram_tf.errors import one_line
 from vagram_tf.run.files import checksum
 
+START_STATES = "start_states.npy"  # beside a dynamics model
 FORMAT = 1  # of metadata.json and the signatures; a change that an old reader cannot take raises it
 
 
