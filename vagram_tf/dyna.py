@@ -63,7 +63,7 @@ class Dyna:
         self.imagination = Imagination(
             self.ensemble, self.agent.explore, self.termination, noise, seeding.derive(seed, "rollouts"))
         self.real = ReplayBuffer(*sizes, config.dyna.replay_capacity, seeding.derive(seed, "replay", "real"))
-        self.imagined = ReplayBuffer(*sizes, self._imagined_capacity(1), seeding.derive(seed, "replay", "imagined"))
+        self.imagined = ReplayBuffer(*sizes, self.imagined_capacity(1), seeding.derive(seed, "replay", "imagined"))
 
         self.interaction = Interaction(self.environment)
         self.latest: dict[str, float] = {}
@@ -162,7 +162,7 @@ class Dyna:
         """Fills the imagined buffer: all the rollouts of the steps until the next fit, branched off real states."""
         dyna = self.config.dyna
         with self._clock("imagine"):
-            self.imagined.resize(self._imagined_capacity(self.horizon))
+            self.imagined.resize(self.imagined_capacity(self.horizon))
             data_range = DataRange.of(self.real.all(), _CREDIBLE_MARGIN)
             rollouts = dyna.rollouts_per_step * dyna.retrain_every
             passes = -(-rollouts // _ROLLOUT_ROWS)
@@ -212,7 +212,8 @@ class Dyna:
         per_step = self.interaction.largest_reward + temperature * self.environment.action_spec().shape[0]
         return self.config.run.divergence_factor * max(per_step, 1.0) / (1.0 - self.config.agent.discount)
 
-    def _imagined_capacity(self, horizon: int) -> int:
+    def imagined_capacity(self, horizon: int) -> int:
+        """Returns how many imagined transitions are kept while rollouts have so many steps."""
         dyna = self.config.dyna
         return horizon * dyna.rollouts_per_step * max(dyna.epoch_length, dyna.retrain_every) * dyna.retain_epochs
 

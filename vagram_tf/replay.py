@@ -27,7 +27,8 @@ class ReplayBuffer(tf.Module):
         super().__init__(name="replay")
         self._sizes = [observation_size, action_size, 1, 1, observation_size]
         width = sum(self._sizes)
-        self._rows = tf.Variable(tf.zeros([0, width]), shape=[None, width], trainable=False, name="rows")
+        rows = tf.zeros([min(capacity, _FIRST_ALLOCATION), width])
+        self._rows = tf.Variable(rows, shape=[None, width], trainable=False, name="rows")
         self._capacity = tf.Variable(capacity, dtype=tf.int64, trainable=False, name="capacity")
         self._added = tf.Variable(0, dtype=tf.int64, trainable=False, name="added")
         self._generator = tf.random.Generator.from_seed(seed, alg="philox")
@@ -85,11 +86,13 @@ class ReplayBuffer(tf.Module):
 
     def _allocate(self, needed: tf.Tensor) -> None:
         """Makes room for `needed` rows, at least doubling it, so that adding one by one copies little."""
-        allocated = tf.shape(self._rows, tf.int64)[0]
+        # The shape alone: to read a variable that is gathered from is to copy it.
+        allocated = tf.raw_ops.VariableShape(input=self._rows.handle, out_type=tf.int64)[0]
 
         def grow() -> tf.Tensor:
-            target = tf.minimum(self._capacity, tf.maximum(tf.maximum(needed, 2 * allocated), _FIRST_ALLOCATION))
-            self._rows.assign(tf.pad(self._rows, [[0, target - allocated], [0, 0]]))
+            target = tf.minimum(self._capacity, tf.maximum(needed, 2 * allocated))
+            # What the new rows hold until they are overwritten does not matter.
+            self._rows.assign(self._rows.sparse_read(tf.minimum(tf.range(target), allocated - 1)))
             return target
 
         tf.cond(needed > allocated, grow, lambda: allocated)
@@ -100,7 +103,8 @@ class ReplayBuffer(tf.Module):
             return
         size, added = self.size, int(self._added)
         oldest_first = tf.range(added - size, added, dtype=tf.int64)[-capacity:] % self.capacity
-        self._rows.assign(self._rows.sparse_read(oldest_first))
+        if size:
+            self._rows.assign(self._rows.sparse_read(oldest_first))
         self._added.assign(min(size, capacity))
         self._capacity.assign(capacity)
 

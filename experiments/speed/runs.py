@@ -1,7 +1,7 @@
 """Whole runs and whole programs, each in a process of its own: time by phase, memory, start-up, two side by side."""
 
 import multiprocessing
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,6 +14,7 @@ from typing import Any
 ENV = "Hopper-v5"
 REFERENCE: dict[str, Any] = {"name": ENV, "agent_hidden_units": (256, 256), "num_steps": 1000, "random_steps": 5000}
 """Hopper as measured of others: SAC 2×256, 20 updates per step, model 4×200, batch 256, patience 5."""
+_FILLED_AT_ONCE = 100_000  # transitions
 
 
 def in_process(function: Callable[..., Any], *args: Any) -> Any:
@@ -28,7 +29,8 @@ def whole_run(settings: dict[str, Any], stored: int = 0) -> dict[str, Any]:
     Args:
       settings: that differ from the preset of the environment.
       stored: transitions of a random policy that are already there when it starts, instead of its random steps; the
-        schedules stand where they would after so many steps, and the run is stopped and saved, not completed.
+        schedules stand where they would after so many steps, the imagined buffer is full and about to grow, and the
+        run is stopped and saved, not completed.
 
     Returns:
       Seconds of the training steps in all and by phase (`other`: logs, checkpoints and, at the end of a complete run,
@@ -50,6 +52,9 @@ def whole_run(settings: dict[str, Any], stored: int = 0) -> dict[str, Any]:
         if stored:
             dyna.real.add(parts.random_transitions(stored))
             dyna.interaction.env_step = stored
+            dyna.imagined.resize(dyna.imagined_capacity(max(dyna.horizon - 1, 1)))
+            while dyna.imagined.size < dyna.imagined.capacity:
+                dyna.imagined.add(dyna.real.sample([_FILLED_AT_ONCE]))
         before, start, fit_steps = dict(dyna.seconds), time.perf_counter(), []
 
         def on_step(training: Training) -> None:
@@ -65,7 +70,17 @@ def whole_run(settings: dict[str, Any], stored: int = 0) -> dict[str, Any]:
     phases = {phase: spent - before[phase] for phase, spent in dyna.seconds.items()}
     return {
         "seconds": total, "phases": phases | {"other": total - sum(phases.values())}, "fit_steps": sum(fit_steps),
-        "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}
+        "peak_memory_gb": _peak_memory_gb()}
+
+
+def _peak_memory_gb() -> float:
+    """Returns the most memory that this process had resident.
+
+    Not `getrusage`: its maximum includes what the parent had when it started the process.
+    """
+    kilobytes = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert kilobytes is not None
+    return int(kilobytes[1]) * 1024 / 1e9
 
 
 def two_side_by_side(updates: int) -> float:

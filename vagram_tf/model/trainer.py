@@ -15,7 +15,10 @@ _BOUND_WIDTH_WEIGHT = 0.01  # PETS: keeps the log-variance bounds tight
 _MIN_IMPROVEMENT = 0.01  # MBPO: a holdout score counts as better when it is so by 1 %
 _SMALLEST_ERROR = 1e-12  # a term that is learned to less than this is not scaled up further
 _CHUNK_EXAMPLES = 5120  # examples per member handed to the compiled function at once
-_PASS_ROWS = 1024  # rows per compiled pass over a dataset: one shape serves every size, little of it padding
+# Rows of a compiled pass over a dataset: one shape serves every size, and little of it is padding.
+_PREPARED_ROWS = 1024
+_SCORED_ROWS = 4096
+_PIECE_ROWS = 256  # scored at a time, so that the layers' outputs stay in the cache
 
 
 class ModelTrainer(tf.Module):
@@ -82,10 +85,11 @@ class ModelTrainer(tf.Module):
             self._train_epoch(data, prepared, order, weights)
             score = weights.total(self._errors(data, prepared, holdout))
             improved = best_score - score > _MIN_IMPROVEMENT * tf.abs(best_score)
-            best_score = tf.where(improved, score, best_score)
-            best = [_choose(improved, v, b) for v, b in zip(judged, best, strict=True)]
-            stale = 0 if bool(tf.reduce_any(improved)) else stale + 1
-            steps, epochs = steps + order.shape[0], epochs + 1
+            steps, epochs, stale = steps + order.shape[0], epochs + 1, stale + 1
+            if tf.reduce_any(improved):
+                best_score = tf.where(improved, score, best_score)
+                best = [_choose(improved, v, b) for v, b in zip(judged, best, strict=True)]
+                stale = 0
         for variable, value in zip(judged, best, strict=True):
             variable.assign(value)
         elites = tf.argsort(best_score, stable=True)[: self.ensemble.elites.shape[0]]
@@ -111,7 +115,7 @@ class ModelTrainer(tf.Module):
     def prepare(self, data: Transition) -> Prepared:
         """Runs the objective's preparation over a dataset `[N]`, compiled, and finishes it as a whole."""
         slots = tf.range(data.reward.shape[0])
-        chunks = [self._prepare_chunk(_gather(data, rows)) for rows, _ in _passes(slots)]
+        chunks = [self._prepare_chunk(_gather(data, rows)) for rows, _ in _passes(slots, _PREPARED_ROWS)]
         prepared = {key: tf.concat([chunk[key] for chunk in chunks], axis=0)[: len(slots)] for key in chunks[0]}
         return self._objective.finish(prepared, data)
 
@@ -135,8 +139,9 @@ class ModelTrainer(tf.Module):
 
     def _shuffle(self, bootstrap: tf.Tensor) -> tf.Tensor:
         """Returns `[steps, E, batch]` slots, one epoch; a remainder waits for the next, a small set repeats."""
-        order = tf.argsort(self._generator.uniform(bootstrap.shape), axis=1)
-        shuffled = tf.gather(bootstrap, order, batch_dims=1)
+        # One order for all members: what stands at a position differs from member to member anyway.
+        order = tf.argsort(self._generator.uniform([bootstrap.shape[1]]))
+        shuffled = tf.gather(bootstrap, order, axis=1)
         batch = self._config.model_batch_size
         repeats = -(-batch // shuffled.shape[1])
         shuffled = tf.tile(shuffled, [1, repeats])
@@ -156,21 +161,32 @@ class ModelTrainer(tf.Module):
     def _errors(self, data: Transition, prepared: Prepared, slots: tf.Tensor) -> "_Errors":
         """Returns the members' mean errors `[E]` on the given slots of the data."""
         passes = []
-        for rows, counts in _passes(slots):
+        for rows, count in _passes(slots, _SCORED_ROWS):
             batch, extra = _gather((data, prepared), rows)
-            passes.append(self._errors_chunk(batch, extra, counts / slots.shape[0]))
-        return _Errors(*(tf.add_n(error) for error in zip(*passes, strict=True)))
+            passes.append(self._errors_chunk(batch, extra, tf.constant(count)))
+        return _Errors(*(tf.add_n(sums) / slots.shape[0] for sums in zip(*passes, strict=True)))
 
     @tf.function(jit_compile=True, autograph=False)
     def _prepare_chunk(self, batch: Transition) -> Prepared:
         return self._objective.prepare(batch, self._value_functions)
 
     @tf.function(jit_compile=True, autograph=False)
-    def _errors_chunk(self, batch: Transition, prepared: Prepared, share: tf.Tensor) -> "_Errors":
+    def _errors_chunk(self, batch: Transition, prepared: Prepared, count: tf.Tensor) -> "_Errors":
+        """Returns the sums `[E]` of the members' errors on the first `count` rows."""
         members = self.ensemble.members
-        each = tf.nest.map_structure(lambda field: tf.broadcast_to(field, [members, *field.shape]), (batch, prepared))
-        errors, _ = self._terms(*each)
-        return _Errors(*(tf.reduce_sum(error * share, axis=-1) for error in errors))
+        counted = tf.cast(tf.range(_SCORED_ROWS) < count, tf.float32)
+        pieces = tf.nest.map_structure(
+            lambda field: tf.reshape(field, [-1, _PIECE_ROWS, *field.shape[1:]]), (batch, prepared, counted))
+
+        def add(i: tf.Tensor, sums: _Errors) -> tuple[tf.Tensor, _Errors]:
+            *piece, weight = tf.nest.map_structure(lambda field: field[i], pieces)
+            each = tf.nest.map_structure(lambda field: tf.broadcast_to(field, [members, *field.shape]), piece)
+            errors, _ = self._terms(*each)
+            return i + 1, _Errors(*(
+                total + tf.reduce_sum(error * weight, axis=-1) for total, error in zip(sums, errors, strict=True)))
+
+        zeros = _Errors(*[tf.zeros([members])] * 3)
+        return tf.while_loop(lambda i, _: i * _PIECE_ROWS < count, add, [tf.constant(0), zeros])[1]
 
     @tf.function(jit_compile=True, autograph=False)
     def _train_steps(self, batch: Transition, prepared: Prepared, steps: tf.Tensor, weights: "_Weights") -> None:
@@ -233,12 +249,11 @@ class _Weights(NamedTuple):
         return tf.add_n([weight * error for weight, error in zip(self, errors, strict=True)])
 
 
-def _passes(slots: tf.Tensor) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-    """Cuts slots `[N]` into pieces of one shape; yields each with 1.0 for its slots and 0.0 for the padding."""
-    padding = [[0, -slots.shape[0] % _PASS_ROWS]]
-    padded, counts = tf.pad(slots, padding), tf.pad(tf.ones([slots.shape[0]]), padding)
-    for start in range(0, padded.shape[0], _PASS_ROWS):
-        yield padded[start : start + _PASS_ROWS], counts[start : start + _PASS_ROWS]
+def _passes(slots: tf.Tensor, rows: int) -> Iterator[tuple[tf.Tensor, int]]:
+    """Cuts slots `[N]` into pieces of so many rows, the last one padded; yields each with how many of it count."""
+    for start in range(0, slots.shape[0], rows):
+        count = min(rows, slots.shape[0] - start)
+        yield tf.pad(slots[start : start + count], [[0, rows - count]]), count
 
 
 def _gather(fields: Any, slots: tf.Tensor) -> Any:
