@@ -83,12 +83,37 @@ def test_a_variance_that_is_only_read_out_costs_no_backward_product():
     assert with_likelihood - without == flop.dense(1, [4, 3])
 
 
-def test_ratios_of_what_is_there():
-    def row(name, value):
-        return Row(name, value, "", None, [value])
+def row(name, value, unit="updates/s", share=None):
+    return Row(name, value, unit, share, [value])
 
-    rows = [row("SAC updates, 2×256", 210.0), row("SAC updates, 2×256, mbrl-lib", 70.0),
-            row("Hopper, equal epochs: mle", 50.0), row("Hopper, equal epochs: mbrl-lib", 200.0)]
-    assert [(r.name, r.value) for r in report.ratios(rows)] == [
-        ("SAC updates, 2×256 / SAC updates, 2×256, mbrl-lib", 3.0),
-        ("Hopper, equal epochs: mbrl-lib / Hopper, equal epochs: mle", 4.0)]
+
+ROWS = [
+    row("SAC updates, 2×256", 210.0, share=0.7),
+    row("SAC updates, 2×256, mbrl-lib", 70.0),
+    row("Hopper, equal epochs: 250 training steps", 50.0, "s"),
+    row("Hopper, equal epochs: ensemble steps taken", 320, "steps"),
+    row("Hopper, equal epochs: 250 training steps, mbrl-lib", 200.0, "s"),
+    row("Hopper, equal epochs: ensemble steps taken, mbrl-lib", 321, "steps"),
+    row("Hopper, 10,000 stored: 250 training steps", 40.0, "s"),
+    row("Hopper, 100,000 stored: 250 training steps", 60.0, "s"),
+    row("Hopper, 100,000 stored: fit", 30.0, "s"),
+    row("Hopper, 100,000 stored: peak memory", 1.5, "GB"),
+]
+
+
+def test_ratios_of_what_is_there():
+    assert [(r.name, r.value) for r in report.ratios(ROWS)] == [
+        ("SAC updates, 2×256: times as fast as mbrl-lib", 3.0),
+        ("Hopper, equal epochs: 250 training steps: times as fast as mbrl-lib", 4.0),
+        ("cost at 100,000 stored transitions by that at 10,000", 1.5)]
+
+
+def test_table_puts_peers_and_phases_beside_ours():
+    machine = {"processor": "P", "cores": 2, "threads": 2, "python": "3.11"}
+    lines = report.table(machine, [*ROWS, *report.ratios(ROWS)]).splitlines()
+    assert lines[0] == "P, 2 cores, 2 threads, Python 3.11."
+    assert "| SAC updates, 2×256 | 210 updates/s | 70% |  |  | 70 (3.00 ×) |" in lines
+    assert "| cost at 100,000 stored transitions by that at 10,000 | 1.5 × |  |  |  |  |" in lines
+    assert "| Hopper, 100,000 stored | 250 | 60 |  | 30 |  |  |  |  |  |  | 1.5 |" in lines
+    assert "| Hopper, equal epochs, mbrl-lib | 250 | 200 |  |  |  |  |  |  |  | 321 |  |" in lines
+    assert len(lines) == 2 + 2 + 2 + 1 + 2 + 4

@@ -9,7 +9,8 @@ from experiments.speed.timing import Row, median_row
 
 _STORED = (10_000, 30_000, 100_000, 125_000)
 _ROUND = 250  # training steps from one model fit to the next
-_EQUAL_EPOCHS = 20  # of every fit, in the loop that is compared with mbrl-lib's
+_EQUAL = "Hopper, equal epochs"  # the loop that is compared with mbrl-lib's
+_EQUAL_EPOCHS = 20  # of every fit in it
 
 
 def start_up(repetitions: int) -> Iterator[Row]:
@@ -55,6 +56,6 @@ def _equal_epochs(settings: dict[str, Any], threads: int, python: Path) -> Itera
     equal = {**settings, "loss": "mle", "num_steps": _ROUND, "patience": 10**6, "max_fit_steps": steps}
     run = runs.in_process(runs.whole_run, equal)
     ours = run["seconds"] - run["phases"]["evaluate"]
-    for name, spent, taken in (("mle", ours, run["fit_steps"]), ("mbrl-lib", other["seconds"], other["model_steps"])):
-        yield Row(f"Hopper, equal epochs: {name}", spent, "s", None, [spent])
-        yield Row(f"Hopper, equal epochs: {name}, ensemble steps taken", taken, "steps", None, [taken])
+    for peer, spent, taken in (("", ours, run["fit_steps"]), (", mbrl-lib", other["seconds"], other["model_steps"])):
+        yield Row(f"{_EQUAL}: {_ROUND} training steps{peer}", spent, "s", None, [spent])
+        yield Row(f"{_EQUAL}: ensemble steps taken{peer}", taken, "steps", None, [taken])

@@ -6,14 +6,15 @@ from typing import Any
 
 from experiments.speed.timing import Row, median_row
 
-# Ours, the other's, and how to name the quotient of the two.
-_RATIOS = [
-    *((f"SAC updates, 2×{units}", f"SAC updates, 2×{units}, {other}") for units in (128, 256, 1024)
-      for other in ("sbx (20 per call)", "sbx (200 per call)", "mbrl-lib")),
-    *((f"ensemble steps, mle, batch {b}", f"ensemble steps, mle, batch {b}, mbrl-lib") for b in (256, 1024)),
-    ("Hopper, equal epochs: mbrl-lib", "Hopper, equal epochs: mle"),  # seconds: the slower is the larger
-    ("Hopper, 100,000 stored: 250 training steps", "Hopper, 10,000 stored: 250 training steps"),
-]
+PEERS = {"sbx (20 per call)": "sbx, 20 per call", "sbx (200 per call)": "sbx, 200 per call", "mbrl-lib": "mbrl-lib"}
+"""What a peer's row has after the name of ours -> the head of its column."""
+
+RUN_COLUMNS = {
+    "collect": "s", "fit": "s", "imagine": "s", "improve": "s", "evaluate": "s", "other": "s",
+    "outside fits and SAC updates": "%", "ensemble steps taken": "steps", "peak memory": "GB"}
+"""What is said of a whole run, and its unit."""
+
+_EARLY, _LATE = (f"Hopper, {stored} stored: 250 training steps" for stored in ("10,000", "100,000"))
 
 
 def line(row: Row) -> str:
@@ -28,14 +29,15 @@ def limit_row(limits: list[float]) -> Row:
 
 
 def ratios(rows: list[Row]) -> list[Row]:
-    """Returns the quotients of rows that are to be compared, where both are there."""
-    values = {row.name: row.value for row in rows}
-    found = []
-    for name, other in _RATIOS:
-        if name in values and other in values:
-            quotient = values[name] / values[other]
-            found.append(Row(f"{name} / {other}", quotient, "×", None, [quotient]))
-    return found
+    """Returns how many times as fast as each peer this is, and what late rounds cost beside early ones."""
+    values = {row.name: row for row in rows}
+    found = [
+        (f"{row.name}: times as fast as {peer}", _times_as_fast(row, values[f"{row.name}, {peer}"]))
+        for row in rows for peer in PEERS if f"{row.name}, {peer}" in values and row.unit != "steps"]
+    if _EARLY in values and _LATE in values:
+        quotient = values[_LATE].value / values[_EARLY].value
+        found.append(("cost at 100,000 stored transitions by that at 10,000", quotient))
+    return [Row(name, quotient, "×", None, [quotient]) for name, quotient in found]
 
 
 def write(output: Path, machine: dict[str, Any], rows: list[Row]) -> None:
@@ -46,13 +48,46 @@ def write(output: Path, machine: dict[str, Any], rows: list[Row]) -> None:
 
 
 def table(machine: dict[str, Any], rows: list[Row]) -> str:
-    """Returns the rows as a Markdown table, under a line that describes the machine."""
-    described = f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads"
-    lines = [described, "", "| what | median | of the limit |", "|---|---:|---:|"]
-    for row in rows:
+    """Returns the rows as two Markdown tables, parts and whole runs, under a line that describes the machine."""
+    values = {row.name: row for row in rows}
+    of_peers = {f"{row.name}, {peer}" for row in rows for peer in PEERS}
+    rows = [row for row in rows if not row.name.endswith("without holdout scores") and " as fast as " not in row.name]
+    runs = [row for row in rows if row.name.startswith("Hopper, ") and "training steps" in row.name]
+    parts = [row for row in rows if row.name not in of_peers and not row.name.startswith("Hopper, ")]
+    lines = [
+        f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, Python {machine['python']}.",
+        "", *_head("what", "here", "of the limit", *PEERS.values())]
+    for row in parts:
         share = "" if row.share is None else f"{row.share:.0%}"
-        lines.append(f"| {row.name} | {_number(row.value)} {row.unit} | {share} |")
+        beside = (_beside(row, values.get(f"{row.name}, {peer}")) for peer in PEERS)
+        lines.append(_cells(row.name, f"{_number(row.value)} {row.unit}", share, *beside))
+    if runs:
+        lines += ["", *_head("Hopper-v5", "steps", "seconds", *RUN_COLUMNS)]
+    for row in runs:
+        run, _, what = row.name.partition(": ")
+        steps, _, peer = what.partition(" training steps")
+        cells = (values.get(f"{run}: {column}{peer}") for column in RUN_COLUMNS)
+        lines.append(_cells(run + peer, steps, _number(row.value),
+                            *("" if cell is None else _number(cell.value) for cell in cells)))
     return "\n".join(lines) + "\n"
+
+
+def _head(*names: str) -> list[str]:
+    units = (f"{name}, {RUN_COLUMNS[name]}" if name in RUN_COLUMNS else name for name in names)
+    return [_cells(*units), "|---|" + "---:|" * (len(names) - 1)]
+
+
+def _cells(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _times_as_fast(row: Row, peer: Row) -> float:
+    """Returns the quotient of two speeds, or of two durations the other way round."""
+    return peer.value / row.value if row.unit == "s" else row.value / peer.value
+
+
+def _beside(row: Row, peer: Row | None) -> str:
+    return "" if peer is None else f"{_number(peer.value)} ({_times_as_fast(row, peer):.2f} ×)"
 
 
 def _number(value: float) -> str:
