@@ -11,6 +11,7 @@ adding a source, or drawing more from one, never shifts another:
 | `"policy"`                          | action noise while collecting, in the SAC losses and in imagined rollouts|
 | `"replay", "real" or "imagined"`    | which transitions a SAC batch holds, where rollouts start                |
 | `"model"`                           | holdout split, bootstrap, batch order                                    |
+| `"termination"`                     | batches of the learned termination function                              |
 | `"rollouts"`                        | which elite takes a step, model noise                                    |
 | `"evaluation", i`                   | the i-th evaluation environment; its episode k is that of env step k     |
 
