@@ -9,6 +9,7 @@ from vagram_tf.types import TerminationFunction, Transition
 
 _HIDDEN_UNITS = (64, 64)
 _LEARNING_RATE = 1e-3
+_WEIGHT_DECAY = 3e-3  # against learning distractors by heart: ends are few
 _FIT_STEPS, _CHUNK_STEPS = 500, 100  # gradient steps of a fit; those of one compiled call
 _HALF_BATCH = 128  # examples of each class per gradient step
 
@@ -75,7 +76,7 @@ class LearnedTermination(tf.Module):
             features = (next_observation - mean) / stddev
             for kernel, bias in layers[:-1]:
                 features = tf.nn.swish(features @ kernel + bias)
-            (kernel, bias) = layers[-1]
+            kernel, bias = layers[-1]
             return ((features @ kernel + bias)[:, 0] > threshold) | never(next_observation)
 
         return terminated
@@ -104,6 +105,7 @@ class LearnedTermination(tf.Module):
                 tape.watch(variables)
                 logit = self._logit(next_observation[i])
                 loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(label, logit))
+                loss += _WEIGHT_DECAY * tf.add_n([tf.nn.l2_loss(v) for v in variables if v.shape.rank == 2])
             self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
             return (i + 1,)
 
@@ -122,8 +124,8 @@ def best_threshold(logit: np.ndarray, ended: np.ndarray) -> float:
     """
     if ended.all() or not ended.any():
         return 0.0
-    order = np.sort(logit.astype(np.float64))
-    candidates = np.append((order[1:] + order[:-1]) / 2, 0.0)
+    different = np.unique(logit.astype(np.float64))
+    candidates = np.append((different[1:] + different[:-1]) / 2, 0.0)
     recognised = 1.0 - np.searchsorted(np.sort(logit[ended]), candidates, side="right") / ended.sum()
     spared = np.searchsorted(np.sort(logit[~ended]), candidates, side="right") / (~ended).sum()
     accuracy = (recognised + spared) / 2
