@@ -88,7 +88,7 @@ class ModelConfig:
     patience: int = _field(5, "epochs of a fit without a member improving by 1 % before it ends")
     max_fit_steps: int = _field(2000, "most gradient steps of one fit, which bounds its cost as the data grow")
     value_functions: str = _field("all", "what value-aware losses see: all (critics and targets), critics, targets")
-    value_samples: int = _field(2, "samples of the predicted state that calibrated_itervaml values; at least 2, cost grows with them")
+    value_samples: int = _field(2, "samples of the predicted state that calibrated_itervaml values, at least 2")
     value_gradient_scale: str = _field("rms", "rms: state and reward term start a fit equally large; none: raw")
     value_gradient_quantile: float = _field(0.95, "value gradients longer than this quantile of norms are cut to it")
     reward_weight: float = _field(1.0, "weight of the reward's error against the state term")
