@@ -28,9 +28,11 @@ IMPOSSIBLE = [
     ({"distractors": -1}, "distractors must be at least 0, got -1"),
     ({"distractor_seed": -1}, "distractor_seed must be at least 0, got -1"),
     ({"distractor_kind": "loud"}, "distractor_kind must be one of linear, nonlinear, noise, correlated, got 'loud'"),
-    ({"termination": "maybe"}, "termination must be one of auto, none, got 'maybe'"),
+    ({"termination": "maybe"}, "termination must be one of auto, none, learned, got 'maybe'"),
     # model
-    ({"loss": "vagran"}, "loss must be one of mle, mse, itervaml, taylor, vagram, or module:name, got 'vagran'"),
+    ({"loss": "vagran"}, "loss must be one of .*, calibrated_itervaml, taylor, vagram, or module:name, got 'vagran'"),
+    ({"value_samples": 1}, "value_samples must be at least 2, got 1"),
+    ({"value_functions": "both"}, "value_functions must be one of all, critics, targets, got 'both'"),
     ({"loss": ""}, "loss must be one of"),
     ({"members": 0}, "members must be at least 1, got 0"),
     ({"elites": 0}, "elites must be at least 1, got 0"),

@@ -315,6 +315,42 @@ def test_training_changes_every_part_of_the_state(original):
     assert changed == {"agent", "trainer", "imagination", "real", "imagined", "interaction", "latest"}
 
 
+@pytest.fixture(scope="module")
+def learning():
+    """A loop of an environment whose rule nobody wrote, with a loss that samples, and its state at step 46."""
+    dyna = Dyna(programs.tiny(name="programs:Countdown-v0", termination="auto", loss="calibrated_itervaml"))
+    take(dyna, 46)
+    return dyna
+
+
+def test_where_nobody_wrote_the_rule_it_is_learned(learning):
+    assert learning.termination_kind == "learned"
+    assert 0.5 <= learning.latest["model/termination_accuracy"] <= 1.0
+    assert 0.0 <= learning.latest["model/termination_threshold"] <= 1.0
+    left = tf.constant([[0.0], [3.0], [4.0], [5.0]])
+    assert learning.termination(left).numpy().tolist() == [True, False, False, False]
+    discount, after = (learning.imagined.all()[i].numpy() for i in (3, 4))
+    assert (discount == 0.0).tolist() == learning.termination(tf.constant(after)).numpy().tolist()
+
+
+def test_learned_termination_and_samples_continue_to_the_same_bits(learning, tmp_path):
+    fresh = restored_from(learning, tmp_path / "state")
+    take(learning, 8)  # through a fit at step 50
+    take(fresh, 8)
+    for name, dyna in (("one", learning), ("other", fresh)):
+        dyna.freeze()
+        tf.train.Checkpoint(**dyna.state).write(str(tmp_path / name))
+    actual, expected = programs.variables(tmp_path / "other"), programs.variables(tmp_path / "one")
+    assert actual.keys() == expected.keys() and any(name.startswith("termination/") for name in expected)
+    assert [name for name in actual if actual[name] != expected[name]] == []
+
+
+def test_learned_termination_even_where_the_rule_is_known(cheap):
+    assert cheap(termination="learned").termination_kind == "learned"
+    assert cheap(name="Pendulum-v1", termination="auto").termination_kind == "known"
+    assert cheap().termination_kind == "none" and "termination" not in cheap().state
+
+
 @pytest.fixture
 def healthy(original):
     """The loop above, as it was at environment step 77, whatever the test before did to it."""
@@ -342,6 +378,15 @@ def test_all_four_critics_enter_the_value_gradients(healthy):
         assert np.abs(healthy.trainer.prepare(data)["value_gradient"] - before).max() > 1e-3 * np.abs(before).max()
         kernel.assign(kept)
     assert healthy.trainer.prepare(data)["value_gradient"].numpy().tolist() == before.tolist()
+
+
+@pytest.mark.parametrize("choice, seen", [("all", [0, 1, 2, 3]), ("critics", [0, 1]), ("targets", [2, 3])])
+def test_losses_see_the_value_functions_that_were_chosen(cheap, choice, seen):
+    dyna = cheap(value_functions=choice)
+    for i, critic in enumerate(dyna.agent._critics):
+        critic.trainable_variables[-1].assign([100.0 * i])  # the bias of Q
+    values = [float(value(tf.zeros([1, 3]))[0]) for value in dyna.trainer._value_functions]
+    assert [round(value / 100.0) for value in values] == seen
 
 
 @pytest.mark.parametrize("critic", range(4))

@@ -20,6 +20,7 @@ from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.config import AgentConfig, EnvConfig
 from vagram_tf.envs import suite, terminations
 from vagram_tf.model.ensemble import DynamicsEnsemble
+from vagram_tf.model.termination import LearnedTermination
 from vagram_tf.model.value_gradients import value_gradients
 from vagram_tf.run import export
 from vagram_tf.types import Transition
@@ -433,17 +434,32 @@ def small():
     ensemble = DynamicsEnsemble(2, 1, 1, 1, (2,))
     space = gymnasium.spaces.Box(-1.0, 1.0, (1,))
 
-    def module(reward):
+    def module(reward, termination=terminations.never):
         ensemble._mean_head.bias.assign([[[0.0, 0.0, reward]]])
         ensemble._mean_head.kernel.assign(tf.zeros_like(ensemble._mean_head.kernel))
         return export.ExportedDynamics(
-            ensemble, terminations.never, export.ActionRange(space), np.zeros([1, 2], np.float32))
+            ensemble, termination, export.ActionRange(space), np.zeros([1, 2], np.float32))
 
     return module
 
 
 def reward_of(path):
     return tf.saved_model.load(str(path))([[0.0, 0.0]], [[0.0]])["reward"].numpy().tolist()
+
+
+def test_a_learned_termination_leaves_with_the_dynamics(small, tmp_path):
+    tf.keras.utils.set_random_seed(0)
+    termination = LearnedTermination(2, seed=0)
+    observation = tf.constant(np.random.default_rng(0).normal(size=(50, 2)), tf.float32)
+    termination._threshold.assign(np.median(termination._logit(observation)))
+    expected = termination(observation).numpy().tolist()
+    assert sum(expected) == 25
+    module = small(0.0, termination.frozen())  # predicts that nothing changes
+    export.save(module, tmp_path / "1", METADATA)
+    loaded = tf.saved_model.load(str(tmp_path / "1"))
+    assert loaded(observation, tf.zeros([50, 1]))["terminated"].numpy().tolist() == expected
+    rolled = loaded.rollout(observation, tf.zeros([50, 2, 1]))
+    assert rolled["length"].numpy().tolist() == [1 if ended else 2 for ended in expected]
 
 
 def test_export_is_frozen_as_the_model_was(small, tmp_path):

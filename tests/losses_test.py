@@ -46,6 +46,60 @@ def test_itervaml_by_hand():
     np.testing.assert_allclose(losses.itervaml(predicted, target), [[0.5, 4.5], [9.0, 2.5]])
 
 
+def test_calibrated_itervaml_by_hand():
+    # Critic 0: mean 2, target 1, s² = 4: (2 - 1)² - 4/3. Critic 1: all 5, target 2: 9.
+    predicted = tensor([[0.0, 2.0, 4.0], [5.0, 5.0, 5.0]])[..., tf.newaxis, tf.newaxis]  # [C, k, E, B]
+    result = losses.calibrated_itervaml(predicted, tensor([[1.0], [2.0]]))
+    np.testing.assert_allclose(result, [[(1.0 - 4.0 / 3.0 + 9.0) / 2.0]])
+
+
+@pytest.mark.parametrize("samples", [2, 5])
+def test_calibrated_itervaml_is_the_mean_product_over_pairs_of_samples(samples):
+    predicted, target = tensor(normal(C, samples, E, B)), tensor(normal(C, E, B, seed=1))
+    error = predicted - target[:, tf.newaxis]
+    pairs = [error[:, i] * error[:, j] for i in range(samples) for j in range(samples) if i != j]
+    expected = tf.reduce_mean(tf.add_n(pairs) / len(pairs), axis=0)
+    np.testing.assert_allclose(losses.calibrated_itervaml(predicted, target), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("samples", [2, 4])
+def test_calibrated_itervaml_expects_the_squared_error_of_the_expected_value_and_the_plain_loss_does_not(samples):
+    # ŝ' ~ N(mean, stddev²) and V(s) = w·s: the expected value errs by w·(mean - s'), and Var V = Σ (w stddev)².
+    count, weight = 40_000, np.array([1.0, -2.0, 0.5])
+    mean, stddev, target = np.array([0.3, 0.1, -0.2]), np.array([0.5, 0.4, 1.0]), np.array([0.1, 0.2, 0.4])
+    value = (mean + stddev * normal(samples, count, 3)) @ weight  # [k, B]
+    error, variance = (mean - target) @ weight, np.sum((weight * stddev) ** 2)
+    target_value = tensor(np.full([1, count], target @ weight))
+    calibrated = losses.calibrated_itervaml(tensor(value[np.newaxis, :, np.newaxis]), target_value).numpy()[0]
+    plain = losses.itervaml(tensor(value.mean(axis=0)[np.newaxis, np.newaxis]), target_value).numpy()[0]
+    for loss, expected in ((calibrated, error**2), (plain, error**2 + variance / samples)):
+        assert abs(loss.mean() - expected) < 4.0 * loss.std() / count**0.5
+    assert abs(plain.mean() - error**2) > 20.0 * plain.std() / count**0.5
+
+
+def test_calibrated_itervaml_needs_two_samples_of_a_known_number():
+    with pytest.raises(ValueError, match="at least 2 samples, got 1"):
+        losses.calibrated_itervaml(tensor(normal(C, 1, E, B)), tensor(normal(C, B)))
+    with pytest.raises(ValueError):
+        losses.calibrated_itervaml(tensor(normal(C, E, B)), tensor(normal(C, B)))
+
+
+def test_the_gradient_of_calibrated_itervaml_agrees_with_finite_differences_and_reaches_no_target():
+    predicted, target, step = normal(C, 3, E, B), tensor(normal(C, B, seed=1)), 1e-6
+    watched = tensor(predicted)
+    with tf.GradientTape() as tape:
+        tape.watch([watched, target])
+        value = tf.reduce_sum(losses.calibrated_itervaml(watched, target))
+    gradient, to_target = tape.gradient(value, [watched, target])
+    assert to_target is None
+    for index in [(0, 0, 0, 0), (1, 2, 1, 3)]:
+        moved = np.zeros_like(predicted)
+        moved[index] = step
+        upper, lower = (losses.calibrated_itervaml(tensor(predicted + sign * moved), target).numpy().sum()
+                        for sign in (1, -1))
+        np.testing.assert_allclose(gradient.numpy()[index], (upper - lower) / (2 * step), rtol=1e-6)
+
+
 def test_gaussian_nll_by_hand_and_against_scipy():
     log_two_pi = 1.8378770664093453
     nll = losses.gaussian_nll(PREDICTION, tf.zeros_like(PREDICTION), TARGET)

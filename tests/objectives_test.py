@@ -17,7 +17,8 @@ from vagram_tf.model.trainer import ModelTrainer
 from vagram_tf.types import Prediction, Transition
 
 D, A, E, B, N = 3, 2, 2, 4, 20
-VALUE_AWARE = ("itervaml", "taylor", "vagram")
+VALUE_AWARE = ("itervaml", "calibrated_itervaml", "taylor", "vagram")
+NOISE = tf.constant(np.random.default_rng(9).normal(size=(E, B, 4, D)), tf.float32)  # for four samples
 TINY = ModelConfig(
     members=E, elites=1, model_hidden_units=(4,), model_batch_size=4, max_fit_steps=6, patience=2,
     model_learning_rate=1e-2)
@@ -42,6 +43,12 @@ def prediction_near(target, seed=5):
     error = normal(E, *target.next_observation.shape, seed=seed)
     return Prediction(target.next_observation + error, normal(E, target.reward.shape[0], seed=6),
                       normal(*error.shape, seed=7), normal(E, target.reward.shape[0], seed=8)), error
+
+
+def prepared_for(objective, data, values):
+    """Returns what the trainer hands to the loss: the members' shares of what was prepared, and the noise."""
+    prepared = per_member(objective.finish(objective.prepare(data, values), data))
+    return prepared | ({"noise": NOISE} if objective.samples else {})
 
 
 def quadratic(weights, center=0.0):
@@ -70,20 +77,25 @@ def test_every_built_in_gives_a_value_per_member_and_example(name):
     prepared = objective.finish(objective.prepare(data, VALUES), data)
     assert all(tensor.shape[0] == B for tensor in prepared.values())  # examples first, for the trainer's gather
     prediction, _ = prediction_near(data)
-    loss = objective.loss(prediction, *per_member((data, prepared)), VALUES)
+    loss = objective.loss(prediction, per_member(data), prepared_for(objective, data, VALUES), VALUES)
     assert loss.shape == (E, B)
     assert np.all(np.isfinite(loss)) and len(np.unique(loss)) == E * B
     assert objective.value_aware == (name in VALUE_AWARE)
     assert objective.likelihood == (name == "mle")
+    assert objective.trains_variance == (name in ("mle", "calibrated_itervaml"))
 
 
 def expected_losses(prediction, data):
     mean, target = prediction.next_observation, data.next_observation
     gradient = tf.constant(gradients_by_hand(target), tf.float32)
+    stddev = tf.exp(0.5 * prediction.next_observation_log_variance)
+    samples = [mean + stddev * NOISE[:, :, i] for i in range(4)]
     return {
         "mle": losses.gaussian_nll(mean, prediction.next_observation_log_variance, target),
         "mse": losses.mse(mean, target),
         "itervaml": losses.itervaml(tf.stack([v(mean) for v in VALUES]), tf.stack([v(target) for v in VALUES])),
+        "calibrated_itervaml": losses.calibrated_itervaml(
+            tf.stack([[v(sample) for sample in samples] for v in VALUES]), tf.stack([v(target) for v in VALUES])),
         "taylor": losses.taylor(mean, target, gradient),
         "vagram": losses.vagram(mean, target, gradient),
     }
@@ -94,9 +106,8 @@ def test_every_built_in_is_its_pure_loss_with_gradients_at_the_real_next_observa
     # The quadratic values' gradients at the observation, at the change or at the prediction are other numbers. For
     # vagram this is also: the root mean square over critics, prepared once, stands for all C gradients.
     objective, data = make_objective(config(name)), dataset(B)
-    prepared = objective.finish(objective.prepare(data, VALUES), data)
     prediction, _ = prediction_near(data)
-    loss = objective.loss(prediction, *per_member((data, prepared)), VALUES)
+    loss = objective.loss(prediction, per_member(data), prepared_for(objective, data, VALUES), VALUES)
     np.testing.assert_allclose(loss, expected_losses(prediction, data)[name], rtol=1e-4, atol=1e-6)
 
 
@@ -134,11 +145,31 @@ def test_only_the_prediction_gets_a_gradient(name):
     prediction, _ = prediction_near(data)
     with tf.GradientTape() as tape:
         tape.watch([prediction.next_observation, data.next_observation])
-        prepared = objective.finish(objective.prepare(data, values), data)
-        loss = objective.loss(prediction, *per_member((data, prepared)), values)
+        prepared = prepared_for(objective, data, values)
+        loss = objective.loss(prediction, per_member(data), prepared, values)
     to_prediction, to_target = tape.gradient(loss, [prediction.next_observation, data.next_observation])
     assert np.all(to_prediction != 0.0)
     assert to_target is None
+
+
+def test_the_calibrated_loss_trains_the_variance_through_the_samples():
+    # d sample / d log variance = ½ stddev · noise, so each sample's gradient enters with its own noise.
+    objective, data = make_objective(config("calibrated_itervaml")), dataset(B)
+    prepared, (prediction, _) = prepared_for(objective, data, VALUES), prediction_near(data)
+    log_variance = prediction.next_observation_log_variance
+
+    def loss(log_variance):
+        return objective.loss(
+            prediction._replace(next_observation_log_variance=log_variance), per_member(data), prepared, VALUES)
+
+    with tf.GradientTape() as tape:
+        tape.watch(log_variance)
+        value = loss(log_variance)
+    gradient, step = tape.gradient(value, log_variance).numpy(), 1e-2
+    for d in range(D):
+        moved = step * tf.one_hot(d, D)
+        difference = (loss(log_variance + moved) - loss(log_variance - moved)) / (2.0 * step)
+        np.testing.assert_allclose(gradient[..., d], difference, rtol=2e-2, atol=2e-2)
 
 
 def test_the_gradient_of_itervaml_runs_through_the_value():

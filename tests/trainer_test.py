@@ -11,6 +11,8 @@ from vagram_tf.model.trainer import ModelTrainer
 from vagram_tf.types import Transition
 
 D, A, E, ELITES = 3, 1, 4, 2
+SEED = tf.zeros([2], tf.int32)
+READ_OUT = [loss for loss in LOSSES if loss not in ("mle", "calibrated_itervaml")]
 
 
 @pytest.fixture
@@ -147,7 +149,7 @@ def test_members_train_on_their_own_batch_alone(eagerly):
         trainer = make("vagram")
         prepared = trainer.prepare(data)
         trainer._train_epoch(data, prepared, tf.constant(slots), trainer._weights(
-            trainer._errors(data, prepared, tf.range(50)), False))
+            trainer._errors(data, prepared, tf.range(50), SEED), False))
         after.append(weights_of(trainer))
     for one, two in zip(*after, strict=True):
         assert {member for member in range(E) if np.any(one[member] != two[member])} == {2}
@@ -245,9 +247,9 @@ def test_no_member_is_worse_on_the_holdout_after_a_real_fit():
     for _ in range(2):
         trainer.ensemble.fit_normalizer(data)
         holdout = trainer._split(60)[1]
-        before = trainer._errors(data, {}, holdout)
+        before = trainer._errors(data, {}, holdout, SEED)
         trainer.fit(data)
-        after = trainer._errors(data, {}, holdout)
+        after = trainer._errors(data, {}, holdout, SEED)
         assert np.all(after.loss + after.reward_loss <= before.loss + before.reward_loss)
     order = np.argsort((after.loss + after.reward_loss).numpy())
     assert trainer.ensemble.elites.numpy().tolist() == order[:ELITES].tolist()
@@ -268,7 +270,8 @@ def test_steps_are_optimizer_steps_in_whole_and_broken_chunks():
     data = linear_system(4000)  # three batches an epoch
     assert trainer.fit(data)["fit_steps"] == 7 == trainer._optimizer.iterations
     prepared, order = {}, tf.zeros([12, E, 1024], tf.int32)
-    trainer._train_epoch(data, prepared, order, trainer._weights(trainer._errors(data, prepared, tf.range(9)), False))
+    errors = trainer._errors(data, prepared, tf.range(9), SEED)
+    trainer._train_epoch(data, prepared, order, trainer._weights(errors, False))
     assert trainer._optimizer.iterations == 7 + 12
 
 
@@ -286,7 +289,7 @@ def test_errors_are_means_over_the_slots_asked_for_in_passes_of_any_number():
     prediction = trainer.ensemble(*for_members((data.observation, data.action)))
     each = tf.reduce_mean(tf.square(prediction.next_observation - data.next_observation), axis=-1)
     reward = tf.square(prediction.reward - data.reward)
-    errors = trainer._errors(data, {}, slots)
+    errors = trainer._errors(data, {}, slots, SEED)
     np.testing.assert_allclose(errors.loss, tf.reduce_mean(tf.gather(each, slots, axis=1), axis=1), rtol=1e-4)
     np.testing.assert_allclose(errors.mse, errors.loss, rtol=1e-6)
     np.testing.assert_allclose(errors.reward_loss, tf.reduce_mean(tf.gather(reward, slots, axis=1), axis=1), rtol=1e-4)
@@ -299,7 +302,7 @@ def gradients_of(trainer, data, choose):
     ensemble = trainer.ensemble
     prepared = trainer.prepare(data)
     with tf.GradientTape() as tape:
-        scalar = tf.reduce_sum(choose(*trainer._terms(*for_members((data, prepared)))))
+        scalar = tf.reduce_sum(choose(*trainer._terms(*for_members((data, prepared)), SEED)))
     variables = ensemble.trainable_variables
     return {variable.ref(): gradient is not None and bool(tf.reduce_any(gradient != 0.0))
             for variable, gradient in zip(variables, tape.gradient(scalar, variables), strict=True)}
@@ -310,14 +313,61 @@ def spread_variables(ensemble):
                               ensemble._max_log_variance)}
 
 
-@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss != "mle"])
-def test_the_variance_is_a_read_out_unless_the_objective_is_a_likelihood(eagerly, loss):
+@pytest.mark.parametrize("loss", READ_OUT)
+def test_the_variance_is_a_read_out_unless_the_objective_trains_it(eagerly, loss):
     trainer, data = make(loss), linear_system(10)
     spread = spread_variables(trainer.ensemble)
     readout = gradients_of(trainer, data, lambda errors, readout: readout)
     assert {ref for ref, reached in readout.items() if reached} == spread
     terms = gradients_of(trainer, data, lambda errors, readout: tf.add_n(list(errors)))
     assert {ref for ref, reached in terms.items() if reached} == set(terms) - spread
+
+
+def test_samples_train_everything_but_the_rewards_variance_which_is_a_read_out(eagerly):
+    trainer, data = make("calibrated_itervaml"), linear_system(10)
+    spread = spread_variables(trainer.ensemble)
+    assert all(gradients_of(trainer, data, lambda errors, readout: errors.loss).values())
+    readout = gradients_of(trainer, data, lambda errors, readout: readout)
+    assert {ref for ref, reached in readout.items() if reached} == spread
+    with tf.GradientTape() as tape:
+        _, likelihood = trainer._terms(*for_members((data, trainer.prepare(data))), SEED)
+    gradient = tape.gradient(likelihood, trainer.ensemble._log_variance_head.kernel).numpy()
+    assert np.all(gradient[..., :-1] == 0.0) and np.any(gradient[..., -1] != 0.0)
+
+
+def noting_noise(seen):
+    def loss(prediction, target, prepared, value_functions):
+        seen.append(prepared["noise"].numpy())
+        return tf.reduce_mean(tf.square(prediction.next_observation - target.next_observation), axis=-1)
+
+    return Objective(loss, samples=3)
+
+
+def test_every_step_takes_fresh_noise_and_every_score_of_a_fit_the_same(eagerly):
+    seen = []
+    trainer, data = make(objective=noting_noise(seen), patience=3, max_fit_steps=30), linear_system(100)
+    trainer.fit(data)
+    steps = [noise for noise in seen if noise.shape[1] == 8]
+    scores = [noise for noise in seen if noise.shape[1] != 8][1:]  # the first is for the balance
+    assert steps[0].shape == (E, 8, 3, D) and len(steps) == 30 and len({noise.tobytes() for noise in steps}) == 30
+    assert len(scores) > 3 and len({noise.tobytes() for noise in scores}) == 1
+    everything = np.concatenate([noise.ravel() for noise in steps])
+    assert abs(everything.mean()) < 0.05 and abs(everything.std() - 1.0) < 0.05
+    seen.clear()
+    trainer.fit(data)
+    assert seen[-1].tobytes() != scores[0].tobytes()
+
+
+def test_a_loss_that_is_zero_on_average_is_balanced_by_its_magnitude(eagerly):
+    def loss(prediction, target, prepared, value_functions):
+        return tf.tile([[4.0, -4.0]], [E, target.reward.shape[1] // 2])
+
+    trainer, data, chosen = make(objective=Objective(loss, samples=2)), linear_system(50), []
+    weights = trainer._weights
+    trainer._weights = lambda *args: (chosen.append(weights(*args)), chosen[-1])[1]
+    trainer._train_epoch = lambda *args: None
+    trainer.fit(data)
+    assert float(chosen[0].loss) == pytest.approx(0.25)
 
 
 def test_the_likelihood_trains_everything(eagerly):
@@ -380,7 +430,7 @@ def test_vagram_learns_what_the_value_depends_on():
 
 def errors_of(trainer, data, prepared=None):
     prepared = trainer.prepare(data) if prepared is None else prepared
-    return trainer._errors(data, prepared, tf.range(data.reward.shape[0]))
+    return trainer._errors(data, prepared, tf.range(data.reward.shape[0]), SEED)
 
 
 @pytest.mark.parametrize("loss", ["mse", "itervaml", "taylor", "vagram"])

@@ -278,6 +278,7 @@ def test_metadata_of_an_export(whole):
     run, outcome = whole, whole.outcome
     metadata = json.loads((outcome.exports["dynamics"] / "metadata.json").read_text())
     assert metadata["environment"] == "programs:Short-v0" and metadata["loss"] == "vagram"
+    assert metadata["termination"] == "none"
     assert metadata["env_step"] == 50 and metadata["seed"] == 0 and metadata["distractors"] == 2
     assert metadata["observation_size"] == 5 and len(metadata["dimension_names"]) == 5
     assert metadata["dimension_names"][-1] == "distractor[1]"

@@ -15,10 +15,11 @@ from typing import Any
 from vagram_tf import schedules
 from vagram_tf.schedules import Schedule
 
-LOSSES = ("mle", "mse", "itervaml", "taylor", "vagram")
+LOSSES = ("mle", "mse", "itervaml", "calibrated_itervaml", "taylor", "vagram")
 DISTRACTOR_KINDS = ("linear", "nonlinear", "noise", "correlated")
+VALUE_FUNCTIONS = ("all", "critics", "targets")
 VALUE_GRADIENT_SCALES = ("rms", "none")
-TERMINATIONS = ("auto", "none")
+TERMINATIONS = ("auto", "none", "learned")
 ROLLOUT_NOISES = ("auto", "on", "off")
 
 
@@ -62,7 +63,8 @@ class EnvConfig:
     distractors: int = _field(0, "superfluous observation dimensions appended to the task's own")
     distractor_kind: str = _field("nonlinear", f"their dynamics: {', '.join(DISTRACTOR_KINDS)}")
     distractor_seed: int = _field(0, "seed of the distractors' dynamics, the same in training and evaluation")
-    termination: str = _field("auto", "termination of imagined rollouts: auto (the task's known function) or none")
+    termination: str = _field(
+        "auto", "where imagined rollouts end: learned (a classifier's rule), auto (the task's own where known), none")
 
     def __post_init__(self) -> None:
         _at_least(0, distractors=self.distractors, distractor_seed=self.distractor_seed)
@@ -85,6 +87,8 @@ class ModelConfig:
     max_holdout: int = _field(5000, "most transitions held out")
     patience: int = _field(5, "epochs of a fit without a member improving by 1 % before it ends")
     max_fit_steps: int = _field(2000, "most gradient steps of one fit, which bounds its cost as the data grow")
+    value_functions: str = _field("all", "what value-aware losses see: all (critics and targets), critics, targets")
+    value_samples: int = _field(2, "samples of the predicted state that calibrated_itervaml values, at least 2")
     value_gradient_scale: str = _field("rms", "rms: state and reward term start a fit equally large; none: raw")
     value_gradient_quantile: float = _field(0.95, "value gradients longer than this quantile of norms are cut to it")
     reward_weight: float = _field(1.0, "weight of the reward's error against the state term")
@@ -95,6 +99,7 @@ class ModelConfig:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or module:name, got {self.loss!r}")
         _at_least(1, members=self.members, elites=self.elites, model_batch_size=self.model_batch_size,
                   patience=self.patience, max_fit_steps=self.max_fit_steps, max_holdout=self.max_holdout)
+        _at_least(2, value_samples=self.value_samples)
         if self.elites > self.members:
             raise ValueError(f"elites ({self.elites}) must not exceed members ({self.members})")
         _hidden_units("model_hidden_units", self.model_hidden_units)
@@ -104,6 +109,7 @@ class ModelConfig:
                   warm_up_epochs=self.warm_up_epochs)
         _within(0, 0.9, holdout_share=self.holdout_share)
         _within(0, 1, value_gradient_quantile=self.value_gradient_quantile)
+        _one_of("value_functions", self.value_functions, VALUE_FUNCTIONS)
         _one_of("value_gradient_scale", self.value_gradient_scale, VALUE_GRADIENT_SCALES)
 
 
@@ -149,7 +155,7 @@ class DynaConfig:
     rollout_schedule: Schedule = _field((20, 150, 1, 1), "rollout length: from epoch, to epoch, from steps, to steps")
     imagined_share: Schedule = _field((0, 0, 0.95, 0.95), "imagined share of a batch: from epoch, to epoch, from, to")
     retain_epochs: int = _field(1, "epochs of imagined data kept")
-    rollout_noise: str = _field("auto", "sample the predicted noise in rollouts: auto (only for mle), on, off")
+    rollout_noise: str = _field("auto", "sample the predicted noise in rollouts: auto (if the loss trains it), on, off")
     replay_capacity: int = _field(1_000_000, "most real transitions kept; beyond, the oldest go")
 
     def __post_init__(self) -> None:

@@ -19,12 +19,15 @@ from vagram_tf.guards import NumericalGuard
 from vagram_tf.model.ensemble import DynamicsEnsemble
 from vagram_tf.model.objectives import make_objective
 from vagram_tf.model.rollouts import DataRange, Imagination
+from vagram_tf.model.termination import LearnedTermination
 from vagram_tf.model.trainer import ModelTrainer
 from vagram_tf.replay import ReplayBuffer
-from vagram_tf.types import Transition
+from vagram_tf.types import TerminationFunction, Transition
 
 _ROLLOUT_ROWS = 20_000  # most rollouts of one compiled pass, which bounds its memory
 _CREDIBLE_MARGIN = 5.0  # imagined steps may leave the range of the real data by this many of its widths
+
+_VALUE_FUNCTIONS = {"all": slice(None), "critics": slice(0, 2), "targets": slice(2, 4)}  # of those of the agent
 
 PHASES = ("collect", "fit", "imagine", "improve", "evaluate")
 
@@ -39,7 +42,7 @@ class Dyna:
       config: the run.
 
     Raises:
-      ValueError: the environment, its termination or the objective is unknown or unsupported.
+      ValueError: the environment or the objective is unknown or unsupported.
     """
 
     def __init__(self, config: Config):
@@ -51,15 +54,16 @@ class Dyna:
         self.goal = env.spec.reward_threshold if env.spec else None
         self.dimension_names = suite.dimension_names(env)
         self.action_space: gymnasium.spaces.Box = env.action_space  # type: ignore[assignment]
-        self.termination = terminations.find(env) if config.env.termination == "auto" else terminations.never
         sizes = self.environment.observation_spec().shape[0], self.environment.action_spec().shape[0]
 
         self.agent = SoftActorCritic(*sizes, config.agent, seeding.derive(seed, "policy"))
         model, objective = config.model, make_objective(config.model)
         self.ensemble = DynamicsEnsemble(*sizes, model.members, model.elites, model.model_hidden_units)
         self.trainer = ModelTrainer(
-            self.ensemble, objective, self.agent.value_functions, model, seeding.derive(seed, "model"))
-        noise = objective.likelihood if config.dyna.rollout_noise == "auto" else config.dyna.rollout_noise == "on"
+            self.ensemble, objective, self.agent.value_functions[_VALUE_FUNCTIONS[model.value_functions]], model,
+            seeding.derive(seed, "model"))
+        self.termination = self._termination(env, sizes[0])
+        noise = objective.trains_variance if config.dyna.rollout_noise == "auto" else config.dyna.rollout_noise == "on"
         self.imagination = Imagination(
             self.ensemble, self.agent.explore, self.termination, noise, seeding.derive(seed, "rollouts"))
         self.real = ReplayBuffer(*sizes, config.dyna.replay_capacity, seeding.derive(seed, "replay", "real"))
@@ -71,6 +75,20 @@ class Dyna:
         self._saved_latest = _SavedMetrics()
         self._guard = NumericalGuard()
         self._evaluation_environments: list[GymnasiumEnvironment] = []
+
+    def _termination(self, env: gymnasium.Env, observation_size: int) -> TerminationFunction | LearnedTermination:
+        choice = self.config.env.termination
+        if choice == "none":
+            return terminations.never
+        known = terminations.find(env) if choice == "auto" else None
+        return known or LearnedTermination(observation_size, seeding.derive(self.config.run.seed, "termination"))
+
+    @property
+    def termination_kind(self) -> str:
+        """Which rule ends imagined episodes: `known`, `learned`, or `none` if none was asked for."""
+        if isinstance(self.termination, LearnedTermination):
+            return "learned"
+        return "none" if self.config.env.termination == "none" else "known"
 
     @property
     def env_step(self) -> int:
@@ -153,7 +171,10 @@ class Dyna:
 
     def _fit(self) -> dict[str, float]:
         with self._clock("fit"):
-            fitted = self.trainer.fit(self.real.all(), warm_up=self.epoch < self.config.model.warm_up_epochs)
+            data = self.real.all()
+            fitted = self.trainer.fit(data, warm_up=self.epoch < self.config.model.warm_up_epochs)
+            if isinstance(self.termination, LearnedTermination):
+                fitted |= self.termination.fit(data, self.trainer.held_out(data.reward.shape[0]))
         metrics = {f"model/{name}": value for name, value in fitted.items()}
         self._guard.check(self.env_step, metrics)
         return metrics
@@ -226,7 +247,8 @@ class Dyna:
     @property
     def state(self) -> dict[str, tf.Module]:
         """Everything that a checkpoint must hold; call `freeze` before saving and `thaw` after restoring."""
-        return {
+        learned = isinstance(self.termination, LearnedTermination)
+        return ({"termination": self.termination} if learned else {}) | {
             "agent": self.agent,
             "trainer": self.trainer,
             "imagination": self.imagination,

@@ -10,7 +10,8 @@ adding a source, or drawing more from one, never shifts another:
 | `"exploration"`                     | uniform actions of the initial random steps                              |
 | `"policy"`                          | action noise while collecting, in the SAC losses and in imagined rollouts|
 | `"replay", "real" or "imagined"`    | which transitions a SAC batch holds, where rollouts start                |
-| `"model"`                           | holdout split, bootstrap, batch order                                    |
+| `"model"`                           | holdout split, bootstrap, batch order, samples of the prediction         |
+| `"termination"`                     | batches of the learned termination function                              |
 | `"rollouts"`                        | which elite takes a step, model noise                                    |
 | `"evaluation", i`                   | the i-th evaluation environment; its episode k is that of env step k     |
 

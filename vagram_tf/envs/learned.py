@@ -75,7 +75,7 @@ class _Model:
 
 
 class LearnedEnv(gymnasium.Env):
-    """Episodes in a learned model: they start where real ones did, and terminate by the task's own rule.
+    """Episodes in a learned model: they start where real ones did, and terminate by the export's rule.
 
     Observations `[D]` float32, actions `[A]` and rewards are in the units of the environment that the model learned;
     actions out of bounds are clipped. An episode is a function of the seed given to `reset` and of its actions.

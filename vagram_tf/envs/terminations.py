@@ -1,7 +1,8 @@
 """When an imagined episode ends: pure functions of the next observation, `[B, D] -> bool [B]`.
 
-A learned model predicts observations and rewards, not ends, so a task's own rule is applied to
-what it predicts. `find` reads the thresholds from the environment. Observations are in raw units;
+The ensemble predicts observations and rewards, not ends, so a task's own rule is applied to what
+it predicts. `find` reads the thresholds from the environment; where nobody wrote a rule, a
+classifier learns one (`model.termination`). Observations are in raw units;
 D includes the distractors, which no rule reads. Everything is pure tensor code with Python
 constants, fit for XLA and for export.
 
@@ -24,27 +25,24 @@ import tensorflow as tf
 
 from vagram_tf.types import TerminationFunction
 
-TerminationFactory = Callable[[gymnasium.Env], TerminationFunction]
+TerminationFactory = Callable[[gymnasium.Env], TerminationFunction | None]
 
 
-def find(env: gymnasium.Env) -> TerminationFunction:
-    """Returns the termination function of an environment.
+def find(env: gymnasium.Env) -> TerminationFunction | None:
+    """Returns the termination function of an environment, or None where nobody wrote one.
 
     Args:
       env: an environment with a vector observation `[D]`, as `suite.make` returns it.
 
     Returns:
       A function `[B, D] -> bool [B]` of next observations, float32, distractors included.
-
-    Raises:
-      ValueError: if no rule is known for the environment, in one sentence that names the ways out.
     """
     name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
     default = dm_control if name.startswith("dm_control/") else None
     factory = _factories.get(name, default)
-    if factory is None:
-        raise _unknown(name)
-    rule = factory(env)
+    rule = factory(env) if factory is not None else None
+    if rule is None:
+        return None
     dimensions = gymnasium.spaces.flatdim(env.observation_space)
     if env.has_wrapper_attr("distractor_dimensions"):
         dimensions -= env.get_wrapper_attr("distractor_dimensions")
@@ -82,13 +80,6 @@ def never(observation: tf.Tensor) -> tf.Tensor:
       Bool `[B]`.
     """
     return tf.logical_not(tf.reduce_all(tf.math.is_finite(observation), axis=-1))
-
-
-def _unknown(name: str) -> ValueError:
-    return ValueError(
-        f"no termination function is known for {name}: choose --termination=none if its episodes "
-        "never terminate, or add one with vagram_tf.envs.terminations.register"
-    )
 
 
 def _between(value: tf.Tensor, bounds: tuple[float, float]) -> tf.Tensor:
@@ -185,17 +176,16 @@ def humanoid(env: gymnasium.Env) -> TerminationFunction:
     return lambda observation: ~_between(observation[:, height], heights)
 
 
-def dm_control(env: gymnasium.Env) -> TerminationFunction:
+def dm_control(env: gymnasium.Env) -> TerminationFunction | None:
     """DeepMind Control: most tasks only time out, and say so by inheriting dm_control's own rule.
 
-    Raises:
-      ValueError: if the task overrides that rule (lqr, locomotion), in the words of `find`.
+    A task that overrides that rule (lqr, locomotion) has one that is not known: None.
     """
     task = type(cast(Any, env.unwrapped).task)
     inherited = ("dm_control.rl.control", "dm_control.composer.task")
     for rule in ("get_termination", "should_terminate_episode"):
         if hasattr(task, rule) and getattr(task, rule).__module__ not in inherited:
-            raise _unknown(env.spec.id if env.spec is not None else task.__name__)
+            return None
     return never
 
 

@@ -87,10 +87,10 @@ class DynamicsEnsemble(tf.keras.Model):
 
         Dimensions that do not vary get a standard deviation of 1, so that nothing is divided by zero.
         """
-        mean, stddev = _moments(data.observation, data.action)
+        mean, stddev = moments(data.observation, data.action)
         self._input_mean.assign(mean)
         self._input_stddev.assign(stddev)
-        _, stddev = _moments(data.next_observation - data.observation, data.reward[:, tf.newaxis])
+        _, stddev = moments(data.next_observation - data.observation, data.reward[:, tf.newaxis])
         self._target_log_variance.assign(2.0 * tf.math.log(stddev))
 
     def call(
@@ -148,7 +148,7 @@ class DynamicsEnsemble(tf.keras.Model):
         return low + tf.nn.softplus(upper_bounded - low) + self._target_log_variance
 
 
-def _moments(*columns: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def moments(*columns: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns mean and standard deviation over the first axis, 1 for what does not vary."""
     values = tf.cast(tf.concat(columns, axis=-1), tf.float64)
     mean, variance = tf.nn.moments(values, axes=[0])

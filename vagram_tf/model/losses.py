@@ -73,6 +73,33 @@ def itervaml(predicted_value: tf.Tensor, target_value: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.square(predicted_value - target_value), axis=0)
 
 
+def calibrated_itervaml(predicted_value: tf.Tensor, target_value: tf.Tensor) -> tf.Tensor:
+    """IterVAML for a model that is sampled, without the bias of the sampling (Voelcker et al. 2025, arXiv 2505.22772).
+
+    `mean_c [ (v̄_c − V_c(s'))² − s_c² / k ]`, with the mean `v̄_c` and the unbiased variance `s_c²` of `V_c` over k
+    samples of `ŝ'`. The expectation of the square alone is larger than `(E V_c(ŝ') − V_c(s'))²` by
+    `Var V_c(ŝ') / k`, which a model would make small by giving up its variance. The same as the mean of
+    `(V_c(ŝ'_i) − V_c(s')) (V_c(ŝ'_j) − V_c(s'))` over all pairs `i ≠ j`; it may be negative.
+
+    Args:
+      predicted_value: `[C, k, E, B]`, V_c at the samples of the predicted next observation.
+      target_value: `[C, B]` or `[C, E, B]`, V_c at the real ones.
+
+    Returns:
+      `[E, B]`, in squared value units.
+
+    Raises:
+      ValueError: there are fewer than two samples, or the shapes do not fit one another.
+    """
+    predicted_value = tf.convert_to_tensor(predicted_value)
+    predicted_value.shape.assert_has_rank(4)
+    samples = predicted_value.shape[1]
+    if samples < 2:
+        raise ValueError(f"a variance needs at least 2 samples, got {samples}")
+    mean, variance = tf.nn.moments(predicted_value, axes=[1])
+    return itervaml(mean, target_value) - tf.reduce_mean(variance, axis=0) / (samples - 1)
+
+
 def taylor(prediction: tf.Tensor, target: tf.Tensor, value_gradient: tf.Tensor) -> tf.Tensor:
     """First-order estimate of the value error (Voelcker et al. 2022, eq. 5).
 

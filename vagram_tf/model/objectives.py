@@ -42,8 +42,10 @@ class Objective(NamedTuple):
       finish: `(Prepared [N], Transition [N]) -> Prepared`, the dataset as a whole, for what needs all examples (a
         quantile).
       value_aware: depends on the value functions, so the warm-up adds the mse.
-      likelihood: the predicted variance is part of the loss: it trains the features, the reward term is a
-        likelihood too, and imagined rollouts sample the noise unless told otherwise.
+      likelihood: the loss is a likelihood, so the reward term is one, too, and the two are added as they are.
+      samples: how many samples of the predicted state the loss takes, from standard normal numbers
+        `[E, B, samples, D]` that it finds as `prepared["noise"]`: fresh at every gradient step, the same at every
+        score of a fit.
     """
 
     loss: Callable[[Prediction, Transition, Prepared, Sequence[ValueFunction]], tf.Tensor]
@@ -51,6 +53,13 @@ class Objective(NamedTuple):
     finish: Callable[[Prepared, Transition], Prepared] = lambda prepared, data: prepared
     value_aware: bool = False
     likelihood: bool = False
+    samples: int = 0
+
+    @property
+    def trains_variance(self) -> bool:
+        """The predicted variance is part of the loss: it trains the features and is judged by the loss, and imagined
+        rollouts sample the noise unless told otherwise. If not, it is a read-out."""
+        return self.likelihood or self.samples > 0
 
 
 _REGISTRY: dict[str, Callable[[ModelConfig], Objective]] = {}
@@ -114,16 +123,38 @@ def _mse(config: ModelConfig) -> Objective:
 def _itervaml(config: ModelConfig) -> Objective:
     """Squared value error (Farahmand 2018); the gradient runs through V into the prediction."""
 
-    def prepare(batch: Transition, value_functions: Sequence[ValueFunction]) -> Prepared:
-        return {"value": tf.stack([v(batch.next_observation) for v in value_functions], axis=-1)}  # [B, C]
-
     def loss(prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Any) -> tf.Tensor:
-        members, batch, size = prediction.next_observation.shape
-        flat = tf.reshape(prediction.next_observation, [members * batch, size])
-        value = tf.stack([tf.reshape(v(flat), [members, batch]) for v in value_functions])
+        value = _values(value_functions, prediction.next_observation)
         return losses.itervaml(value, tf.transpose(prepared["value"], [2, 0, 1]))
 
-    return Objective(loss, prepare, value_aware=True)
+    return Objective(loss, _prepare_values, value_aware=True)
+
+
+@register_objective("calibrated_itervaml")
+def _calibrated_itervaml(config: ModelConfig) -> Objective:
+    """Squared error of the expected value (Voelcker et al. 2025), estimated without bias from reparameterised samples.
+
+    The gradient runs through V and the samples into mean and variance.
+    """
+
+    def loss(prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Any) -> tf.Tensor:
+        stddev = tf.exp(0.5 * prediction.next_observation_log_variance)
+        sample = prediction.next_observation + stddev * tf.transpose(prepared["noise"], [2, 0, 1, 3])  # [k, E, B, D]
+        return losses.calibrated_itervaml(
+            _values(value_functions, sample), tf.transpose(prepared["value"], [2, 0, 1]))
+
+    return Objective(loss, _prepare_values, value_aware=True, samples=config.value_samples)
+
+
+def _prepare_values(batch: Transition, value_functions: Sequence[ValueFunction]) -> Prepared:
+    return {"value": tf.stack([v(batch.next_observation) for v in value_functions], axis=-1)}  # [B, C]
+
+
+def _values(value_functions: Sequence[ValueFunction], observation: tf.Tensor) -> tf.Tensor:
+    """Returns `[C, ...]` of observations `[..., D]`."""
+    *leading, size = observation.shape
+    flat = tf.reshape(observation, [-1, size])
+    return tf.stack([tf.reshape(v(flat), leading) for v in value_functions])
 
 
 def _prepare_gradients(batch: Transition, value_functions: Sequence[ValueFunction]) -> Prepared:

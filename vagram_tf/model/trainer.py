@@ -29,7 +29,7 @@ class ModelTrainer(tf.Module):
       objective: what their means are trained for.
       value_functions: C functions `[B, D] -> [B]` for objectives that are value-aware.
       config: learning rate, batch size, patience and so on.
-      seed: of the generator behind holdout choice, bootstrap and batch order.
+      seed: of the generator behind holdout choice, bootstrap, batch order and samples of the prediction.
     """
 
     def __init__(
@@ -73,17 +73,18 @@ class ModelTrainer(tf.Module):
         prepared = self.prepare(data)
         train, holdout = self._split(data.reward.shape[0])
         bootstrap = self._bootstrap(train)
-        weights = self._weights(self._errors(data, prepared, train), warm_up)
-        best_score = weights.total(self._errors(data, prepared, holdout))
+        score_seed = self._sample_seed()  # one for all scores, which would not be comparable otherwise
+        weights = self._weights(self._errors(data, prepared, train, score_seed, self._objective.samples > 0), warm_up)
+        best_score = weights.total(self._errors(data, prepared, holdout, score_seed))
         # Scores judge the means. A read-out that only watches them goes on learning when they have stopped improving.
-        likelihood = self._objective.likelihood
-        judged = self.ensemble.trainable_variables if likelihood else self.ensemble.mean_variables
+        trains_variance = self._objective.trains_variance
+        judged = self.ensemble.trainable_variables if trains_variance else self.ensemble.mean_variables
         best = [tf.identity(v) for v in judged]
         score, steps, epochs, stale = best_score, 0, 0, 0
         while stale < self._config.patience and steps < self._config.max_fit_steps:
             order = self._shuffle(bootstrap)[: self._config.max_fit_steps - steps]
             self._train_epoch(data, prepared, order, weights)
-            score = weights.total(self._errors(data, prepared, holdout))
+            score = weights.total(self._errors(data, prepared, holdout, score_seed))
             improved = best_score - score > _MIN_IMPROVEMENT * tf.abs(best_score)
             steps, epochs, stale = steps + order.shape[0], epochs + 1, stale + 1
             if tf.reduce_any(improved):
@@ -94,7 +95,7 @@ class ModelTrainer(tf.Module):
             variable.assign(value)
         elites = tf.argsort(best_score, stable=True)[: self.ensemble.elites.shape[0]]
         self.ensemble.elites.assign(elites)
-        errors = self._errors(data, prepared, holdout)
+        errors = self._errors(data, prepared, holdout, score_seed)
         # The last score is not kept, but it shows if training ended in something that is not a number; so does the sum.
         weight_sum = tf.add_n([tf.reduce_sum(v) for v in self.ensemble.trainable_variables])
         progress = {"fit_steps": steps, "fit_epochs": epochs, "fit_score": float(tf.reduce_mean(score)),
@@ -156,14 +157,20 @@ class ModelTrainer(tf.Module):
             steps = chunk.shape[0]
             chunk = tf.pad(chunk, [[0, self._chunk_steps - steps], [0, 0], [0, 0]])
             batch, extra = _gather((data, prepared), chunk)
-            self._train_steps(batch, extra, tf.constant(steps), weights)
+            self._train_steps(batch, extra, tf.constant(steps), self._sample_seed(), weights)
 
-    def _errors(self, data: Transition, prepared: Prepared, slots: tf.Tensor) -> "_Errors":
-        """Returns the members' mean errors `[E]` on the given slots of the data."""
+    def _errors(
+        self, data: Transition, prepared: Prepared, slots: tf.Tensor, seed: tf.Tensor, magnitude: bool = False
+    ) -> "_Errors":
+        """Returns the members' mean errors `[E]` on the given slots of the data, or the means of their magnitudes.
+
+        An error that is estimated from samples may be negative, and its mean near zero, which is no scale.
+        """
         passes = []
-        for rows, count in _passes(slots, _SCORED_ROWS):
+        for i, (rows, count) in enumerate(_passes(slots, _SCORED_ROWS)):
             batch, extra = _gather((data, prepared), rows)
-            passes.append(self._errors_chunk(batch, extra, tf.constant(count)))
+            pass_seed = seed + tf.constant([0, i * _SCORED_ROWS])
+            passes.append(self._errors_chunk(batch, extra, tf.constant(count), pass_seed, magnitude))
         return _Errors(*(tf.add_n(sums) / slots.shape[0] for sums in zip(*passes, strict=True)))
 
     @tf.function(jit_compile=True, autograph=False)
@@ -171,7 +178,9 @@ class ModelTrainer(tf.Module):
         return self._objective.prepare(batch, self._value_functions)
 
     @tf.function(jit_compile=True, autograph=False)
-    def _errors_chunk(self, batch: Transition, prepared: Prepared, count: tf.Tensor) -> "_Errors":
+    def _errors_chunk(
+        self, batch: Transition, prepared: Prepared, count: tf.Tensor, seed: tf.Tensor, magnitude: bool
+    ) -> "_Errors":
         """Returns the sums `[E]` of the members' errors on the first `count` rows."""
         members = self.ensemble.members
         counted = tf.cast(tf.range(_SCORED_ROWS) < count, tf.float32)
@@ -181,7 +190,9 @@ class ModelTrainer(tf.Module):
         def add(i: tf.Tensor, sums: _Errors) -> tuple[tf.Tensor, _Errors]:
             *piece, weight = tf.nest.map_structure(lambda field: field[i], pieces)
             each = tf.nest.map_structure(lambda field: tf.broadcast_to(field, [members, *field.shape]), piece)
-            errors, _ = self._terms(*each)
+            errors, _ = self._terms(*each, seed + tf.stack([0, i]))
+            if magnitude:
+                errors = _Errors(*map(tf.abs, errors))
             return i + 1, _Errors(*(
                 total + tf.reduce_sum(error * weight, axis=-1) for total, error in zip(sums, errors, strict=True)))
 
@@ -189,7 +200,9 @@ class ModelTrainer(tf.Module):
         return tf.while_loop(lambda i, _: i * _PIECE_ROWS < count, add, [tf.constant(0), zeros])[1]
 
     @tf.function(jit_compile=True, autograph=False)
-    def _train_steps(self, batch: Transition, prepared: Prepared, steps: tf.Tensor, weights: "_Weights") -> None:
+    def _train_steps(
+        self, batch: Transition, prepared: Prepared, steps: tf.Tensor, seed: tf.Tensor, weights: "_Weights"
+    ) -> None:
         """Takes the first `steps` of `[n, E, B]` batches."""
         variables = self.ensemble.trainable_variables
 
@@ -197,7 +210,7 @@ class ModelTrainer(tf.Module):
             step_batch, step_prepared = tf.nest.map_structure(lambda field: field[i], (batch, prepared))
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(variables)
-                errors, readout = self._terms(step_batch, step_prepared)
+                errors, readout = self._terms(step_batch, step_prepared, seed + tf.stack([0, i]))
                 # Summed over members, averaged over examples: each member gets the gradient of its own batch.
                 loss = tf.reduce_sum(tf.reduce_mean(weights.total(errors) + readout, axis=-1))
                 loss += _BOUND_WIDTH_WEIGHT * tf.reduce_sum(self.ensemble.bound_width())
@@ -208,14 +221,25 @@ class ModelTrainer(tf.Module):
 
         tf.while_loop(lambda i: i < steps, train_step, [tf.constant(0)])
 
-    def _terms(self, batch: Transition, prepared: Prepared) -> tuple["_Errors", tf.Tensor]:
-        """Returns the errors of the means, and the likelihood of the variance read-out, `[E, B]` each.
+    def _sample_seed(self) -> tf.Tensor:
+        """Returns a stateless seed `[2]`; an objective without samples draws nothing for it from the generator."""
+        if self._objective.samples == 0:
+            return tf.zeros([2], tf.int32)
+        return tf.cast(self._generator.make_seeds(1)[:, 0], tf.int32)
+
+    def _terms(self, batch: Transition, prepared: Prepared, seed: tf.Tensor) -> tuple["_Errors", tf.Tensor]:
+        """Returns the errors of the predictions, and the likelihood of the variance read-out, `[E, B]` each.
 
         The read-out is zero for an objective that is a likelihood itself. Otherwise it sees features and means
-        through a stopped gradient: it learns the spread of the predictions and takes no capacity from them.
+        through a stopped gradient: it learns the spread of the predictions and takes no capacity from them. Of an
+        objective that trains the state's variance by samples, it is the reward's alone.
         """
         objective = self._objective
-        prediction = self.ensemble(batch.observation, batch.action, detach_variance=not objective.likelihood)
+        prediction = self.ensemble(batch.observation, batch.action, detach_variance=not objective.trains_variance)
+        if objective.samples:
+            members, count, size = prediction.next_observation.shape
+            noise = tf.random.stateless_normal([members, count, objective.samples, size], seed)
+            prepared = prepared | {"noise": noise}
         state = objective.loss(prediction, batch, prepared, self._value_functions)
         mse = losses.mse(prediction.next_observation, batch.next_observation)
         reward, reward_log_variance, target_reward = (
@@ -223,6 +247,11 @@ class ModelTrainer(tf.Module):
         if objective.likelihood:
             likelihood = losses.gaussian_nll(reward, reward_log_variance, target_reward)
             return _Errors(state, likelihood, mse), tf.zeros_like(state)
+        if objective.trains_variance:
+            detached = self.ensemble(batch.observation, batch.action, detach_variance=True)
+            readout = losses.gaussian_nll(
+                tf.stop_gradient(reward), detached.reward_log_variance[..., tf.newaxis], target_reward)
+            return _Errors(state, losses.mse(reward, target_reward), mse), readout
         readout = losses.gaussian_nll(
             tf.stop_gradient(tf.concat([prediction.next_observation, reward], axis=-1)),
             tf.concat([prediction.next_observation_log_variance, reward_log_variance], axis=-1),

@@ -22,7 +22,7 @@ _MOST_START_STATES = 1000
 _CHUNK_ROWS = 500
 
 _ACTION = Value("B A", "in the environment's units; clipped to action_low and action_high")
-_TERMINATED = Value("B", "whether the episode terminates at next_observation, by the task's rule", tf.bool)
+_TERMINATED = Value("B", "whether the episode terminates at next_observation, by the rule named above", tf.bool)
 _INPUTS = {"observation": OBSERVATION, "action": _ACTION}
 
 

@@ -13,6 +13,7 @@ import vagram_tf
 from vagram_tf.agent.evaluation import Evaluation
 from vagram_tf.config import Config
 from vagram_tf.dyna import Dyna
+from vagram_tf.model.termination import LearnedTermination
 from vagram_tf.run import board, export
 from vagram_tf.run.checkpoint import Checkpoints
 from vagram_tf.run.directory import RunDirectory, config_hash
@@ -169,8 +170,11 @@ class Training:
         size, action_range = len(dyna.dimension_names), export.ActionRange(dyna.action_space)
         real = dyna.real.all()
         starts = export.start_states(real.observation.numpy(), real.next_observation.numpy())
+        termination = dyna.termination
+        if isinstance(termination, LearnedTermination):
+            termination = termination.frozen()
         modules: dict[str, export.ExportedDynamics | export.ExportedPolicy | export.TFAgentsPolicy] = {
-            "dynamics": export.ExportedDynamics(dyna.ensemble, dyna.termination, action_range, starts),
+            "dynamics": export.ExportedDynamics(dyna.ensemble, termination, action_range, starts),
             "policy": export.ExportedPolicy(dyna.agent, size, action_range),
             "tf_agents_policy": export.TFAgentsPolicy(dyna.agent, size, action_range),
         }
@@ -192,6 +196,7 @@ class Training:
             "action_low": dyna.action_space.low.tolist(),
             "action_high": dyna.action_space.high.tolist(),
             "units": "observations, actions and rewards as the environment gives them, float32",
+            "termination": dyna.termination_kind,
             "loss": config.model.loss,
             "env_step": dyna.env_step,
             "seed": config.run.seed,
