@@ -30,7 +30,7 @@ STYLE: dict[str, Any] = {
 def save(figure: Figure, output: str) -> list[Path]:
     """Writes `<output>.png` and `<output>.svg`, whole or not at all, and closes the figure."""
     written = []
-    for suffix, options in (("png", {"dpi": 150}), ("svg", {"dpi": 150, "metadata": {"Date": None}})):
+    for suffix, options in (("png", {"dpi": 115}), ("svg", {"dpi": 115, "metadata": {"Date": None}})):
         picture = io.BytesIO()
         figure.savefig(picture, format=suffix, **options)
         written.append(write(Path(f"{output}.{suffix}"), picture.getvalue()))
