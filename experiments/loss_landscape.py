@@ -14,6 +14,7 @@ from absl import app
 from absl import flags as absl_flags
 
 from experiments import flags
+from experiments.pendulum import ENVIRONMENT, LOSSES, check_policy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     from vagram_tf.types import ValueFunction
 
-LOSSES = ("mle", "mse", "itervaml", "taylor", "vagram")
-_ENVIRONMENT = "Pendulum-v1"
 _LARGEST_ANGLE, _LARGEST_VELOCITY = 3.141592653589793, 8.0  # rad and rad/s; Pendulum-v1 clips the velocity
 _POINTS = 101  # of the grid along each axis
 _VALLEY = 0.001  # a loss below this share of its median over the plane is as good as none
@@ -51,7 +50,7 @@ class Landscape(NamedTuple):
 def define() -> None:
     """Defines the flags."""
     string, number = absl_flags.DEFINE_string, absl_flags.DEFINE_float
-    string("export", None, f"export of a policy in {_ENVIRONMENT}: .../export/policy/<env step>")
+    string("export", None, f"export of a policy in {ENVIRONMENT}: .../export/policy/<env step>")
     number("angle", 1.7, "angle of the real next state in rad, 0 is upright; taken to the nearest point of the grid",
            lower_bound=-_LARGEST_ANGLE, upper_bound=_LARGEST_ANGLE)
     number("velocity", -3.0, "its angular velocity in rad/s; likewise",
@@ -64,7 +63,9 @@ def main(argv: list[str]) -> None:
     given = absl_flags.FLAGS
     try:
         flags.check_packages("matplotlib")
-        _check_export(given.export)
+        if not given.export:
+            raise ValueError("--export is needed: the directory of a policy's export")
+        check_policy(given.export)
         if not Path(given.output).parent.is_dir():
             raise ValueError(f"{given.output} cannot be written: there is no directory {Path(given.output).parent}")
     except (ValueError, OSError) as error:
@@ -83,7 +84,7 @@ def main(argv: list[str]) -> None:
         found = compute(lambda observation: export.module.value(observation)["value"][0], given.angle, given.velocity)
         arrays = io.BytesIO()
         np.savez_compressed(arrays, **{name: array.astype(np.float32) for name, array in found._asdict().items()})
-        title = f"{_ENVIRONMENT}, {export.metadata['loss']}, environment step {export.metadata['env_step']:,}"
+        title = f"{ENVIRONMENT}, {export.metadata['loss']}, environment step {export.metadata['env_step']:,}"
         valleys = [valley(loss) for loss in found.loss]
         written = [style.write(Path(f"{given.output}.npz"), arrays.getvalue()),
                    *landscape.draw(found, LOSSES, valleys, title, given.output)]
@@ -173,18 +174,6 @@ def table(found: Landscape) -> str:
         lines.append(f"{name:9}  {smallest:>20}  {100 * good.mean():16.2f} %  {turned[good].max():.2f} rad, "
                      f"{faster[good].max():.2f} rad/s")
     return "\n".join([*lines, ""])
-
-
-def _check_export(export: str | None) -> None:
-    """Raises ValueError for what is no policy's export of the task."""
-    if not export:
-        raise ValueError("--export is needed: the directory of a policy's export")
-    from vagram_tf.run.exported import check_export, environment_of
-
-    environment = environment_of(check_export(export, "policy"))
-    if environment.name != _ENVIRONMENT or environment.distractors:
-        raise ValueError(f"{export} is of {environment.name} with {environment.distractors} distractors; expected is "
-                         f"{_ENVIRONMENT} without")
 
 
 if __name__ == "__main__":

@@ -76,8 +76,8 @@ def read(paths: list[Path]) -> list[Evaluation]:
                    _number(path, number, row, "env_step", int))
             total = _number(path, number, row, "return", float)
             if rows.setdefault(key, total) != total:
-                raise ValueError(f"{path}, line {number}: another return of {key[1]!r}, seed {key[2]}, environment step "
-                                 f"{key[3]} was read before")
+                raise ValueError(f"{path}, line {number}: another return of {key[1]!r}, seed {key[2]}, step {key[3]} "
+                                 "was read before")
     several = len({study for study, *_ in rows}) > 1
     return [Evaluation(f"{study}, {setting}" if several else setting, seed, env_step, total)
             for (study, setting, seed, env_step), total in rows.items()]
@@ -110,13 +110,13 @@ def _rows(path: Path) -> list[dict[str, str]]:
     try:
         with open(path, newline="") as file:
             reader = csv.DictReader(file)
-            rows = list(reader)
+            columns, rows = reader.fieldnames or [], list(reader)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no CSV: {error}") from None
-    absent = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
-    if reader.fieldnames and absent:
+    absent = [column for column in COLUMNS if column not in columns]
+    if columns and absent:
         raise ValueError(f"{path} has no column {', '.join(absent)}")
     if not rows:
         raise ValueError(f"{path} is empty: it has no row of an evaluation")

@@ -12,22 +12,20 @@ import csv
 import io
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from absl import app
 from absl import flags as absl_flags
 
 from experiments import flags
+from experiments.pendulum import ENVIRONMENT, LOSSES, check_policy
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from vagram_tf.config import EnvConfig
     from vagram_tf.run.exported import Export
     from vagram_tf.types import Transition
 
-LOSSES = ("mle", "mse", "itervaml", "taylor", "vagram")
-_ENVIRONMENT = "Pendulum-v1"
 _MEASUREMENTS = 5  # per value function, beside the one when it comes
 
 
@@ -55,7 +53,7 @@ class Row(NamedTuple):
 def define() -> None:
     """Defines the flags."""
     string, integer = absl_flags.DEFINE_string, absl_flags.DEFINE_integer
-    string("run", None, f"directory of a run in {_ENVIRONMENT} that left several exports: <workdir>/<env>/<loss>/<seed>")
+    string("run", None, f"directory of a run in {ENVIRONMENT} that left several exports: <workdir>/<env>/<loss>/<seed>")
     integer("seeds", 8, "models per loss, each with initial weights and a bootstrap of the data of its own",
             lower_bound=2)
     integer("steps", 500, "gradient steps with each value function", lower_bound=_MEASUREMENTS)
@@ -111,6 +109,7 @@ def measure(
     """
     import tensorflow as tf
 
+    from experiments.drifting_models import Models
     from vagram_tf import seeding
     from vagram_tf.run.exported import open_export
 
@@ -125,7 +124,7 @@ def measure(
     rows = []
     for loss in LOSSES:
         tf.keras.utils.set_random_seed(seeding.derive(seed, "networks"))
-        models = _models(loss, value_function, train, seeds, units, seeding.derive(seed, "model"))
+        models = Models(loss, value_function, train, seeds, units, seeding.derive(seed, "model"))
         taken = 0
         for value_step, export in exports.items():
             values.read(str(export / "variables" / "variables")).assert_existing_objects_matched()
@@ -142,28 +141,27 @@ def measure(
 
 
 def summary(rows: list[Row]) -> str:
-    """Returns what the figure shows in numbers: medians over seeds and value functions."""
+    """Returns what the figure shows in numbers: medians over seeds and value functions, and the largest jump.
+
+    A jump is the factor that a replacement of the value function takes the median value error by.
+    """
     import numpy as np
 
-    lines = [f"\n{'':9}  {'state error':>11}  {'value error':>11}  {'under the next value function':>29}"]
-    steps = sorted({row.value_step for row in rows})
+    lines = [f"\n{'':9}  {'state error':>11}  {'value error':>11}  {'under the next V':>16}  {'largest jump':>12}"]
     for loss in LOSSES:
-        mine = [row for row in rows if row.loss == loss]
-        ends = {step: max(row.gradient_step for row in mine if row.value_step == step) for step in steps}
-        last = [row for row in mine if row.gradient_step == ends[row.value_step]]
-        first = [row for row in mine if row.value_step != steps[0]
-                 and row.gradient_step == min(r.gradient_step for r in mine if r.value_step == row.value_step)]
-        state, before, after = (float(np.median(errors)) for errors in (
-            [row.state_error for row in last], [row.value_error for row in last if row.value_step != steps[-1]],
-            [row.value_error for row in first]))
-        lines.append(f"{loss:9}  {state:11.4g}  {before:11.4g}  {after:29.4g}")
+        at: dict[tuple[int, int], list[Row]] = {}
+        for row in rows:
+            if row.loss == loss:
+                at.setdefault((row.gradient_step, row.value_step), []).append(row)
+        steps = sorted({value_step for _, value_step in at})
+        ends = {value_step: gradient_step for gradient_step, value_step in sorted(at)}
+        old, new = ([at[ends[before], value_step] for before, value_step in pairs] for pairs in (
+            zip(steps[:-1], steps[:-1], strict=True), zip(steps[:-1], steps[1:], strict=True)))
+        state = np.median([row.state_error for step in steps for row in at[ends[step], step]])
+        before, after = (np.median([[row.value_error for row in of] for of in side], axis=1) for side in (old, new))
+        lines.append(f"{loss:9}  {state:11.4g}  {np.median(before):11.4g}  {np.median(after):16.4g}  "
+                     f"{np.max(after / before):12.2f}")
     return "\n".join([*lines, ""])
-
-
-def _models(*arguments: Any) -> Any:
-    from experiments.drifting_models import Models
-
-    return Models(*arguments)
 
 
 def _transitions(export: "Export", count: int, seed: int) -> "Transition":
@@ -186,23 +184,14 @@ def _exports(run: str | None) -> dict[int, Path]:
     """Returns the run's exports of policies by environment step, in order; raises ValueError."""
     if not run:
         raise ValueError("--run is needed: the directory of a run with exports")
-    from vagram_tf.run.exported import check_export, environment_of
-
     place = Path(run) / "export" / "policy"
     exports = {int(path.name): path for path in sorted(place.glob("*"), key=lambda path: path.name.zfill(12))
                if path.name.isdecimal()}
     if len(exports) < 2:
         raise ValueError(f"{place} holds {len(exports)} exports; two or more are needed: train with --export_every")
     for path in exports.values():
-        environment = environment_of(check_export(path, "policy"))
-        _check_environment(path, environment)
+        check_policy(path)
     return exports
-
-
-def _check_environment(path: Path, environment: "EnvConfig") -> None:
-    if environment.name != _ENVIRONMENT or environment.distractors:
-        raise ValueError(f"{path} is of {environment.name} with {environment.distractors} distractors; expected is "
-                         f"{_ENVIRONMENT} without")
 
 
 if __name__ == "__main__":

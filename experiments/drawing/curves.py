@@ -57,17 +57,12 @@ def _learning_curves(curve: Sequence[Point], output: str) -> list[Path]:
 def _bars(final: Sequence[Point], scores: Sequence[Score], output: str) -> list[Path]:
     """Draws a group of bars per panel and, where scores are given, those of all panels beside it."""
     panels = _by_panel(final)
-    labels = [f"{loss or setting} (n = {point.seeds})" for setting, of in panels.items()
-              for loss, (point,) in of.items()]
-    rows = len(labels) + len(panels)
-    width = 7.0 + (3.5 if scores else 0)
-    figure, grid = plt.subplots(1, 2 if scores else 1, figsize=(width, 1.0 + 0.24 * rows), squeeze=False,
-                                layout="constrained", width_ratios=[2, 1] if scores else [1])
-    axes, place = grid[0, 0], 0
+    figure, grid = plt.subplots(1, 2 if scores else 1, figsize=(11 if scores else 7, 1.0 + 0.24 * (
+        len(final) + len(panels))), squeeze=False, layout="constrained", width_ratios=[3, 2] if scores else [1])
+    axes, place = grid[0, 0], 0.0
     places, names = [], []
     for panel, settings in panels.items():
-        named = any(settings)
-        if named and panel:
+        if any(settings) and panel:
             places.append(place)
             names.append(panel)
             place += 1
@@ -85,10 +80,10 @@ def _bars(final: Sequence[Point], scores: Sequence[Score], output: str) -> list[
     if scores:
         for i, score in enumerate(scores):
             _bar(grid[0, 1], i, score.loss, _Interval(score.iqm, score.low, score.high))
-        grid[0, 1].set_yticks(range(len(scores)), [f"{of.loss} ({of.panels} panels, n = {of.runs})" for of in scores])
+        grid[0, 1].set_yticks(range(len(scores)), [f"{of.loss} (n = {of.runs})" for of in scores])
         grid[0, 1].invert_yaxis()
-        grid[0, 1].set(title="interquartile mean over seeds and panels",
-                       xlabel="final score: 0 worst, 1 best mean of a panel")
+        grid[0, 1].set(title=f"interquartile mean over seeds\nand {scores[0].panels} panels, 95 % interval",
+                       xlabel="final score\n(0 smallest, 1 largest mean of a panel)")
     return style.save(figure, output)
 
 

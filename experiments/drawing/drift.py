@@ -13,8 +13,6 @@ from experiments.drawing import style
 if TYPE_CHECKING:
     from experiments.value_drift import Row
 
-_WIDTHS = {"mle": 2.2, "mse": 1.2}  # they nearly coincide
-
 
 def draw(rows: Sequence["Row"], output: str) -> list[Path]:
     """Draws medians over seeds, and the range of all seeds; returns the files."""
@@ -38,7 +36,7 @@ def _errors(axes: Axes, rows: Sequence["Row"], name: str) -> None:
         steps = np.array([row.gradient_step for row in mine[0]])
         errors = np.array([[getattr(row, name) for row in of] for of in mine])
         colour = style.COLOURS[loss]
-        axes.plot(steps, np.median(errors, axis=0), color=colour, label=loss, linewidth=_WIDTHS.get(loss, 1.5))
+        axes.plot(steps, np.median(errors, axis=0), color=colour, label=loss, linewidth=1.5)
         axes.fill_between(steps, errors.min(axis=0), errors.max(axis=0), color=colour, alpha=0.15, linewidth=0)
     axes.set_yscale("log")
     axes.margins(x=0)

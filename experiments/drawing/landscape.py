@@ -20,7 +20,9 @@ _NAMES = {"mle": "mle (fixed variance)"}
 _HEIGHTS = LogNorm(1e-3, 10)
 
 
-def draw(found: "Landscape", names: Sequence[str], valleys: Sequence[np.ndarray], title: str, output: str) -> list[Path]:
+def draw(
+    found: "Landscape", names: Sequence[str], valleys: Sequence[np.ndarray], title: str, output: str
+) -> list[Path]:
     """Draws six panels; returns the files.
 
     Args:
@@ -61,7 +63,7 @@ def _place(found: "Landscape") -> dict[str, Any]:
     across, up = found.angle[1] - found.angle[0], found.velocity[1] - found.velocity[0]
     extent = (found.angle[0] - across / 2, found.angle[-1] + across / 2,
               found.velocity[0] - up / 2, found.velocity[-1] + up / 2)
-    return {"origin": "lower", "aspect": "auto", "interpolation": "nearest", "extent": extent}
+    return {"origin": "lower", "aspect": "auto", "interpolation": "none", "extent": extent}
 
 
 def _loss(axes: Axes, found: "Landscape", loss: np.ndarray, valley: np.ndarray) -> None:

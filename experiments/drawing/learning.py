@@ -12,7 +12,7 @@ from experiments.evaluate import summary
 if TYPE_CHECKING:
     from experiments.plot import Evaluation
 
-_FINAL = 0.9  # a final return is the mean of the evaluations after this share of a panel's steps
+_FINAL = 0.9  # a final return is the mean of the evaluations from this share on of a panel's steps
 
 
 class Point(NamedTuple):
@@ -42,8 +42,8 @@ class Score(NamedTuple):
 
     Attributes:
       loss: its name.
-      iqm: interquartile mean of final scores over seeds and panels. A final return's score is 0 for the worst and 1 for
-        the best setting of its panel, both by their mean final returns.
+      iqm: interquartile mean of final scores over seeds and panels. A final return's score is 0 at the smallest
+        and 1 at the largest mean return that any setting of its panel had at any evaluation.
       low: end of its 95 % bootstrap interval, stratified by panel; NaN where a panel has one seed.
       high: the other end.
       panels: how many panels the loss is in.
@@ -59,9 +59,9 @@ class Score(NamedTuple):
 
 
 def panel_of(setting: str) -> tuple[str, str]:
-    """Returns the panel and the curve of a setting: all parts but the loss, and the loss. The parts have commas between.
+    """Returns the panel and the curve of a setting: all its parts but the loss, and the loss.
 
-    A setting without a loss has a panel of its own.
+    Parts are separated by commas. A setting without a loss has a panel of its own.
     """
     parts = [part.strip() for part in setting.split(",")]
     losses = [part for part in parts if part in style.COLOURS]
@@ -94,20 +94,21 @@ def final(evaluations: Sequence["Evaluation"]) -> list[Point]:
 
 def scores(evaluations: Sequence["Evaluation"]) -> list[Score]:
     """Returns the losses over all panels: those that are in every panel that has several losses, if these are two."""
+    ranges: dict[str, list[float]] = {}
+    for point in curves(evaluations):
+        ranges.setdefault(panel_of(point.setting)[0], []).append(point.mean)
     panels: dict[str, dict[str, np.ndarray]] = {}
     for setting, (_, by_seed) in _final_returns(evaluations).items():
         panel, loss = panel_of(setting)
-        panels.setdefault(panel, {})[loss] = np.array(list(by_seed.values()))
+        low, high = min(ranges[panel]), max(ranges[panel])
+        panels.setdefault(panel, {})[loss] = (np.array(list(by_seed.values())) - low) / (high - low or 1.0)
     compared = [by_loss for by_loss in panels.values() if len(by_loss) > 1]
     if len(compared) < 2:
         return []
     shared = [loss for loss in compared[0] if all(loss in by_loss for by_loss in compared)]
     found = []
     for loss in shared:
-        groups = []
-        for by_loss in compared:
-            means = [totals.mean() for totals in by_loss.values()]
-            groups.append((by_loss[loss] - min(means)) / (max(means) - min(means) or 1.0))
+        groups = [by_loss[loss] for by_loss in compared]
         low, high = np.nan, np.nan
         if min(map(len, groups)) > 1:
             low, high = stats.bootstrap(
@@ -126,7 +127,7 @@ def _final_returns(evaluations: Sequence["Evaluation"]) -> dict[str, tuple[int, 
         ends[panel] = max(ends.get(panel, 0), of.env_step)
     late: dict[str, dict[int, list[float]]] = {}
     for of in evaluations:
-        if of.env_step > _FINAL * ends[panel_of(of.setting)[0]]:
+        if of.env_step >= _FINAL * ends[panel_of(of.setting)[0]]:
             late.setdefault(of.setting, {}).setdefault(of.seed, []).append(of.total)
     return {setting: (ends[panel_of(setting)[0]], {seed: float(np.mean(of)) for seed, of in by_seed.items()})
             for setting, by_seed in late.items()}

@@ -22,7 +22,7 @@ COLOURS = {
 }
 OTHER = "#777777"  # what is no loss of the package
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 9, "axes.titlesize": 9.5, "axes.spines.top": False, "axes.spines.right": False,
     "legend.frameon": False, "svg.hashsalt": "vagram_tf", "svg.fonttype": "none"}
 
@@ -30,9 +30,9 @@ STYLE: dict[str, Any] = {
 def save(figure: Figure, output: str) -> list[Path]:
     """Writes `<output>.png` and `<output>.svg`, whole or not at all, and closes the figure."""
     written = []
-    for suffix, options in (("png", {"dpi": 115}), ("svg", {"dpi": 115, "metadata": {"Date": None}})):
+    for suffix in ("png", "svg"):
         picture = io.BytesIO()
-        figure.savefig(picture, format=suffix, **options)
+        figure.savefig(picture, format=suffix, dpi=115, metadata={"Date": None} if suffix == "svg" else None)
         written.append(write(Path(f"{output}.{suffix}"), picture.getvalue()))
     plt.close(figure)
     return written
