@@ -187,10 +187,10 @@ def _exports(run: str | None) -> dict[int, Path]:
     place = Path(run) / "export" / "policy"
     exports = {int(path.name): path for path in sorted(place.glob("*"), key=lambda path: path.name.zfill(12))
                if path.name.isdecimal()}
-    if len(exports) < 2:
-        raise ValueError(f"{place} holds {len(exports)} exports; two or more are needed: train with --export_every")
     for path in exports.values():
         check_policy(path)
+    if len(exports) < 2:
+        raise ValueError(f"{place} holds {len(exports)} exports; two or more are needed: train with --export_every")
     return exports
 
 
