@@ -1,0 +1,88 @@
+"""The losses around a state of the pendulum: where they are smallest, and what is refused."""
+
+import numpy as np
+import pendulum_exports
+import programs
+import pytest
+import tensorflow as tf
+
+from experiments import loss_landscape
+from experiments.pendulum import LOSSES
+
+
+@pytest.fixture(scope="module")
+def linear():
+    """V = 2 cos + 3 sin - velocity."""
+    return loss_landscape.compute(lambda s: tf.linalg.matvec(s, tf.constant([2.0, 3.0, -1.0])), angle=1.0, velocity=2.0)
+
+
+def test_reference_is_the_nearest_point_of_the_grid(linear):
+    angle, velocity = linear.reference
+    assert angle in linear.angle and velocity in linear.velocity
+    assert abs(angle - 1.0) <= np.pi / 100 and abs(velocity - 2.0) < 0.081
+    np.testing.assert_allclose(linear.value_gradient, [2, 3, -1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mle", "mse", "vagram"])
+def test_one_minimum_at_the_reference(linear, name):
+    loss = linear.loss[LOSSES.index(name)]
+    row, column = np.unravel_index(np.argmin(loss), loss.shape)
+    assert (linear.angle[column], linear.velocity[row]) == tuple(linear.reference)
+    good = loss_landscape.valley(loss)
+    assert good[row, column] and good.sum() < 30
+    rows, columns = np.nonzero(good)
+    assert np.abs(rows - row).max() <= 5 and np.abs(columns - column).max() <= 5
+
+
+@pytest.mark.parametrize("name", ["taylor", "itervaml"])
+def test_a_line_of_zeros(linear, name):
+    """For a linear V both vanish where 2 cos + 3 sin - velocity is what it is at the reference: for all angles."""
+    loss = linear.loss[LOSSES.index(name)]
+    angle, velocity = linear.reference
+    line = 2 * (np.cos(linear.angle) - np.cos(angle)) + 3 * (np.sin(linear.angle) - np.sin(angle)) + velocity
+    columns = np.nonzero(np.abs(line) < 8)[0]
+    rows = np.abs(linear.velocity[:, np.newaxis] - line[columns]).argmin(axis=0)
+    assert len(columns) == 101
+    assert np.all(loss[rows, columns] <= 0.08**2 + 1e-4)  # half a step of the grid from the line
+    assert loss_landscape.valley(loss).any(axis=0).sum() > 50
+
+
+def test_values_of_the_losses(linear):
+    """At cos 1, sin 0, velocity 0."""
+    row, column = 50, 50
+    angle, velocity = linear.reference
+    e = np.array([1 - np.cos(angle), -np.sin(angle), -velocity])
+    g = np.array([2, 3, -1])
+    by_loss = dict(zip(LOSSES, linear.loss[:, row, column], strict=True))
+    np.testing.assert_allclose(by_loss["mse"], np.mean(e**2), rtol=1e-4)
+    np.testing.assert_allclose(by_loss["taylor"], np.sum(g * e) ** 2, rtol=1e-4)
+    np.testing.assert_allclose(by_loss["itervaml"], np.sum(g * e) ** 2, rtol=1e-4)
+    np.testing.assert_allclose(by_loss["vagram"], np.mean((g * e) ** 2), rtol=1e-4)
+
+
+def test_program_draws_an_export(tmp_path):
+    export = pendulum_exports.write(tmp_path, 40)
+    process = programs.program("loss_landscape", [f"--export={export}", f"--output={tmp_path}/out"])
+    assert process.returncode == 0, process.stderr
+    found = np.load(tmp_path / "out.npz")
+    module = tf.saved_model.load(str(export))
+    state = [[np.cos(found["angle"][7]), np.sin(found["angle"][7]), found["velocity"][90]]]
+    value = module.value(tf.constant(state, tf.float32))["value"][0, 0]
+    np.testing.assert_allclose(found["value"][90, 7], value, rtol=1e-4)
+    assert found["loss"].shape == (5, 101, 101) and np.isfinite(found["loss"]).all()
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+    picture = (tmp_path / "out.svg").read_text()
+    assert all(loss in picture for loss in LOSSES) and "angle (rad)" in picture
+    assert [line.split()[0] for line in process.stdout.splitlines() if line.split() and line.split()[0] in LOSSES] == [
+        *LOSSES]
+
+
+def test_what_is_no_policy_of_the_pendulum_is_refused_in_one_line(tmp_path):
+    other = pendulum_exports.write(tmp_path, 41, environment="InvertedPendulum-v5")
+    for arguments, words in [
+        ([], "--export is needed"),
+        ([f"--export={tmp_path}"], "is no export: it has no metadata.json"),
+        ([f"--export={other}"], "is of InvertedPendulum-v5 with 0 distractors; expected is Pendulum-v1 without"),
+        ([f"--export={other}", "--velocity=9"], "velocity"),
+    ]:
+        assert words in programs.refused_export("loss_landscape", arguments), arguments

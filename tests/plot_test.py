@@ -1,0 +1,147 @@
+"""Learning curves from a sweep's CSV: the numbers behind the pictures, what is missing, what is refused."""
+
+import csv
+
+import numpy as np
+import programs
+import pytest
+
+from experiments import plot
+from experiments.drawing import learning
+
+HEADER = "study,setting,seed,env_step,return,length,wall_time"
+# Final returns by seed; at step 100 everything is 0. Seed 3 of the first one ends there.
+RETURNS = {
+    '"Hopper-v5, 2x64, vagram"': [10.0, 20.0, 60.0, None],
+    '"Hopper-v5, 2x64, mle"': [0.0, 0.0, 10.0, 70.0, 100.0],
+    '"Pendulum-v1, 2x64, vagram"': [-100.0, -200.0, -300.0, -400.0],
+    '"Pendulum-v1, 2x64, mle"': [-400.0] * 4,
+    "alone": [7.0],
+}
+
+
+def rows():
+    for setting, totals in RETURNS.items():
+        for seed, total in enumerate(totals):
+            yield f"pendulum,{setting},{seed},100,0,200,1.5"
+            if total is not None:
+                yield f"pendulum,{setting},{seed},1000,{total},200,3"
+
+
+def written(path, *lines):
+    path.write_text("\n".join([HEADER, *lines]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("drawn")
+    path = written(directory / "sweep.csv", *rows())
+    process = programs.program("plot", [f"--csv={path}", f"--output={directory}/out"])
+    assert process.returncode == 0, process.stderr
+    tables = {name: list(csv.DictReader((directory / f"{name}.csv").open()))
+              for name in ("out", "out_final", "out_all")}
+    return process.stdout, directory, tables
+
+
+def row_of(table, setting, step):
+    (row,) = [row for row in table if row["setting"] == setting and row["env_step"] == str(step)]
+    return row
+
+
+def test_curves_are_the_hand_computed_ones(drawn):
+    table = drawn[2]["out"]
+    assert len(table) == 2 * len(RETURNS)
+    of = row_of(table, "Hopper-v5, 2x64, mle", 1000)  # five seeds: the interquartile mean leaves out 0 and 100
+    assert float(of["mean"]) == 36 and float(of["iqm"]) == pytest.approx(80 / 3, 1e-5) and of["seeds"] == "5"
+    assert 0 <= float(of["low"]) < 36 < float(of["high"]) <= 100
+    of = row_of(table, "Hopper-v5, 2x64, vagram", 100)
+    assert (of["mean"], of["low"], of["high"], of["iqm"], of["seeds"]) == ("0", "0", "0", "0", "4")
+
+
+def test_final_returns_are_those_of_the_seeds_that_came_to_the_end(drawn):
+    table = drawn[2]["out_final"]
+    of = row_of(table, "Hopper-v5, 2x64, vagram", 1000)
+    assert float(of["mean"]) == 30 and of["seeds"] == "3"
+    assert row_of(table, "alone", 1000) == {
+        "setting": "alone", "env_step": "1000", "mean": "7", "low": "", "high": "", "iqm": "7", "seeds": "1"}
+
+
+def test_interval_of_two_seeds():
+    """Both means of equal seeds, 0 and 1, have probability 1/4, far more than 2.5 %."""
+    (point,) = learning.curves([plot.Evaluation("a, mle", seed, 5, float(seed)) for seed in (0, 1)])
+    assert point == ("a, mle", 5, 0.5, 0.0, 1.0, 0.5, 2)
+
+
+def test_scores_are_over_seeds_and_panels(drawn):
+    """A score is 0 at a panel's smallest mean of any evaluation, 1 at its largest: 0 and 36 for Hopper, -400 and 0."""
+    by_loss = {row["loss"]: row for row in drawn[2]["out_all"]}
+    vagram = [10 / 36, 20 / 36, 60 / 36, 0.75, 0.5, 0.25, 0.0]  # seven: one is left out at either end
+    assert float(by_loss["vagram"]["iqm"]) == pytest.approx((sum(vagram) - 0 - 60 / 36) / 5, 1e-5)
+    mle = np.array([0, 0, 0, 0, 0, 0, 10, 70, 100]) / 36  # nine: two
+    assert float(by_loss["mle"]["iqm"]) == pytest.approx(mle[2:7].mean(), 1e-5)
+    assert {(row["panels"], row["runs"]) for row in by_loss.values()} == {("2", "7"), ("2", "9")}
+    for row in by_loss.values():
+        assert float(row["low"]) <= float(row["iqm"]) <= float(row["high"])
+
+
+def test_what_is_missing_is_said(drawn):
+    lines = drawn[0].splitlines()
+    assert [line for line in lines if line.startswith(("missing", "note"))] == [
+        "missing  Hopper-v5, 2x64, vagram: seed 4",
+        "missing  Hopper-v5, 2x64, vagram: seed 3 after environment step 100 of 1000",
+        "missing  Pendulum-v1, 2x64, vagram: seed 4",
+        "missing  Pendulum-v1, 2x64, mle: seed 4",
+        "missing  alone: seeds 1, 2, 3, 4",
+        "note     alone: one seed, so there is no interval",
+    ]
+
+
+def test_pictures_exist_and_show_panels_and_seeds(drawn):
+    directory = drawn[1]
+    for name in ("out", "out_final"):
+        assert (directory / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        picture = (directory / f"{name}.svg").read_text()
+        assert "Hopper-v5, 2x64" in picture and "n = 5" in picture
+    assert "vagram (n = 3 to 4)" in (directory / "out.svg").read_text()
+    assert sorted(path.name for path in directory.iterdir()) == sorted(
+        ["sweep.csv", "out_all.csv", *(f"{name}.{suffix}" for name in ("out", "out_final")
+                                       for suffix in ("png", "svg", "csv"))])
+
+
+def test_panel_is_everything_but_the_loss():
+    assert learning.panel_of("Hopper-v5, 15 distractors, vagram") == ("Hopper-v5, 15 distractors", "vagram")
+    assert learning.panel_of("vagram, no clip") == ("no clip", "vagram")
+    assert learning.panel_of("no clip") == ("no clip", "")
+
+
+def test_several_files_and_studies(tmp_path):
+    one = written(tmp_path / "one.csv", "first,mle,0,5,1,1,1")
+    two = written(tmp_path / "two.csv", "second,mle,0,5,2,1,1", "second,mle,0,5,2,1,1")
+    assert plot.read([one, two]) == [("first, mle", 0, 5, 1.0), ("second, mle", 0, 5, 2.0)]
+
+
+def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
+    good = "a,mle,0,5,1,1,1"
+    for lines, words in [
+        (["a,mle,0,5,much,1,1"], "line 2: return must be a number, got 'much'"),
+        ([good, "a,mle,0,5,nan,1,1"], "line 3: return must be a number, got 'nan'"),
+        (["a,mle,0.5,5,1,1,1"], "line 2: seed must be a number, got '0.5'"),
+        (["a,mle,0"], "line 2: env_step must be a number, got None"),
+        ([good, "a,mle,0,5,2,1,1"], "another return of 'mle', seed 0, step 5 was read before"),
+        ([], "is empty: it has no row of an evaluation"),
+    ]:
+        with pytest.raises(ValueError, match=".csv") as error:
+            plot.read([written(tmp_path / "bad.csv", *lines)])
+        assert words in str(error.value)
+    (tmp_path / "columns.csv").write_text("setting,seed,return\na,0,1\n")
+    (tmp_path / "nothing.csv").write_text("")
+    for arguments, words in [
+        ([f"--csv={tmp_path}/columns.csv", f"--output={tmp_path}/out"], "has no column study, env_step"),
+        ([f"--csv={tmp_path}/nothing.csv", f"--output={tmp_path}/out"], "is empty"),
+        ([f"--csv={tmp_path}/gone.csv", f"--output={tmp_path}/out"], "cannot be read: No such file or directory"),
+        ([f"--csv={tmp_path}/columns.csv"], "--output is needed"),
+        ([f"--csv={tmp_path}/columns.csv", "--output=/no/such/out"], "there is no directory /no/such"),
+    ]:
+        assert words in programs.refused_export("plot", arguments), arguments
+    assert not list(tmp_path.glob("out*"))
