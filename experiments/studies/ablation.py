@@ -1,10 +1,10 @@
 """What matters in VaGraM: Hopper with 15 distractors, one change at a time from `vagram`."""
 
-from experiments.sweeps.study import Study
+from experiments.sweeps.study import Settings, Study
 
 _TASK = {"name": "Hopper-v5", "distractors": 15, "video_steps": 0, "loss": "vagram"}
 
-_CHANGES = {
+_CHANGES: Settings = {
     "vagram": {},
     "mle": {"loss": "mle"},
     "mse": {"loss": "mse"},
@@ -21,7 +21,7 @@ _CHANGES = {
 FULL = Study(common={**_TASK, "num_steps": 125_000}, settings=_CHANGES, seeds=range(10))
 
 EVENING = Study(
-    common={**_TASK, "num_steps": 5000, "model_hidden_units": (128, 128, 128)},
+    common={**_TASK, "num_steps": 10_000, "model_hidden_units": (128, 128, 128)},
     settings=_CHANGES,
-    seeds=range(1),
+    seeds=range(2),
 )

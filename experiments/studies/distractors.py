@@ -3,11 +3,11 @@
 Voelcker et al. 2022, section 5.2. A setting is named after its loss, the number of distractors and their kind.
 """
 
-from experiments.sweeps.study import Study, product, vary
+from experiments.sweeps.study import Settings, Study, product, vary
 
 _TASK = {"name": "Hopper-v5", "video_steps": 0}
 _LOSSES = vary("loss", "vagram", "mle")
-_NONE = {"0": {"distractors": 0}}
+_NONE: Settings = {"0": {"distractors": 0}}
 
 FULL = Study(
     common={**_TASK, "num_steps": 125_000},

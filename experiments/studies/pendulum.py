@@ -3,20 +3,20 @@
 80 runs of about a minute on one core each: under an hour on two cores, so both sizes are the same.
 """
 
-from experiments.sweeps.study import Study, product, vary
+from experiments.sweeps.study import Settings, Study, product, vary
 
-_TASKS = {
+_TASKS: Settings = {
     "InvertedPendulum": {"name": "InvertedPendulum-v5", "num_steps": 2000},
     "Pendulum": {"name": "Pendulum-v1", "num_steps": 2000},
 }
-_DIFFICULTIES = {
+_DIFFICULTIES: Settings = {
     "1x8": {"model_hidden_units": (8,)},
     "1x8_distractors": {"model_hidden_units": (8,), "distractors": 10},
 }
 
 FULL = Study(
     common={"video_steps": 0},
-    settings=product(_TASKS, _DIFFICULTIES, vary("loss", "vagram", "mle")),
+    settings=product(vary("loss", "vagram", "mle"), _TASKS, _DIFFICULTIES),
     seeds=range(10),
 )
 

@@ -4,10 +4,10 @@ Voelcker et al. 2022, section 5.1: with a model of two layers of 64 units the va
 the likelihood loses. `FULL` has the paper's agent; `EVENING` the smallest model, and the preset's agent.
 """
 
-from experiments.sweeps.study import Study, product, vary
+from experiments.sweeps.study import Settings, Study, product, vary
 
 _TASK = {"name": "Hopper-v5", "video_steps": 0}
-_MODELS = {
+_MODELS: Settings = {
     "4x200": {"model_hidden_units": (200, 200, 200, 200)},
     "3x64": {"model_hidden_units": (64, 64, 64)},
     "2x64": {"model_hidden_units": (64, 64)},
