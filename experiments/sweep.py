@@ -62,7 +62,7 @@ def main(argv: list[str]) -> None:
 def sweep(title: str, study: str, runs: Sequence["RunFiles"], results: Path, workers: "Workers",
           interrupts: "Interrupts") -> int:
     """Runs what is not finished, and returns the exit code: 0, or 1 if a run has failed, or 130 after Ctrl-C."""
-    from experiments.sweeps import display, place
+    from experiments.sweeps import display
     from experiments.sweeps.process import Outcome
 
     stop = results.with_suffix("") / "stop"
@@ -70,7 +70,7 @@ def sweep(title: str, study: str, runs: Sequence["RunFiles"], results: Path, wor
     outcomes: list[Outcome | None] = [Outcome(True) if files.finished() else None for files in runs]
     rest = [i for i, outcome in enumerate(outcomes) if outcome is None]
     print(f"{title}: {len(runs)} runs, {len(runs) - len(rest)} of them finished already, in {stop.parent}", flush=True)
-    shown = display.Display(title, runs)
+    shown = display.Display(title, runs, outcomes)
     if rest:
         workers.start([runs[i] for i in rest], stop)
     written = -_RESULTS_SECONDS
@@ -81,10 +81,10 @@ def sweep(title: str, study: str, runs: Sequence["RunFiles"], results: Path, wor
             outcomes[i] = outcome
         shown.update(outcomes)
         if time.monotonic() - written >= _RESULTS_SECONDS:
-            place.write_results(results, study, runs)
+            _write_results(results, study, runs)
             written = time.monotonic()
         time.sleep(_REFRESH_SECONDS)
-    place.write_results(results, study, runs)
+    complete = _write_results(results, study, runs)
     ended = [outcome for outcome in outcomes if outcome is not None]
     print(f"\n{display.closing_words(runs, ended)}\n\nresults   {results}\nsettings  {results.with_suffix('.json')}")
     unfinished = sum(not outcome.finished and not outcome.error for outcome in ended)
@@ -92,7 +92,19 @@ def sweep(title: str, study: str, runs: Sequence["RunFiles"], results: Path, wor
         print(f"stopped with {unfinished} runs to go; the same command continues them")
     if interrupts.by_keyboard:
         return 130
-    return 1 if any(outcome.error for outcome in ended) else 0
+    return 0 if complete and not any(outcome.error for outcome in ended) else 1
+
+
+def _write_results(path: Path, study: str, runs: Sequence["RunFiles"]) -> bool:
+    """Writes the CSV, or says why it cannot be, which is no reason to stop the runs; returns whether it could."""
+    from experiments.sweeps import place
+
+    try:
+        place.write_results(path, study, runs)
+    except OSError as error:
+        print(f"warning: cannot write {path}: {error.strerror}", file=sys.stderr)
+        return False
+    return True
 
 
 def _runs(study: str | None, size: str, workdir: Path) -> tuple[str, list["RunFiles"]]:

@@ -68,6 +68,7 @@ def test_finished_runs_are_skipped(swept):
     process, _ = killed.start(tmp_path, more=more)
     assert "3 runs, 2 of them finished already" in process.stdout
     assert process.returncode == 1 and "failed    occupied, seed 3: " in process.stdout
+    assert "finished  one" not in process.stdout  # which is no news
     assert [log.stat().st_mtime_ns for log in logs] == before
     assert (tmp_path / "pair" / "tiny.csv").read_bytes() == results
 
@@ -151,6 +152,13 @@ def test_time_is_summed_over_processes(faked, tmp_path):
         f"s,a,0,0,1.5,2,{seen[0]:.1f}", f"s,a,0,1,1.5,2,{both[1]:.1f}"]
 
 
+def test_results_that_cannot_be_written_are_told_and_stop_nothing(tmp_path, capsys):
+    (tmp_path / "out.csv").mkdir()
+    assert not sweep._write_results(tmp_path / "out.csv", "s", [])
+    assert capsys.readouterr().err == f"warning: cannot write {tmp_path}/out.csv: Is a directory\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
 class Asked:
     """Interrupts of a sweep that is asked to stop once its runs wait."""
 
@@ -196,7 +204,7 @@ def test_time_left():
     runs = [("a", Progress(0, 0.5, 100.0, "")), ("b", Progress(0, 0.25, 10.0, "")), ("a", Progress(0, 0.0, 0.0, "")),
             ("c", Progress(0, 0.0, 5.0, "")), ("a", Progress(0, 1.0, 200.0, "1"))]
     assert display.seconds_left(runs) == [100.0, 30.0, 200.0, pytest.approx(440 / 3 - 5), 0.0]
-    assert display.seconds_left([("a", Progress(3, 0.0, 9.0, ""))]) == [None]
+    assert display.seconds_left([("a", Progress(31, 0.01, 90.0, ""))]) == [None]  # nearly all of it its start
 
 
 def test_step_is_the_last_that_the_log_or_the_table_tells(tmp_path):

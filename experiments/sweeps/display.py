@@ -13,6 +13,7 @@ from experiments.sweeps.place import RunFiles
 from experiments.sweeps.process import Outcome
 
 _LOG_SECONDS = 60.0  # between two lines of a log
+_ENOUGH = 0.05  # share of a run's training steps whose speed says something of the rest
 _SILENT_SECONDS = 20.0  # after which a run whose clock does not move is not at work
 
 
@@ -43,23 +44,23 @@ def progress(files: RunFiles) -> Progress:
 def seconds_left(runs: Sequence[tuple[str, Progress]]) -> list[float | None]:
     """Estimates the seconds of computing that each run still needs.
 
-    A run that trains is as fast from now on as it was; one that does not yet takes what those of its setting take in
-    all, or those of all settings.
+    A run that has come some way is as fast from now on as it was; another takes what those of its setting take in all,
+    or those of all settings.
 
     Args:
       runs: setting and progress of each.
 
     Returns:
-      The seconds, None where no run has trained yet.
+      The seconds, None where no run has come far enough.
     """
     totals: dict[str, list[float]] = {}
     for setting, done in runs:
-        if done.share > 0 and done.seconds > 0:
+        if done.share >= _ENOUGH and done.seconds > 0:
             totals.setdefault(setting, []).append(done.seconds / done.share)
     everything = [total for of_setting in totals.values() for total in of_setting]
     left: list[float | None] = []
     for setting, done in runs:
-        if done.share > 0 and done.seconds > 0:
+        if done.share >= _ENOUGH and done.seconds > 0:
             left.append(done.seconds / done.share - done.seconds)
         elif everything:
             left.append(max(0.0, statistics.fmean(totals.get(setting, everything)) - done.seconds))
@@ -74,19 +75,19 @@ class Display:
     Args:
       title: the study and its size.
       runs: all runs of the study.
-      finished: how many of them were so before.
+      outcomes: of those that are finished already, None for the others.
     """
 
-    def __init__(self, title: str, runs: Sequence[RunFiles]):
+    def __init__(self, title: str, runs: Sequence[RunFiles], outcomes: Sequence[Outcome | None]):
         self._title, self._runs = title, runs
         self._live = sys.stdout.isatty()
         self._drawn, self._logged = 0, time.monotonic()
-        self._ended: set[int] = set()
-        self._seen: list[Progress | None] = [None] * len(runs)
+        self._ended = {i for i, outcome in enumerate(outcomes) if outcome is not None}
+        self._seen = [progress(files) for files in runs]
         self._moved = [-_SILENT_SECONDS] * len(runs)
 
-    def update(self, outcomes: Sequence[Outcome | None]) -> bool:
-        """Reads every run's files and shows them; returns whether there was anything new.
+    def update(self, outcomes: Sequence[Outcome | None]) -> None:
+        """Reads every run's files and shows them.
 
         Args:
           outcomes: of all runs, None for those that have not ended.
@@ -95,7 +96,7 @@ class Display:
         for i, files in enumerate(self._runs):
             if i not in self._ended:
                 self._seen[i] = progress(files)
-                if before[i] is not None and before[i] != self._seen[i]:
+                if before[i] != self._seen[i]:
                     self._moved[i] = now
         news = [self._ending(i, outcome) for i, outcome in enumerate(outcomes)
                 if outcome is not None and i not in self._ended]
@@ -109,14 +110,13 @@ class Display:
             self._logged = now if due else self._logged
             print(*filter(None, news), *([head] if due else []), sep="\n", end="\n" if due or any(news) else "",
                   flush=True)
-        return before != self._seen
 
     def _ending(self, i: int, outcome: Outcome) -> str:
         """Returns the line of a run that has ended, empty for one that was asked to."""
         done = self._seen[i]
         if outcome.error:
             return f"failed    {self._runs[i].run}: {outcome.error}"
-        if outcome.finished and done is not None:
+        if outcome.finished:
             return (f"finished  {self._runs[i].run}: return {float(done.mean_return):.1f} at step {done.step:,}, "
                     f"{tqdm.format_interval(done.seconds)}")
         return ""
@@ -135,8 +135,7 @@ class Display:
                 f"{f', {failed} failed' if failed else ''}{rest}")
 
     def _left(self) -> list[float | None]:
-        return seconds_left([(files.run.setting, done or Progress(0, 0.0, 0.0, ""))
-                             for files, done in zip(self._runs, self._seen, strict=True)])
+        return seconds_left([(files.run.setting, done) for files, done in zip(self._runs, self._seen, strict=True)])
 
     def _table(self, working: list[int]) -> list[str]:
         left = self._left()
@@ -144,7 +143,6 @@ class Display:
         lines = [f"  {'setting':{width}}  seed  {'step':>17}  {'return':>9}  {'time left':>9}"]
         for i in working:
             done, run, rest = self._seen[i], self._runs[i].run, left[i]
-            assert done is not None
             step = f"{done.step:,}/{self._runs[i].last_step:,}"
             shown = f"{float(done.mean_return):.1f}" if done.mean_return else "–"
             lines.append(f"  {run.setting:{width}}  {run.seed:>4}  {step:>17}  {shown:>9}  "
