@@ -79,7 +79,7 @@ def sweep(title: str, study: str, runs: Sequence["RunFiles"], results: Path, wor
             stop.touch()
         for i, outcome in zip(rest, workers.outcomes(), strict=True):
             outcomes[i] = outcome
-        shown.update(outcomes)
+        shown.update(outcomes, interrupts.requested())
         if time.monotonic() - written >= _RESULTS_SECONDS:
             _write_results(results, study, runs)
             written = time.monotonic()
@@ -137,7 +137,7 @@ def _workers(address: str | None, jobs: int | None, stack: contextlib.ExitStack)
 
     if jobs and address not in (None, "local"):
         raise ValueError("--jobs is for this machine; a cluster that is there runs as many as it has processors")
-    jobs = jobs or len(os.sched_getaffinity(0))
+    jobs = jobs or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     if address:
         return stack.enter_context(workers.connected(address, jobs))
     return workers.LocalWorkers(jobs)

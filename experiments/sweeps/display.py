@@ -86,11 +86,12 @@ class Display:
         self._seen = [progress(files) for files in runs]
         self._moved = [-_SILENT_SECONDS] * len(runs)
 
-    def update(self, outcomes: Sequence[Outcome | None]) -> None:
+    def update(self, outcomes: Sequence[Outcome | None], stopping: bool) -> None:
         """Reads every run's files and shows them.
 
         Args:
           outcomes: of all runs, None for those that have not ended.
+          stopping: whether they have been asked to.
         """
         before, now = list(self._seen), time.monotonic()
         for i, files in enumerate(self._runs):
@@ -102,7 +103,7 @@ class Display:
                 if outcome is not None and i not in self._ended]
         self._ended |= {i for i, outcome in enumerate(outcomes) if outcome is not None}
         working = [i for i in range(len(self._runs)) if i not in self._ended and now - self._moved[i] < _SILENT_SECONDS]
-        head = self._head(outcomes, working)
+        head = self._head(outcomes, working) + (", stopping" if stopping else "")
         if self._live:
             self._draw([*filter(None, news)], [head, *self._table(working)])
         else:
