@@ -22,10 +22,14 @@ _LOG_SECONDS = 30.0  # between two lines of a log
 
 
 class Interrupts:
-    """Turns SIGINT and SIGTERM into a request that the loop asks for; a second Ctrl-C stops at once."""
+    """Turns SIGINT and SIGTERM into a request that the loop asks for; a second Ctrl-C stops at once.
 
-    def __init__(self) -> None:
-        self.by_keyboard = False
+    Args:
+      reply: what is said to the first.
+    """
+
+    def __init__(self, reply: str = "stopping after this step; the run is saved and can be continued") -> None:
+        self.by_keyboard, self._reply = False, reply
         self._requested = False
 
     def requested(self) -> bool:
@@ -44,7 +48,7 @@ class Interrupts:
         self._requested = True
         self.by_keyboard = number == signal.SIGINT
         signal.signal(number, signal.SIG_DFL)
-        tqdm.write("stopping after this step; the run is saved and can be continued", file=sys.stderr)
+        tqdm.write(self._reply, file=sys.stderr)
 
 
 class Watchdog:

@@ -171,20 +171,25 @@ def mbpo(arguments, stop=None, options=(), environment=None, **kwargs):
         capture_output=True, timeout=500, **kwargs)
 
 
-def program(name, arguments, options=()):
+def program(name, arguments, options=(), environment=None):
     """Runs `python -m experiments.<name>` to its end.
 
     Args:
-      name: of a program that judges what a run has left.
+      name: of the program.
       arguments: of the program.
       options: of the interpreter.
+      environment: changes of the environment variables.
 
     Returns:
       `subprocess.CompletedProcess`, its output as text.
     """
-    return subprocess.run(
-        [sys.executable, *options, "-m", f"experiments.{name}", *arguments], cwd=ROOT, env=_environment(), text=True,
-        capture_output=True, timeout=500)
+    return python(*options, "-m", f"experiments.{name}", *arguments, environment=environment)
+
+
+def python(*arguments, environment=None):
+    """Runs Python to its end."""
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=_environment() | (environment or {}), text=True,
+                          capture_output=True, timeout=500)
 
 
 OWN_VARIABLES = ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")

@@ -31,8 +31,7 @@ class RunDirectory:
     """
 
     def __init__(self, workdir: Path, config: Config):
-        environment = config.env.name.replace("/", "-").replace(":", "-")
-        self.path = workdir / environment / config.model.loss.replace(":", "-") / str(config.run.seed)
+        self.path = run_path(workdir, config)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(self.path / "lock")
@@ -77,6 +76,12 @@ class RunDirectory:
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def run_path(workdir: Path, config: Config) -> Path:
+    """Returns `<workdir>/<env>/<loss>/<seed>`."""
+    environment = config.env.name.replace("/", "-").replace(":", "-")
+    return workdir / environment / config.model.loss.replace(":", "-") / str(config.run.seed)
 
 
 def config_hash(config: Config) -> str:

@@ -1,0 +1,1 @@
+"""Studies: settings times seeds, one file each, in the sizes that its constants name."""

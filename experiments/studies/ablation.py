@@ -1,0 +1,27 @@
+"""What matters in VaGraM: Hopper with 15 distractors, one change at a time from `vagram`."""
+
+from experiments.sweeps.study import Settings, Study
+
+_TASK = {"name": "Hopper-v5", "distractors": 15, "video_steps": 0, "loss": "vagram"}
+
+_CHANGES: Settings = {
+    "vagram": {},
+    "mle": {"loss": "mle"},
+    "mse": {"loss": "mse"},
+    "itervaml": {"loss": "itervaml"},
+    "taylor": {"loss": "taylor"},
+    "no_clip": {"value_gradient_quantile": 1.0},
+    "unscaled": {"value_gradient_scale": "none"},
+    "no_warm_up": {"warm_up_epochs": 0.0},
+    "feature_normalization": {"feature_normalization": True},
+    "rollout_noise": {"rollout_noise": "on"},
+    "mle_without_rollout_noise": {"loss": "mle", "rollout_noise": "off"},
+}
+
+FULL = Study(common={**_TASK, "num_steps": 125_000}, settings=_CHANGES, seeds=range(10))
+
+EVENING = Study(
+    common={**_TASK, "num_steps": 10_000, "model_hidden_units": (128, 128, 128)},
+    settings=_CHANGES,
+    seeds=range(2),
+)

@@ -1,0 +1,28 @@
+"""Dimensions that have nothing to do with the task: Hopper, `vagram` against `mle` as they become more.
+
+Voelcker et al. 2022, section 5.2. A setting is named after its loss, the number of distractors and their kind.
+"""
+
+from experiments.sweeps.study import Settings, Study, product, vary
+
+_TASK = {"name": "Hopper-v5", "video_steps": 0}
+_LOSSES = vary("loss", "vagram", "mle")
+_NONE: Settings = {"0": {"distractors": 0}}
+
+FULL = Study(
+    common={**_TASK, "num_steps": 125_000},
+    settings={
+        **product(_LOSSES, _NONE),
+        **product(_LOSSES, vary("distractors", 5, 10, 15, 20), vary("distractor_kind", "nonlinear", "noise")),
+    },
+    seeds=range(10),
+)
+
+EVENING = Study(
+    common={**_TASK, "num_steps": 20_000, "model_hidden_units": (128, 128, 128)},
+    settings={
+        **product(_LOSSES, _NONE),
+        **product(_LOSSES, vary("distractors", 15), vary("distractor_kind", "nonlinear")),
+    },
+    seeds=range(5),
+)

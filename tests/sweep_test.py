@@ -1,0 +1,290 @@
+"""Sweeps: what is skipped, continued, retried, stopped, reported, estimated and refused."""
+
+import csv
+import json
+import os
+import signal
+import sys
+import threading
+
+import killed
+import programs
+import pytest
+
+from experiments import sweep
+from experiments.sweeps import display, place, process, study, workers
+from experiments.sweeps.display import Progress
+from experiments.sweeps.process import Environment, Outcome
+from experiments.sweeps.study import Run, Study
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A sweep of two runs, one of them killed, beside a third whose directory holds another configuration."""
+    tmp_path = tmp_path_factory.mktemp("sweep")
+    occupied = killed.run_directory(tmp_path, "occupied")
+    occupied.mkdir(parents=True)
+    (occupied / "config.json").write_text(programs.tiny(name="killed:Killed-v0", seed=3, members=5).to_json())
+    more = {"occupied": {"environment_timeout": 62.0}}
+    return tmp_path, more, *killed.start(tmp_path, "--jobs=2", more=more, whom="self")
+
+
+def test_killed_run_is_continued_to_the_same_bytes(swept):
+    tmp_path, _, _, runs = swept
+    killed.check_one_was_killed_and_continued(tmp_path, runs)
+
+
+def test_failing_run_stops_no_other_and_is_named_with_its_log(swept):
+    tmp_path, _, process, _ = swept
+    assert process.returncode == 1 and programs.error_lines(process) == []
+    assert "finished  one, seed 3: return " in process.stdout and "finished  two, seed 3: return " in process.stdout
+    failed = process.stdout.partition("failed:\n")[2].splitlines()
+    assert failed[0].startswith("  occupied, seed 3: ") and "members was 5 and is now 3" in failed[0]
+    assert failed[1] == f"    {tmp_path}/pair/tiny/occupied/seed_3.log"
+
+
+def test_results_are_those_of_the_runs(swept):
+    tmp_path, _, process, runs = swept
+    with open(tmp_path / "pair" / "tiny.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == ("study", "setting", "seed", "env_step", "return", "length", "wall_time")
+    expected = [(name, row["env_step"], row["mean_return"], row["mean_length"])
+                for name, run in zip(killed.EQUAL, runs, strict=True) for row in programs.progress(run)]
+    assert [(row["setting"], row["env_step"], row["return"], row["length"]) for row in rows] == expected
+    assert {(row["study"], row["seed"]) for row in rows} == {("pair", "3")}
+    for name in killed.EQUAL:
+        times = [float(row["wall_time"]) for row in rows if row["setting"] == name]
+        assert times == sorted(times) and 0 < times[0] <= times[-1]
+    settings = json.loads((tmp_path / "pair" / "tiny.json").read_text())
+    assert settings["seeds"] == [3] and list(settings["settings"]) == ["one", "two", "occupied"]
+    assert settings["settings"]["two"]["run"]["environment_timeout"] == 61.0
+    assert f"results   {tmp_path}/pair/tiny.csv" in process.stdout
+
+
+def test_finished_runs_are_skipped(swept):
+    tmp_path, more, _, runs = swept
+    logs = [run.parents[2] / "seed_3.log" for run in runs]
+    before, results = [log.stat().st_mtime_ns for log in logs], (tmp_path / "pair" / "tiny.csv").read_bytes()
+    process, _ = killed.start(tmp_path, more=more)
+    assert "3 runs, 2 of them finished already" in process.stdout
+    assert process.returncode == 1 and "failed    occupied, seed 3: " in process.stdout
+    assert "finished  one" not in process.stdout  # which is no news
+    assert [log.stat().st_mtime_ns for log in logs] == before
+    assert (tmp_path / "pair" / "tiny.csv").read_bytes() == results
+
+
+@pytest.mark.parametrize("damage", ["row", "export", "policy", "config"])
+def test_unfinished_runs_are_not_skipped(swept, tmp_path, damage):
+    """A run is finished when its last row is there, its exports are whole, and it is this one."""
+    _, _, _, (path, _) = swept
+    run = Run("one", 3, study.runs(Study({"one": {}}, [3], killed.COMMON))[0].config)
+    files = place.RunFiles(tmp_path, run)
+    files.path.mkdir(parents=True)
+    for name in ("config.json", "progress.csv", "export"):
+        (files.path / name).symlink_to(path / name)
+    assert files.finished()
+    if damage == "row":
+        text = (path / "progress.csv").read_text()
+        (files.path / "progress.csv").unlink()
+        (files.path / "progress.csv").write_text(text[:-1])  # the last line is not complete
+    elif damage == "config":
+        files = place.RunFiles(tmp_path, run._replace(config=run.config.replace(num_steps=70)))
+    else:
+        (files.path / "export").unlink()
+        (files.path / "export").mkdir()
+        for kind in {"dynamics", "policy", "tf_agents_policy"} - {"policy" if damage == "policy" else "dynamics"}:
+            (files.path / "export" / kind).symlink_to(path / "export" / kind)
+    assert not files.finished()
+
+
+# In the place of experiments.mbpo: leaves a checkpoint of a later step and does something.
+_FAKE = """
+import os, pathlib, signal, sys, time
+checkpoints = pathlib.Path(sys.argv[1]) / "checkpoints"
+step = len(list(checkpoints.glob("*"))) + 1
+(checkpoints / str(step)).mkdir(parents=True)
+print(f"step {step} of the fake", flush=True)
+"""
+_KILL = "os.kill(os.getpid(), signal.SIGKILL)"
+_WAIT = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); print('waits', flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def faked(monkeypatch, tmp_path):
+    """Returns a function that makes the files of a run whose process runs a statement instead of a training."""
+    statements = {}
+    monkeypatch.setattr(process, "_POLL_SECONDS", 0.02)
+    monkeypatch.setattr(process, "command", lambda files: [
+        sys.executable, "-c", _FAKE + statements[files.run.setting], str(files.path)])
+
+    def make(setting, statement):
+        statements[setting] = statement
+        return place.RunFiles(tmp_path, Run(setting, 0, programs.tiny()))
+
+    return make
+
+
+@pytest.mark.parametrize("statement, starts, error", [
+    (_KILL, 4, "killed by SIGKILL without getting further"),
+    (f"if step == 2: (checkpoints / '2').rmdir()\n{_KILL}", 2, "killed by SIGKILL without getting further"),
+    ("sys.exit('error: the disk is full')", 1, "the disk is full"),
+    ("raise ValueError('three\\nlines')", 1, "lines"),
+    ("pass", 1, "stopped before its last step"),
+])
+def test_only_a_killed_run_that_gets_further_is_started_again(faked, tmp_path, statement, starts, error):
+    files = faked("a", statement)
+    assert process.supervise(files, tmp_path / "stop", Environment.here()) == Outcome(False, error)
+    assert files.log.read_text().count("of the fake") == starts
+    assert files.spent()[0] > 0
+
+
+def test_time_is_summed_over_processes(faked, tmp_path):
+    files = faked("a", "(checkpoints.parent / 'progress.csv').write_text('env_step,mean_return,mean_length\\n'\n"
+                  "    + ''.join(f'{i},1.5,2\\n' for i in range(step)))\ntime.sleep(0.2)")
+    process.supervise(files, tmp_path / "stop", Environment.here())
+    first, seen = files.spent()
+    assert 0.2 <= first and list(seen) == [0] and seen[0] <= first
+    process.supervise(files, tmp_path / "stop", Environment.here())
+    second, both = files.spent()
+    assert second >= first + 0.2 and both == {0: seen[0], 1: both[1]} and first < both[1] <= second
+    place.write_results(tmp_path / "out.csv", "s", [files])
+    assert (tmp_path / "out.csv").read_text().splitlines()[1:] == [
+        f"s,a,0,0,1.5,2,{seen[0]:.1f}", f"s,a,0,1,1.5,2,{both[1]:.1f}"]
+
+
+def test_results_that_cannot_be_written_are_told_and_stop_nothing(tmp_path, capsys):
+    (tmp_path / "out.csv").mkdir()
+    assert not sweep._write_results(tmp_path / "out.csv", "s", [])
+    assert capsys.readouterr().err == f"warning: cannot write {tmp_path}/out.csv: Is a directory\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+class Asked:
+    """Interrupts of a sweep that is asked to stop once its runs wait."""
+
+    by_keyboard = False
+
+    def __init__(self, *files):
+        self._files = files
+
+    def requested(self):
+        return all("waits" in files.log_tail() for files in self._files)
+
+
+def test_stopped_sweep_ends_its_runs_gently_and_starts_no_other(faked, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sweep, "_REFRESH_SECONDS", 0.05)
+    runs = [faked(name, _WAIT) for name in "abc"]
+    (tmp_path / "size").mkdir()
+    code = sweep.sweep("s, size", "s", runs, tmp_path / "size.csv", workers.LocalWorkers(2), Asked(*runs[:2]))
+    assert code == 0
+    assert "stopped with 3 runs to go; the same command continues them" in capsys.readouterr().out
+    assert not runs[2].log.exists()
+    assert all(run.checkpoint() == 1 for run in runs[:2])
+
+
+def test_run_dies_with_who_has_started_it(tmp_path):
+    """A parent that is killed leaves no run behind."""
+    code = ("import subprocess, sys, os, signal; child = subprocess.Popen([sys.executable, '-m', "
+            "'experiments.sweeps.bound', str(os.getpid()), *sys.argv[1:]], stdout=subprocess.PIPE); "
+            "print(child.pid, flush=True); child.stdout.readline(); os.kill(os.getpid(), signal.SIGKILL)")
+    arguments = [*programs.flags(), f"--workdir={tmp_path}"]
+    result = programs.python("-c", code, *arguments)
+    assert result.returncode == -signal.SIGKILL
+    child = int(result.stdout)
+    for _ in range(100):
+        if not os.path.exists(f"/proc/{child}") or "State:\tZ" in open(f"/proc/{child}/status").read():
+            return
+        threading.Event().wait(0.1)
+    os.kill(child, signal.SIGKILL)
+    pytest.fail("the run lives on")
+
+
+def test_time_left():
+    """Half of a run took 100 s, a quarter of another 10 s; a run of the first setting takes 200 s, of a third 120 s."""
+    runs = [("a", Progress(0, 0.5, 100.0, "")), ("b", Progress(0, 0.25, 10.0, "")), ("a", Progress(0, 0.0, 0.0, "")),
+            ("c", Progress(0, 0.0, 5.0, "")), ("a", Progress(0, 1.0, 200.0, "1"))]
+    assert display.seconds_left(runs) == [100.0, 30.0, 200.0, pytest.approx(440 / 3 - 5), 0.0]
+    assert display.seconds_left([("a", Progress(31, 0.01, 90.0, ""))]) == [None]  # nearly all of it its start
+
+
+def test_step_is_the_last_that_the_log_or_the_table_tells(tmp_path):
+    files = place.RunFiles(tmp_path, Run("a", 0, programs.tiny()))
+    assert (files.step(), display.progress(files)) == (0, Progress(0, 0.0, 0.0, ""))
+    files.path.mkdir(parents=True)
+    (files.path / "progress.csv").write_text("env_step,mean_return,mean_length\n40,-3.5,25\n50,-2.5,2")
+    assert display.progress(files) == Progress(40, 10 / 60, 0.0, "-3.5")
+    files.log.write_text("step 30/90 [exploring]\nstep      60   greedy return     -3.5\n")
+    assert files.step() == 60
+
+
+def test_products_and_their_names():
+    models = {"big": {"model_hidden_units": (9, 9)}, "small": {"model_hidden_units": (3,)}}
+    assert study.product(study.vary("distractors", 0, 5), models) == {
+        "0_big": {"distractors": 0, "model_hidden_units": (9, 9)},
+        "0_small": {"distractors": 0, "model_hidden_units": (3,)},
+        "5_big": {"distractors": 5, "model_hidden_units": (9, 9)},
+        "5_small": {"distractors": 5, "model_hidden_units": (3,)}}
+    with pytest.raises(ValueError, match="the same name"):
+        study.product({"a_b": {}, "a": {}}, {"c": {}, "b_c": {}})
+
+
+def test_runs_have_the_preset_the_common_changes_and_their_own():
+    runs = study.runs(Study({"x": {"loss": "mle"}, "y": {"members": 6}}, (4, 2), {"name": "Hopper-v5", "loss": "mse"}))
+    assert [(run.setting, run.seed) for run in runs] == [("x", 4), ("y", 4), ("x", 2), ("y", 2)]
+    config = runs[3].config
+    assert config.run.seed == 2 and config.run.threads == 1 and config.model.loss == "mse"
+    assert config.model.members == 6 and config.dyna.random_steps == 5000  # the preset's
+    assert runs[0].config.model.loss == "mle"
+
+
+@pytest.mark.parametrize("settings, seeds, words", [
+    ({}, [0], "the study has no settings"),
+    ({"a": {}}, [], r"the study has no seeds"),
+    ({"a": {}}, 5, r"the study has no seeds: seeds=5"),
+    ({"a": {}}, [0, 1, 0], "seed 0 occurs twice"),
+    ({"a": {}}, [-1], "at least 0, got -1"),
+    ({"a": {}}, [0.5], "whole number of at least 0, got 0.5"),
+    ({"a": {"los": "mle"}}, [0], "setting a: there is no setting 'los'"),
+    ({"a": {"loss": "vagrm"}}, [0], "setting a: loss must be one of .*'vagrm'"),
+    ({"a": {"members": 0}}, [0], "setting a: members must be at least 1"),
+    ({"a": {"members": "7"}}, [0], "setting a: "),
+    ({"a": {"agent_hidden_units": 64}}, [0], "setting a: "),
+    ({"a": {"seed": 1}}, [0], "setting a: seed is no setting of a study"),
+    ({"a": {"threads": 2}}, [0], "setting a: threads is no setting of a study"),
+    ({"a": {}, "b": {"members": 7}}, [0], "settings a and b are the same"),
+    ({"../a": {}}, [0], "a setting's name must be"),
+    ({"a b": {}}, [0], "a setting's name must be"),
+])
+def test_impossible_study_is_refused(settings, seeds, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        study.runs(Study(settings, seeds))
+    assert "\n" not in str(caught.value)
+
+
+_IMPORT = "from experiments.sweeps.study import Study\n"
+
+
+@pytest.mark.parametrize("text, arguments, words", [
+    (None, [], "--study is needed"),
+    (None, ["--study=pendulums"], "there is no study 'pendulums'; did you mean pendulum?"),
+    (None, ["--study=/no/such.py"], "there is no file /no/such.py"),
+    (None, ["--study=pendulum", "--size=huge"], "has no size 'huge'; it has full, evening"),
+    (None, ["--study=pendulum", "--jobs=0"], "jobs"),
+    (None, ["--study=pendulum", "--workdir=/proc/runs"], "/proc/runs"),
+    ("1 / 0", [], "fails: ZeroDivisionError: division by zero"),
+    ("x = 1", [], "has no constant that is a Study"),
+    (_IMPORT + "EVENING = Study({'a': {'name': 'Hoper-v5'}}, [0])", [], "unknown environment 'Hoper-v5'"),
+    (_IMPORT + "EVENING = Study({'a': {}, 'b': {}}, [0])", [], "settings a and b are the same"),
+])
+def test_bad_input_is_refused_in_one_line(text, arguments, words, tmp_path):
+    if text:
+        (tmp_path / "mine.py").write_text(text + "\n")
+        arguments = [f"--study={tmp_path / 'mine.py'}"]
+    assert words in programs.refused_export("sweep", [f"--workdir={tmp_path / 'sweeps'}", *arguments])
+    assert not (tmp_path / "sweeps").exists()  # nothing was begun
+
+
+def test_second_sweep_of_a_study_is_refused(tmp_path):
+    with place.lock(tmp_path / "pendulum" / "evening"):
+        line = programs.refused_export("sweep", ["--study=pendulum", f"--workdir={tmp_path}"])
+    assert line == f"error: another sweep is at work in {tmp_path}/pendulum/evening"
