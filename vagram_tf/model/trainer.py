@@ -189,8 +189,8 @@ class ModelTrainer(tf.Module):
 
         def add(i: tf.Tensor, sums: _Errors) -> tuple[tf.Tensor, _Errors]:
             *piece, weight = tf.nest.map_structure(lambda field: field[i], pieces)
-            each = tf.nest.map_structure(lambda field: tf.broadcast_to(field, [members, *field.shape]), piece)
-            errors, _ = self._terms(*each, seed + tf.stack([0, i]))
+            rows, extra = tf.nest.map_structure(lambda field: tf.broadcast_to(field, [members, *field.shape]), piece)
+            errors, _ = self._terms(rows, extra, seed + tf.stack([0, i]))
             if magnitude:
                 errors = _Errors(*map(tf.abs, errors))
             return i + 1, _Errors(*(
