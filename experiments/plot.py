@@ -3,8 +3,9 @@
     python -m experiments.plot --csv=results/pendulum/pendulum.csv --output=results/pendulum/curves
 
 Reads the columns study, setting, seed, env_step and return; several files are drawn together. Settings that differ in
-nothing but the loss share a panel. Writes <output>.png and .svg with <output>.csv, and <output>_final.png, .svg and
-.csv; where a loss is in several panels, the scores over all of them, too, as <output>_all.csv.
+nothing but the loss, with which their names begin, share a panel. Writes <output>.png and .svg with <output>.csv, and
+<output>_final.png, .svg and .csv; where a loss is in several panels, the scores over all of them, too, as
+<output>_all.csv.
 """
 
 import csv
@@ -21,7 +22,7 @@ COLUMNS = ("study", "setting", "seed", "env_step", "return")
 
 
 class Evaluation(NamedTuple):
-    """One row of a sweep's CSV. `setting` begins with the study where several are drawn."""
+    """One row of a sweep's CSV. `setting` has the study in front where several are drawn."""
 
     setting: str
     seed: int
@@ -79,7 +80,7 @@ def read(paths: list[Path]) -> list[Evaluation]:
                 raise ValueError(f"{path}, line {number}: another return of {key[1]!r}, seed {key[2]}, step {key[3]} "
                                  "was read before")
     several = len({study for study, *_ in rows}) > 1
-    return [Evaluation(f"{study}, {setting}" if several else setting, seed, env_step, total)
+    return [Evaluation(f"{study}/{setting}" if several else setting, seed, env_step, total)
             for (study, setting, seed, env_step), total in rows.items()]
 
 

@@ -12,10 +12,10 @@ from experiments.drawing import learning
 HEADER = "study,setting,seed,env_step,return,length,wall_time"
 # Final returns by seed; at step 100 everything is 0. Seed 3 of the first one ends there.
 RETURNS = {
-    '"Hopper-v5, 2x64, vagram"': [10.0, 20.0, 60.0, None],
-    '"Hopper-v5, 2x64, mle"': [0.0, 0.0, 10.0, 70.0, 100.0],
-    '"Pendulum-v1, 2x64, vagram"': [-100.0, -200.0, -300.0, -400.0],
-    '"Pendulum-v1, 2x64, mle"': [-400.0] * 4,
+    "vagram_Hopper-v5_2x64": [10.0, 20.0, 60.0, None],
+    "mle_Hopper-v5_2x64": [0.0, 0.0, 10.0, 70.0, 100.0],
+    "vagram_Pendulum-v1_2x64": [-100.0, -200.0, -300.0, -400.0],
+    "mle_Pendulum-v1_2x64": [-400.0] * 4,
     "alone": [7.0],
 }
 
@@ -52,16 +52,16 @@ def row_of(table, setting, step):
 def test_curves_are_the_hand_computed_ones(drawn):
     table = drawn[2]["out"]
     assert len(table) == 2 * len(RETURNS)
-    of = row_of(table, "Hopper-v5, 2x64, mle", 1000)  # five seeds: the interquartile mean leaves out 0 and 100
+    of = row_of(table, "mle_Hopper-v5_2x64", 1000)  # five seeds: the interquartile mean leaves out 0 and 100
     assert float(of["mean"]) == 36 and float(of["iqm"]) == pytest.approx(80 / 3, 1e-5) and of["seeds"] == "5"
     assert 0 <= float(of["low"]) < 36 < float(of["high"]) <= 100
-    of = row_of(table, "Hopper-v5, 2x64, vagram", 100)
+    of = row_of(table, "vagram_Hopper-v5_2x64", 100)
     assert (of["mean"], of["low"], of["high"], of["iqm"], of["seeds"]) == ("0", "0", "0", "0", "4")
 
 
 def test_final_returns_are_those_of_the_seeds_that_came_to_the_end(drawn):
     table = drawn[2]["out_final"]
-    of = row_of(table, "Hopper-v5, 2x64, vagram", 1000)
+    of = row_of(table, "vagram_Hopper-v5_2x64", 1000)
     assert float(of["mean"]) == 30 and of["seeds"] == "3"
     assert row_of(table, "alone", 1000) == {
         "setting": "alone", "env_step": "1000", "mean": "7", "low": "", "high": "", "iqm": "7", "seeds": "1"}
@@ -69,8 +69,8 @@ def test_final_returns_are_those_of_the_seeds_that_came_to_the_end(drawn):
 
 def test_interval_of_two_seeds():
     """Both means of equal seeds, 0 and 1, have probability 1/4, far more than 2.5 %."""
-    (point,) = learning.curves([plot.Evaluation("a, mle", seed, 5, float(seed)) for seed in (0, 1)])
-    assert point == ("a, mle", 5, 0.5, 0.0, 1.0, 0.5, 2)
+    (point,) = learning.curves([plot.Evaluation("mle_a", seed, 5, float(seed)) for seed in (0, 1)])
+    assert point == ("mle_a", 5, 0.5, 0.0, 1.0, 0.5, 2)
 
 
 def test_scores_are_over_seeds_and_panels(drawn):
@@ -88,10 +88,10 @@ def test_scores_are_over_seeds_and_panels(drawn):
 def test_what_is_missing_is_said(drawn):
     lines = drawn[0].splitlines()
     assert [line for line in lines if line.startswith(("missing", "note"))] == [
-        "missing  Hopper-v5, 2x64, vagram: seed 4",
-        "missing  Hopper-v5, 2x64, vagram: seed 3 after environment step 100 of 1000",
-        "missing  Pendulum-v1, 2x64, vagram: seed 4",
-        "missing  Pendulum-v1, 2x64, mle: seed 4",
+        "missing  vagram_Hopper-v5_2x64: seed 4",
+        "missing  vagram_Hopper-v5_2x64: seed 3 after environment step 100 of 1000",
+        "missing  vagram_Pendulum-v1_2x64: seed 4",
+        "missing  mle_Pendulum-v1_2x64: seed 4",
         "missing  alone: seeds 1, 2, 3, 4",
         "note     alone: one seed, so there is no interval",
     ]
@@ -102,7 +102,7 @@ def test_pictures_exist_and_show_panels_and_seeds(drawn):
     for name in ("out", "out_final"):
         assert (directory / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         picture = (directory / f"{name}.svg").read_text()
-        assert "Hopper-v5, 2x64" in picture and "n = 5" in picture
+        assert "Hopper-v5_2x64" in picture and "n = 5" in picture
     assert "vagram (n = 3 to 4)" in (directory / "out.svg").read_text()
     assert sorted(path.name for path in directory.iterdir()) == sorted(
         ["sweep.csv", "out_all.csv", *(f"{name}.{suffix}" for name in ("out", "out_final")
@@ -110,15 +110,17 @@ def test_pictures_exist_and_show_panels_and_seeds(drawn):
 
 
 def test_panel_is_everything_but_the_loss():
-    assert learning.panel_of("Hopper-v5, 15 distractors, vagram") == ("Hopper-v5, 15 distractors", "vagram")
-    assert learning.panel_of("vagram, no clip") == ("no clip", "vagram")
-    assert learning.panel_of("no clip") == ("no clip", "")
+    assert learning.panel_of("vagram_Hopper_15") == ("Hopper_15", "vagram")
+    assert learning.panel_of("calibrated_itervaml") == ("", "calibrated_itervaml")
+    assert learning.panel_of("no_clip") == ("", "no_clip")
+    assert learning.panel_of("pendulum/mle_1x8") == ("pendulum/1x8", "mle")
+    assert learning.panel_of("pendulum/mle") == ("pendulum", "mle")
 
 
 def test_several_files_and_studies(tmp_path):
     one = written(tmp_path / "one.csv", "first,mle,0,5,1,1,1")
     two = written(tmp_path / "two.csv", "second,mle,0,5,2,1,1", "second,mle,0,5,2,1,1")
-    assert plot.read([one, two]) == [("first, mle", 0, 5, 1.0), ("second, mle", 0, 5, 2.0)]
+    assert plot.read([one, two]) == [("first/mle", 0, 5, 1.0), ("second/mle", 0, 5, 2.0)]
 
 
 def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):

@@ -39,7 +39,7 @@ def _learning_curves(curve: Sequence[Point], output: str) -> list[Path]:
             seeds = sorted({point.seeds for point in points})
             count = f"n = {seeds[-1]}" if len(seeds) == 1 else f"n = {seeds[0]} to {seeds[-1]}"
             colour = style.COLOURS.get(loss, style.OTHER)
-            axes.plot(steps, [p.mean for p in points], color=colour, label=f"{loss or 'mean'} ({count})", linewidth=1.5)
+            axes.plot(steps, [p.mean for p in points], color=colour, label=f"{loss} ({count})", linewidth=1.5)
             axes.plot(steps, [p.iqm for p in points], color=colour, linewidth=0.9, linestyle="--")
             axes.fill_between(steps, [p.low for p in points], [p.high for p in points], color=colour, alpha=0.15,
                               linewidth=0)
@@ -62,14 +62,14 @@ def _bars(final: Sequence[Point], scores: Sequence[Score], output: str) -> list[
     axes, place = grid[0, 0], 0.0
     places, names = [], []
     for panel, settings in panels.items():
-        if any(settings) and panel:
+        if panel:
             places.append(place)
             names.append(panel)
             place += 1
         for loss, (point,) in settings.items():
             _bar(axes, place, loss, _Interval(point.mean, point.low, point.high))
             places.append(place)
-            names.append(f"{loss or panel} (n = {point.seeds})")
+            names.append(f"{loss} (n = {point.seeds})")
             place += 1
         place += 0.4
     axes.set_yticks(places, names)
@@ -100,10 +100,10 @@ def _bar(axes: Axes, place: float, loss: str, of: _Interval) -> None:
 
 
 def _by_panel(points: Sequence[Point]) -> dict[str, dict[str, list[Point]]]:
-    """Returns the points by panel and loss; losses in the order of the palette."""
-    order = [*style.COLOURS, ""]
+    """Returns the points by panel and curve; losses first, in the order of the palette."""
+    order = {loss: place for place, loss in enumerate(style.COLOURS)}
     panels: dict[str, dict[str, list[Point]]] = {}
-    for point in sorted(points, key=lambda point: order.index(panel_of(point.setting)[1])):
+    for point in sorted(points, key=lambda point: order.get(panel_of(point.setting)[1], len(order))):
         panel, loss = panel_of(point.setting)
         panels.setdefault(panel, {}).setdefault(loss, []).append(point)
     first = list(dict.fromkeys(panel_of(point.setting)[0] for point in points))

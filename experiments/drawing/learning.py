@@ -59,17 +59,16 @@ class Score(NamedTuple):
 
 
 def panel_of(setting: str) -> tuple[str, str]:
-    """Returns the panel and the curve of a setting: all its parts but the loss, and the loss.
+    """Returns the panel and the curve of a setting: `vagram_Hopper_2x64` is vagram in the panel Hopper_2x64.
 
-    Parts are separated by commas. A setting without a loss has a panel of its own.
+    A setting whose name does not begin with a loss is a curve of its own name in the panel without a name, where those
+    are, too, that are called after a loss alone. A study in front, as in `study/setting`, stays with the panel.
     """
-    parts = [part.strip() for part in setting.split(",")]
-    losses = [part for part in parts if part in style.COLOURS]
-    if not losses:
-        return setting, ""
-    rest = list(parts)
-    rest.remove(losses[0])
-    return ", ".join(rest), losses[0]
+    study, slash, own = setting.rpartition("/")
+    losses = [loss for loss in style.COLOURS if own == loss or own.startswith(f"{loss}_")]
+    curve = max(losses, key=len, default=own)
+    rest = own[len(curve):].lstrip("_")
+    return (f"{study}{slash}{rest}" if rest else study), curve
 
 
 def interquartile_mean(values: np.ndarray, axis: int = -1) -> np.ndarray:

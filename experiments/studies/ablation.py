@@ -18,7 +18,7 @@ _CHANGES: Settings = {
     "no_warm_up": {"warm_up_epochs": 0.0},
     "feature_normalization": {"feature_normalization": True},
     "rollout_noise": {"rollout_noise": "on"},
-    "mle_without_rollout_noise": {"loss": "mle", "rollout_noise": "off"},
+    "no_rollout_noise_mle": {"loss": "mle", "rollout_noise": "off"},
 }
 
 FULL = Study(common={**_TASK, "num_steps": 125_000}, settings=_CHANGES, seeds=range(10))
