@@ -76,7 +76,7 @@ def test_ablation_changes_one_thing_at_a_time(size):
     assert base["loss"] == "vagram" and base["distractors"] == 15
     for name, config in settings.items():
         changed = [field for field, value in config.flat().items() if value != base[field]]
-        assert len(changed) == (2 if name == "mle_without_rollout_noise" else 1), name
+        assert len(changed) == (2 if name == "no_rollout_noise_mle" else 1), name
 
 
 def test_pendulum_fits_into_an_hour_on_two_cores():
