@@ -2,7 +2,7 @@
 
 from experiments.sweeps.study import Settings, Study
 
-_TASK = {"name": "Hopper-v5", "distractors": 15, "video_steps": 0, "loss": "vagram"}
+_TASK = {"name": "Hopper-v5", "distractors": 15, "video_steps": 0, "loss": "vagram", "feature_normalization": True}
 
 _CHANGES: Settings = {
     "vagram": {},
@@ -16,7 +16,7 @@ _CHANGES: Settings = {
     "critics_only": {"value_functions": "critics"},
     "targets_only": {"value_functions": "targets"},
     "no_warm_up": {"warm_up_epochs": 0.0},
-    "feature_normalization": {"feature_normalization": True},
+    "no_feature_normalization": {"feature_normalization": False},
     "rollout_noise": {"rollout_noise": "on"},
     "no_rollout_noise_mle": {"loss": "mle", "rollout_noise": "off"},
 }

@@ -28,7 +28,7 @@ FULL = Study(
 )
 
 EVENING = Study(
-    common={**_TASK, "num_steps": 20_000},
+    common={**_TASK, "feature_normalization": True, "num_steps": 20_000},
     settings=product(vary("loss", "vagram", "mle"), {"2x64": _MODELS["2x64"]}),
     seeds=range(5),
 )
