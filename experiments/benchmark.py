@@ -72,11 +72,12 @@ def _measure(watch: "Stopwatch", peers: Path | None) -> Iterator["Row"]:
     from experiments.speed import peers as others
 
     quick = _QUICK.value
+    compared = others.Peers(peers, _THREADS.value, quick)
+    yield from parts.sac(watch, compared, quick)
+    yield from parts.ensemble(watch, compared, quick)
     for part in parts.PARTS:
         yield from part(watch, quick)
     yield from programs.start_up(watch.repetitions)
-    if peers:
-        yield from others.rows(peers, _THREADS.value, quick)
     if not quick:
         yield from programs.whole_runs(_THREADS.value, peers)
 

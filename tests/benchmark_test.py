@@ -8,7 +8,7 @@ import sys
 import programs
 import pytest
 
-from experiments.speed import flop, report
+from experiments.speed import flop, report, timing
 from experiments.speed.timing import Row
 
 QUICK_ROWS = [
@@ -60,6 +60,17 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     assert process.returncode == 2
     (error,) = programs.error_lines(process)
     assert error.startswith("error:") and str(tmp_path / "file") in error
+
+
+def test_repetitions_are_spread_around_what_they_are_compared_with(monkeypatch):
+    done = []
+    watch = timing.Stopwatch(5)
+    monkeypatch.setattr(watch, "limit", lambda: 1.0)
+    other = row("other", 1.0)
+    ours, *others = watch.rate("ours", "calls/s", lambda: done.append("ours"), 1, None, [
+        lambda: done.append("other") or [other]] * 2)
+    assert done == ["ours"] * 3 + ["other"] + ["ours"] * 2 + ["other"] + ["ours"] * 2  # the first one warms up
+    assert others == [other, other] and len(ours.repetitions) == 6
 
 
 def test_operations_of_a_dense_network():

@@ -5,15 +5,16 @@ Shapes are Hopper's (D = 11, A = 3); batch 256, as in MBPO. TensorFlow must be l
 
 import functools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from experiments.speed import flop
+from experiments.speed.peers import Peers
 from experiments.speed.runs import ENV, REFERENCE
-from experiments.speed.timing import Row, Stopwatch, median_row, seconds
+from experiments.speed.timing import Measurement, Row, Stopwatch, median_row, seconds
 from vagram_tf import preset
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.config import Config
@@ -34,8 +35,8 @@ _ROLLOUTS = 20_000
 HOPPER: Config = preset(ENV).replace(agent_hidden_units=REFERENCE["agent_hidden_units"])
 
 
-def sac(watch: Stopwatch, quick: bool) -> Iterator[Row]:
-    """SAC updates per second, in compiled calls of 20."""
+def sac(watch: Stopwatch, peers: Peers, quick: bool) -> Iterator[Row]:
+    """SAC updates per second, in compiled calls of 20; beside the peers'."""
     for units in (256,) if quick else (128, 256, 1024):
         config = HOPPER.replace(agent_hidden_units=(units, units)).agent
         agent = SoftActorCritic(D, A, config, seed=0)
@@ -46,26 +47,28 @@ def sac(watch: Stopwatch, quick: bool) -> Iterator[Row]:
                 agent.train(batch).numpy()
 
         work = flop.sac_update(config.agent_batch_size, D, A, config.agent_hidden_units)
-        yield watch.rate(f"SAC updates, 2×{units}", "updates/s", call, _CALLS * _UPDATES, work)
+        yield from watch.rate(
+            f"SAC updates, 2×{units}", "updates/s", call, _CALLS * _UPDATES, work, peers.sac(units))
 
 
-def ensemble(watch: Stopwatch, quick: bool) -> Iterator[Row]:
+def ensemble(watch: Stopwatch, peers: Peers, quick: bool) -> Iterator[Row]:
     """Training steps of an ensemble of 7, as a fit takes them: bootstrap, shuffling and holdout scores included."""
     for batch in (256,) if quick else (256, 1024):
         data = _transitions(25 * batch)  # a fifth is held out: 20 steps per epoch
-        fits = {}
-        for loss in ("mle", "vagram"):
+
+        def rows(loss: str, between: Sequence[Measurement] = (), batch: int = batch,
+                 data: Transition = data) -> list[Row]:
             config = HOPPER.replace(
                 loss=loss, model_batch_size=batch, patience=10**6, max_fit_steps=20 * _FIT_EPOCHS)
-            fit = _trainer(config).fit
             work = flop.ensemble_step(
                 config.model.members, batch, D, A, config.model.model_hidden_units, likelihood=loss == "mle")
-            call = functools.partial(fit, data)
-            fits[loss] = watch.rate(
-                f"ensemble steps, {loss}, batch {batch}", "steps/s", call, 20 * _FIT_EPOCHS, work)
-            yield fits[loss]
-        ratios = [a / b for a, b in zip(fits["mle"].repetitions, fits["vagram"].repetitions, strict=True)]
-        yield median_row(f"time of a vagram fit by an mle fit, batch {batch}", "×", ratios)
+            return watch.rate(f"ensemble steps, {loss}, batch {batch}", "steps/s",
+                              functools.partial(_trainer(config).fit, data), 20 * _FIT_EPOCHS, work, between)
+
+        mle, vagram, *others = rows("mle", [functools.partial(rows, "vagram"), *peers.ensemble(batch)])
+        quotient = mle.value / vagram.value
+        yield from (mle, vagram, *others)
+        yield Row(f"time of a vagram fit by an mle fit, batch {batch}", quotient, "×", None, [quotient])
 
 
 def value_gradients(watch: Stopwatch, quick: bool) -> Iterator[Row]:
@@ -78,7 +81,7 @@ def value_gradients(watch: Stopwatch, quick: bool) -> Iterator[Row]:
         trainer.prepare(data)["value_gradient"].numpy()
 
     work = flop.value_gradient(D, A, config.agent.agent_hidden_units)
-    yield watch.rate(f"value gradients of {count:,} transitions", "transitions/s", call, count, work)
+    yield from watch.rate(f"value gradients of {count:,} transitions", "transitions/s", call, count, work)
 
 
 def imagination(watch: Stopwatch, quick: bool) -> Iterator[Row]:
@@ -94,7 +97,8 @@ def imagination(watch: Stopwatch, quick: bool) -> Iterator[Row]:
         def call(horizon: int = horizon) -> None:
             imagine(start.observation, horizon, anywhere)[0].reward.numpy()
 
-        yield watch.rate(f"imagined transitions, horizon {horizon}", "transitions/s", call, horizon * _ROLLOUTS, work)
+        yield from watch.rate(
+            f"imagined transitions, horizon {horizon}", "transitions/s", call, horizon * _ROLLOUTS, work)
 
 
 def environment(watch: Stopwatch, quick: bool) -> Iterator[Row]:
@@ -109,7 +113,7 @@ def environment(watch: Stopwatch, quick: bool) -> Iterator[Row]:
             action = dyna.agent.act(dyna.interaction.observe()[np.newaxis])[0].numpy()
             dyna.real.add(dyna.interaction.step(action)[0])
 
-    yield watch.rate("environment steps with the policy", "steps/s", call, steps)
+    yield from watch.rate("environment steps with the policy", "steps/s", call, steps)
 
 
 def checkpoint(watch: Stopwatch, quick: bool) -> Iterator[Row]:
@@ -128,7 +132,7 @@ def checkpoint(watch: Stopwatch, quick: bool) -> Iterator[Row]:
     yield median_row("checkpoint: restore", "s", restored)
 
 
-PARTS = (sac, ensemble, value_gradients, imagination, environment, checkpoint)
+PARTS = (value_gradients, imagination, environment, checkpoint)
 
 
 def mixed_work(updates: int) -> Callable[[], None]:

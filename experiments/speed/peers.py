@@ -1,31 +1,54 @@
 """The same work done by what a user would pick instead, in an environment of its own (`experiments/peers/install`)."""
 
+import functools
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from experiments.speed.timing import Row
+from experiments.speed.timing import Measurement, Row
 
 
-def rows(python: Path, threads: int, quick: bool) -> Iterator[Row]:
-    """Runs the peers' programs.
+class Peers:
+    """The peers' environment.
 
-    Raises:
-      RuntimeError: one of them failed.
+    Args:
+      python: its interpreter, None where it is not installed: then there are no rows.
+      threads: of an operation.
+      quick: measure for a short time only.
     """
-    shape = [f"--threads={threads}", *(["--seconds=1", "--repetitions=2"] if quick else [])]
-    for units in (256,) if quick else (128, 256, 1024):
-        for per_call in (20, 200):
-            row = _run(python, "sbx_sac", f"--units={units}", f"--per_call={per_call}", *shape)[0]
-            yield _row(f"SAC updates, 2×{units}, sbx ({per_call} per call)", "updates/s", row)
-        row = _run(python, "mbrl_lib", "sac", f"--units={units}", *shape)[0]
-        yield _row(f"SAC updates, 2×{units}, mbrl-lib", "updates/s", row)
-    for batch in (256,) if quick else (256, 1024):
-        without, with_holdout = _run(python, "mbrl_lib", "ensemble", f"--batch={batch}", *shape)
-        yield _row(f"ensemble steps, mle, batch {batch}, mbrl-lib", "steps/s", with_holdout)
-        yield _row(f"ensemble steps, mle, batch {batch}, mbrl-lib without holdout scores", "steps/s", without)
+
+    def __init__(self, python: Path | None, threads: int, quick: bool):
+        self.python = python
+        self._shape = [f"--threads={threads}", *(["--seconds=1", "--repetitions=2"] if quick else [])]
+
+    def sac(self, units: int) -> list[Measurement]:
+        """SAC updates with 2×`units` networks; calling one raises RuntimeError if the peer's program fails."""
+        what = f"SAC updates, 2×{units}"
+
+        def sbx(per_call: int) -> list[Row]:
+            (row,) = self._run("sbx_sac", f"--units={units}", f"--per_call={per_call}")
+            return [_row(f"{what}, sbx ({per_call} per call)", "updates/s", row)]
+
+        def mbrl_lib() -> list[Row]:
+            (row,) = self._run("mbrl_lib", "sac", f"--units={units}")
+            return [_row(f"{what}, mbrl-lib", "updates/s", row)]
+
+        return [functools.partial(sbx, 20), functools.partial(sbx, 200), mbrl_lib] if self.python else []
+
+    def ensemble(self, batch: int) -> list[Measurement]:
+        """Ensemble steps, likewise."""
+        what = f"ensemble steps, mle, batch {batch}, mbrl-lib"
+
+        def mbrl_lib() -> list[Row]:
+            without, with_holdout = self._run("mbrl_lib", "ensemble", f"--batch={batch}")
+            return [_row(what, "steps/s", with_holdout), _row(f"{what} without holdout scores", "steps/s", without)]
+
+        return [mbrl_lib] if self.python else []
+
+    def _run(self, program: str, *arguments: str) -> list[dict[str, Any]]:
+        assert self.python is not None
+        return _run(self.python, program, *arguments, *self._shape)
 
 
 def whole_loop(python: Path, threads: int, steps: int, model_epochs: int) -> dict[str, Any]:

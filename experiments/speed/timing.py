@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 _LIMIT_SIZE = 2048
@@ -26,6 +26,9 @@ class Row(NamedTuple):
     repetitions: list[float]
 
 
+Measurement = Callable[[], list[Row]]
+
+
 class Stopwatch:
     """Times calls, each beside a measurement of the limit.
 
@@ -46,22 +49,30 @@ class Stopwatch:
         for _ in range(5):
             self._product(self._matrix)
 
-    def rate(self, name: str, unit: str, call: Callable[[], object], units: float, flop: float | None = None) -> Row:
-        """Returns how many units per second `call` does, after a first call that may compile.
+    def rate(
+        self, name: str, unit: str, call: Callable[[], object], units: float, flop: float | None = None,
+        between: Sequence[Measurement] = (),
+    ) -> list[Row]:
+        """Returns how many units per second `call` does, after a first call that may compile; then `between`'s rows.
 
         Args:
           call: does the work and waits for it.
           units: that one call does.
           flop: floating-point operations in the matrix products of one unit.
+          between: what is to be compared with it. The repetitions are taken before the first of these, after the last
+            and between them, so that a machine that is slow for some minutes is so for both.
         """
         call()
-        rates, shares = [], []
-        for _ in range(self.repetitions):
-            limit = self.limit()
-            rates.append(units / seconds(call))
-            if flop is not None:
-                shares.append(rates[-1] * flop / (limit * 1e9))
-        return Row(name, statistics.median(rates), unit, statistics.median(shares) if shares else None, rates)
+        rates, shares, others = [], [], []
+        for other in (list, *between):
+            others += other()
+            for _ in range(-(-self.repetitions // (len(between) + 1))):
+                limit = self.limit()
+                rates.append(units / seconds(call))
+                if flop is not None:
+                    shares.append(rates[-1] * flop / (limit * 1e9))
+        share = statistics.median(shares) if shares else None
+        return [Row(name, statistics.median(rates), unit, share, rates), *others]
 
     def limit(self) -> float:
         """Measures the limit now; the best of three, since anything else on the machine only slows it."""

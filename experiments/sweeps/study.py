@@ -92,7 +92,7 @@ def read(study: str, size: str) -> tuple[str, Study]:
         if study not in known:
             close = difflib.get_close_matches(study, known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
-            raise ValueError(f"there is no study {study!r}; {hint} A file of your own ends with .py")
+            raise ValueError(f"there is no study {study!r}; {hint} (a file of your own ends with .py)")
         path = Path(studies.__path__[0]) / f"{study}.py"
     module = _load(path)
     sizes = {name.lower(): value for name, value in vars(module).items() if isinstance(value, Study)}
