@@ -9,7 +9,7 @@ import pytest
 from experiments.sweeps import study
 from vagram_tf.envs import suite
 
-NAMES = ["ablation", "distractors", "pendulum", "small_model", "suite"]
+NAMES = ["ablation", "distractors", "fit_bound", "pendulum", "small_model", "suite"]
 
 
 def configs(name, size):
@@ -80,8 +80,8 @@ def test_ablation_changes_one_thing_at_a_time(size):
 
 
 def test_pendulum_fits_into_an_hour_on_two_cores():
-    """A run takes about 75 s on one core."""
+    """A run takes about 90 s on one core."""
     settings, seeds = configs("pendulum", "full")
-    assert seeds == 10 and len(settings) * seeds * 75 / 2 < 3600
+    assert seeds == 10 and len(settings) * seeds * 90 / 2 <= 3600
     assert {config.env.name for config in settings.values()} == {"InvertedPendulum-v5", "Pendulum-v1"}
     assert configs("pendulum", "evening") == (settings, seeds)

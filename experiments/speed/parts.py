@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from experiments.speed import flop
+from experiments.speed import floor, flop
 from experiments.speed.peers import Peers
 from experiments.speed.runs import ENV, REFERENCE
 from experiments.speed.timing import Measurement, Row, Stopwatch, median_row, seconds
@@ -40,42 +40,49 @@ def sac(watch: Stopwatch, peers: Peers, quick: bool) -> Iterator[Row]:
     for units in (256,) if quick else (128, 256, 1024):
         config = HOPPER.replace(agent_hidden_units=(units, units)).agent
         agent = SoftActorCritic(D, A, config, seed=0)
-        batch = _transitions(_UPDATES, config.agent_batch_size)
+        batch = transitions(_UPDATES, config.agent_batch_size)
 
         def call(agent: SoftActorCritic = agent, batch: Transition = batch) -> None:
             for _ in range(_CALLS):
                 agent.train(batch).numpy()
 
-        work = flop.sac_update(config.agent_batch_size, D, A, config.agent_hidden_units)
+        shape = config.agent_batch_size, D, A, config.agent_hidden_units
+        work, products = flop.sac_update(*shape), floor.sac_updates(*shape)
+        alone = functools.partial(
+            watch.rate, f"matrix products of SAC updates, 2×{units}", "updates/s", *products, work)
         yield from watch.rate(
-            f"SAC updates, 2×{units}", "updates/s", call, _CALLS * _UPDATES, work, peers.sac(units))
+            f"SAC updates, 2×{units}", "updates/s", call, _CALLS * _UPDATES, work, [alone, *peers.sac(units)])
 
 
 def ensemble(watch: Stopwatch, peers: Peers, quick: bool) -> Iterator[Row]:
-    """Training steps of an ensemble of 7, as a fit takes them: bootstrap, shuffling and holdout scores included."""
+    """Training steps of an ensemble of 7, beside the peers'."""
     for batch in (256,) if quick else (256, 1024):
-        data = _transitions(25 * batch)  # a fifth is held out: 20 steps per epoch
-
-        def rows(loss: str, between: Sequence[Measurement] = (), batch: int = batch,
-                 data: Transition = data) -> list[Row]:
-            config = HOPPER.replace(
-                loss=loss, model_batch_size=batch, patience=10**6, max_fit_steps=20 * _FIT_EPOCHS)
-            work = flop.ensemble_step(
-                config.model.members, batch, D, A, config.model.model_hidden_units, likelihood=loss == "mle")
-            return watch.rate(f"ensemble steps, {loss}, batch {batch}", "steps/s",
-                              functools.partial(_trainer(config).fit, data), 20 * _FIT_EPOCHS, work, between)
-
-        mle, vagram, *others = rows("mle", [functools.partial(rows, "vagram"), *peers.ensemble(batch)])
+        shape = HOPPER.model.members, batch, D, A, HOPPER.model.model_hidden_units
+        work, products = flop.ensemble_step(*shape, likelihood=True), floor.ensemble_steps(*shape)
+        alone = functools.partial(
+            watch.rate, f"matrix products of ensemble steps, mle, batch {batch}", "steps/s", *products, work)
+        vagram_fits = functools.partial(fits, watch, "vagram", batch)
+        mle, vagram, *others = fits(watch, "mle", batch, [vagram_fits, alone, *peers.ensemble(batch)])
         quotient = mle.value / vagram.value
         yield from (mle, vagram, *others)
         yield Row(f"time of a vagram fit by an mle fit, batch {batch}", quotient, "×", None, [quotient])
+
+
+def fits(watch: Stopwatch, loss: str, batch: int, between: Sequence[Measurement] = ()) -> list[Row]:
+    """Training steps as a fit takes them: bootstrap, shuffling and holdout scores included."""
+    steps = 20 * _FIT_EPOCHS
+    config = HOPPER.replace(loss=loss, model_batch_size=batch, patience=10**6, max_fit_steps=steps)
+    call = functools.partial(_trainer(config).fit, transitions(25 * batch))  # a fifth is held out: 20 steps per epoch
+    hidden = config.model.model_hidden_units
+    work = flop.ensemble_step(config.model.members, batch, D, A, hidden, likelihood=loss == "mle")
+    return watch.rate(f"ensemble steps, {loss}, batch {batch}", "steps/s", call, steps, work, between)
 
 
 def value_gradients(watch: Stopwatch, quick: bool) -> Iterator[Row]:
     """The pass over the whole real buffer that starts a vagram fit."""
     count = 10_000 if quick else 100_000
     config = HOPPER.replace(loss="vagram")
-    trainer, data = _trainer(config), _transitions(count)
+    trainer, data = _trainer(config), transitions(count)
 
     def call() -> None:
         trainer.prepare(data)["value_gradient"].numpy()
@@ -90,7 +97,7 @@ def imagination(watch: Stopwatch, quick: bool) -> Iterator[Row]:
     model = HOPPER.model
     network = DynamicsEnsemble(D, A, model.members, model.elites, model.model_hidden_units)
     imagine = Imagination(network, agent.explore, lambda s: tf.zeros(s.shape[:1], tf.bool), noise=False, seed=0).imagine
-    start = _transitions(_ROLLOUTS)
+    start = transitions(_ROLLOUTS)
     anywhere = DataRange.of(start, margin=1e9)
     work = flop.imagined_transition(D, A, HOPPER.agent.agent_hidden_units, model.model_hidden_units)
     for horizon in (1,) if quick else (1, 5, 15):
@@ -120,7 +127,7 @@ def checkpoint(watch: Stopwatch, quick: bool) -> Iterator[Row]:
     """A checkpoint of a Hopper run: 10,000 real and all the imagined transitions that it keeps."""
     dyna = Dyna(HOPPER)
     dyna.real.add(random_transitions(1_000 if quick else 10_000))
-    dyna.imagined.add(_transitions(dyna.imagined.capacity))
+    dyna.imagined.add(transitions(dyna.imagined.capacity))
     dyna.freeze()
     with tempfile.TemporaryDirectory() as directory:
         checkpoints = Checkpoints(Path(directory) / "checkpoints", **dyna.state)
@@ -137,8 +144,8 @@ PARTS = (value_gradients, imagination, environment, checkpoint)
 
 def mixed_work(updates: int) -> Callable[[], None]:
     """Returns a call that takes so many SAC updates and one ensemble step for every five of them, about as a run."""
-    agent, data = SoftActorCritic(D, A, HOPPER.agent, seed=0), _transitions(25 * 256)
-    batch = _transitions(_UPDATES, HOPPER.agent.agent_batch_size)
+    agent, data = SoftActorCritic(D, A, HOPPER.agent, seed=0), transitions(25 * 256)
+    batch = transitions(_UPDATES, HOPPER.agent.agent_batch_size)
     trainer = _trainer(HOPPER.replace(loss="mle", patience=10**6, max_fit_steps=updates // 5))
 
     def call() -> None:
@@ -163,7 +170,7 @@ def random_transitions(count: int) -> Transition:
     return Transition(*(np.asarray(field, np.float32) for field in zip(*rows, strict=True)))
 
 
-def _transitions(*shape: int) -> Transition:
+def transitions(*shape: int) -> Transition:
     """Returns made-up transitions of Hopper's sizes."""
     normal = tf.random.Generator.from_seed(0).normal
     observation = normal([*shape, D])
