@@ -86,6 +86,7 @@ class ModelConfig:
     holdout_share: float = _field(0.2, "share of the real data held out from a fit")
     max_holdout: int = _field(5000, "most transitions held out")
     patience: int = _field(5, "epochs of a fit without a member improving by 1 % before it ends")
+    patience_steps: int = _field(50, "gradient steps of a fit without such an improvement before it ends, at least")
     max_fit_steps: int = _field(2000, "most gradient steps of one fit, which bounds its cost as the data grow")
     value_functions: str = _field("all", "what value-aware losses see: all (critics and targets), critics, targets")
     value_samples: int = _field(2, "samples of the predicted state that calibrated_itervaml values, at least 2")
@@ -98,7 +99,8 @@ class ModelConfig:
         if self.loss not in LOSSES and ":" not in self.loss:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or module:name, got {self.loss!r}")
         _at_least(1, members=self.members, elites=self.elites, model_batch_size=self.model_batch_size,
-                  patience=self.patience, max_fit_steps=self.max_fit_steps, max_holdout=self.max_holdout)
+                  patience=self.patience, patience_steps=self.patience_steps, max_fit_steps=self.max_fit_steps,
+                  max_holdout=self.max_holdout)
         _at_least(2, value_samples=self.value_samples)
         if self.elites > self.members:
             raise ValueError(f"elites ({self.elites}) must not exceed members ({self.members})")

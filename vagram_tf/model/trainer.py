@@ -80,8 +80,9 @@ class ModelTrainer(tf.Module):
         trains_variance = self._objective.trains_variance
         judged = self.ensemble.trainable_variables if trains_variance else self.ensemble.mean_variables
         best = [tf.identity(v) for v in judged]
-        score, steps, epochs, stale = best_score, 0, 0, 0
-        while stale < self._config.patience and steps < self._config.max_fit_steps:
+        score, steps, epochs, stale, best_step = best_score, 0, 0, 0, 0
+        patience, patience_steps = self._config.patience, self._config.patience_steps
+        while (stale < patience or steps - best_step < patience_steps) and steps < self._config.max_fit_steps:
             order = self._shuffle(bootstrap)[: self._config.max_fit_steps - steps]
             self._train_epoch(data, prepared, order, weights)
             score = weights.total(self._errors(data, prepared, holdout, score_seed))
@@ -90,7 +91,7 @@ class ModelTrainer(tf.Module):
             if tf.reduce_any(improved):
                 best_score = tf.where(improved, score, best_score)
                 best = [_choose(improved, v, b) for v, b in zip(judged, best, strict=True)]
-                stale = 0
+                stale, best_step = 0, steps
         for variable, value in zip(judged, best, strict=True):
             variable.assign(value)
         elites = tf.argsort(best_score, stable=True)[: self.ensemble.elites.shape[0]]
