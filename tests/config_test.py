@@ -40,6 +40,7 @@ IMPOSSIBLE = [
     ({"members": 4}, r"elites \(5\) must not exceed members \(4\)"),
     ({"model_batch_size": 0}, "model_batch_size must be at least 1, got 0"),
     ({"patience": 0}, "patience must be at least 1, got 0"),
+    ({"patience_steps": 0}, "patience_steps must be at least 1, got 0"),
     ({"max_fit_steps": 0}, "max_fit_steps must be at least 1, got 0"),
     ({"max_holdout": 0}, "max_holdout must be at least 1, got 0"),
     ({"model_hidden_units": ()}, "model_hidden_units needs at least one layer of at least one unit"),

@@ -47,7 +47,7 @@ def linear_system(count, noise=0.0, reward_noise=0.0, seed=0):
 def make(loss="mse", values=VALUES, objective=None, seed=0, hidden=(16,), members=E, elites=ELITES, **settings):
     config = ModelConfig(
         loss=loss, members=members, elites=elites, model_hidden_units=hidden,
-        **{"model_batch_size": 8, "model_learning_rate": 1e-2} | settings)
+        **{"model_batch_size": 8, "model_learning_rate": 1e-2, "patience_steps": 1} | settings)
     tf.keras.utils.set_random_seed(seed)
     ensemble = DynamicsEnsemble(D, A, members, elites, hidden)
     return ModelTrainer(ensemble, objective or make_objective(config), values, config, seed)
@@ -225,6 +225,12 @@ def test_less_than_one_percent_is_no_improvement(eagerly):
     trainer = scripted([[1.0] * E, [0.996] * E, [0.997] * E, [0.0] * E])  # squared: 0.8 % and 0.6 %
     assert trainer.fit(standing_still())["fit_epochs"] == 2
     np.testing.assert_array_equal(trainer.ensemble._mean_head.bias[:, 0, 0], [1.0] * E)
+
+
+def test_patience_lasts_for_a_number_of_gradient_steps_at_least(eagerly):
+    trainer = scripted([[1.0] * E, [0.5] * E, *[[2.0] * E] * 5], patience_steps=17)  # 4 steps per epoch: 4 + 5 · 4
+    assert trainer.fit(standing_still())["fit_steps"] == 24
+    np.testing.assert_array_equal(trainer.ensemble._mean_head.bias[:, 0, 0], [0.5] * E)
 
 
 def test_one_member_that_improves_keeps_the_fit_going(eagerly):
