@@ -25,8 +25,8 @@ QUICK_ROWS = [
     "checkpoint: size",
     "checkpoint: write",
     "checkpoint: restore",
-    "--help",
-    "an error in a flag",
+    "mbpo --help",
+    "mbpo with an error in a flag",
     "from the command to the first training step",
 ]
 OF_THE_LIMIT = ("matrix products", "SAC updates", "ensemble steps", "value gradients", "imagined")
@@ -103,9 +103,9 @@ def row(name, value, unit="updates/s", share=None):
 ROWS = [
     row("SAC updates, 2×256", 210.0, share=0.7),
     row("SAC updates, 2×256, mbrl-lib", 70.0),
-    row("Hopper, equal epochs: 250 training steps", 50.0, "s"),
+    row("Hopper, equal epochs: 1,000 training steps", 50.0, "s"),
     row("Hopper, equal epochs: ensemble steps taken", 320, "steps"),
-    row("Hopper, equal epochs: 250 training steps, mbrl-lib", 200.0, "s"),
+    row("Hopper, equal epochs: 1,000 training steps, mbrl-lib", 200.0, "s"),
     row("Hopper, equal epochs: ensemble steps taken, mbrl-lib", 321, "steps"),
     row("Hopper, 10,000 stored: 250 training steps", 40.0, "s"),
     row("Hopper, 100,000 stored: 250 training steps", 60.0, "s"),
@@ -117,7 +117,7 @@ ROWS = [
 def test_ratios_of_what_is_there():
     assert [(r.name, r.value) for r in report.ratios(ROWS)] == [
         ("SAC updates, 2×256: times as fast as mbrl-lib", 3.0),
-        ("Hopper, equal epochs: 250 training steps: times as fast as mbrl-lib", 4.0),
+        ("Hopper, equal epochs: 1,000 training steps: times as fast as mbrl-lib", 4.0),
         ("cost at 100,000 stored transitions by that at 10,000", 1.5)]
 
 
@@ -128,7 +128,7 @@ def test_table_puts_peers_and_phases_beside_ours():
     assert "| SAC updates, 2×256 | 210 updates/s | 70% |  |  | 70 (3.00 ×) |" in lines
     assert "| cost at 100,000 stored transitions by that at 10,000 | 1.5 × |  |  |  |  |" in lines
     assert "| Hopper, 100,000 stored | 250 | 60 |  | 30 |  |  |  |  |  |  | 1.5 |" in lines
-    assert "| Hopper, equal epochs, mbrl-lib | 250 | 200 |  |  |  |  |  |  |  | 321 |  |" in lines
+    assert "| Hopper, equal epochs, mbrl-lib | 1,000 | 200 |  |  |  |  |  |  |  | 321 |  |" in lines
     assert len(lines) == 2 + 2 + 2 + 1 + 2 + 4
 
 

@@ -9,7 +9,7 @@ import pytest
 from experiments.sweeps import study
 from vagram_tf.envs import suite
 
-NAMES = ["ablation", "distractors", "fit_bound", "pendulum", "small_model", "suite"]
+NAMES = ["ablation", "distractors", "fit_bound", "pendulum", "small_model", "suite", "termination"]
 
 
 def configs(name, size):

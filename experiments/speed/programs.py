@@ -15,7 +15,7 @@ _EQUAL_EPOCHS = 20  # of every fit in it
 
 def start_up(repetitions: int) -> Iterator[Row]:
     """What a user waits for before anything is learned."""
-    for name, arguments in (("--help", ["--help"]), ("an error in a flag", ["--los=vagram"])):
+    for name, arguments in (("mbpo --help", ["--help"]), ("mbpo with an error in a flag", ["--los=vagram"])):
         yield median_row(name, "s", [runs.seconds_of_program(*arguments) for _ in range(repetitions)])
     first = [runs.seconds_to_first_training_step() for _ in range(min(repetitions, 3))]
     yield median_row("from the command to the first training step", "s", first)
@@ -51,11 +51,11 @@ def _run_rows(name: str, steps: int, run: dict[str, Any]) -> Iterator[Row]:
 
 def _equal_epochs(settings: dict[str, Any], threads: int, python: Path) -> Iterator[Row]:
     """The whole loop with as many ensemble steps as mbrl-lib takes, without its evaluations and ours."""
-    other = peers.whole_loop(python, threads, _ROUND, _EQUAL_EPOCHS)
+    other = peers.whole_loop(python, threads, settings["num_steps"], _EQUAL_EPOCHS)
     steps = round(other["model_steps"] / other["fits"])
-    equal = {**settings, "loss": "mle", "num_steps": _ROUND, "patience": 10**6, "max_fit_steps": steps}
+    equal = {**settings, "loss": "mle", "patience": 10**6, "max_fit_steps": steps}
     run = runs.in_process(runs.whole_run, equal)
     ours = run["seconds"] - run["phases"]["evaluate"]
     for peer, spent, taken in (("", ours, run["fit_steps"]), (", mbrl-lib", other["seconds"], other["model_steps"])):
-        yield Row(f"{_EQUAL}: {_ROUND} training steps{peer}", spent, "s", None, [spent])
+        yield Row(f"{_EQUAL}: {settings['num_steps']:,} training steps{peer}", spent, "s", None, [spent])
         yield Row(f"{_EQUAL}: ensemble steps taken{peer}", taken, "steps", None, [taken])
