@@ -76,7 +76,8 @@ def main(argv: list[str]) -> None:
     quiet.load_tensorflow(RunConfig().threads)
     import numpy as np
 
-    from experiments.drawing import landscape, style
+    from experiments.drawing import landscape
+    from vagram_tf.run import files
     from vagram_tf.run.exported import open_export
 
     try:
@@ -86,7 +87,7 @@ def main(argv: list[str]) -> None:
         np.savez_compressed(arrays, **{name: array.astype(np.float32) for name, array in found._asdict().items()})
         title = f"{ENVIRONMENT}, {export.metadata['loss']}, environment step {export.metadata['env_step']:,}"
         valleys = [valley(loss) for loss in found.loss]
-        written = [style.write(Path(f"{given.output}.npz"), arrays.getvalue()),
+        written = [files.write(Path(f"{given.output}.npz"), arrays.getvalue()),
                    *landscape.draw(found, LOSSES, valleys, title, given.output)]
     except (ValueError, OSError) as error:
         flags.fail(str(error), 1)

@@ -79,15 +79,16 @@ def main(argv: list[str]) -> None:
     from vagram_tf.config import RunConfig
 
     quiet.load_tensorflow(RunConfig().threads)
-    from experiments.drawing import drift, style
+    from experiments.drawing import drift
     from vagram_tf.envs.adapter import EnvironmentFault
+    from vagram_tf.run import files
 
     try:
         rows = measure(exports, given.seeds, given.steps, given.transitions, given.units, given.seed)
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerows([Row._fields, *((*row[:4], f"{row[4]:.5g}", f"{row[5]:.5g}") for row in rows)])
-        written = [style.write(Path(f"{output}.csv"), text.getvalue().encode()), *drift.draw(rows, output)]
+        written = [files.write(Path(f"{output}.csv"), text.getvalue().encode()), *drift.draw(rows, output)]
     except (ValueError, OSError, EnvironmentFault) as error:
         flags.fail(str(error), 1)
     print(summary(rows))

@@ -14,6 +14,7 @@ from matplotlib.ticker import EngFormatter
 
 from experiments.drawing import style
 from experiments.drawing.learning import Point, Score, panel_of
+from vagram_tf.run import files
 
 _COLUMNS = 4  # most panels side by side
 _INTERVAL = "mean and 95 % bootstrap interval over seeds"
@@ -117,4 +118,4 @@ def _table(rows: Sequence[Point] | Sequence[Score], path: str) -> Path:
     table.writerow(rows[0]._fields)
     table.writerows(["" if isinstance(cell, float) and np.isnan(cell) else
                      f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row] for row in rows)
-    return style.write(Path(path), text.getvalue().encode())
+    return files.write(Path(path), text.getvalue().encode())

@@ -1,13 +1,14 @@
 """What all figures share: one colour per loss, sizes fit for print, PNG and SVG beside their data."""
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+
+from vagram_tf.run.files import write
 
 matplotlib.use("Agg")
 
@@ -36,14 +37,3 @@ def save(figure: Figure, output: str) -> list[Path]:
         written.append(write(Path(f"{output}.{suffix}"), picture.getvalue()))
     plt.close(figure)
     return written
-
-
-def write(path: Path, content: bytes) -> Path:
-    """Writes a file beside its place and renames it."""
-    beside = path.with_name(f"{path.name}.writing")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-    return path

@@ -9,7 +9,6 @@
 import csv
 import fcntl
 import json
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from experiments.sweeps.study import Run
 from vagram_tf.config import Config
 from vagram_tf.run.directory import run_path
 from vagram_tf.run.exported import check_export
+from vagram_tf.run.files import write
 
 COLUMNS = ("study", "setting", "seed", "env_step", "return", "length", "wall_time")
 
@@ -96,18 +96,7 @@ class RunFiles:
             return 0.0, {}
 
     def write_spent(self, seconds: float, evaluations: dict[int, float]) -> None:
-        write(self.time, json.dumps({"seconds": seconds, "evaluations": evaluations}) + "\n")
-
-
-def write(path: Path, text: str) -> None:
-    """Writes a file beside its place and renames it there."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        temporary.write_text(text)
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+        write(self.time, (json.dumps({"seconds": seconds, "evaluations": evaluations}) + "\n").encode())
 
 
 def write_settings(path: Path, runs: Sequence[Run]) -> None:
@@ -117,7 +106,7 @@ def write_settings(path: Path, runs: Sequence[Run]) -> None:
         settings[run.setting] = json.loads(run.config.to_json())
         del settings[run.setting]["run"]["seed"]
     seeds = list(dict.fromkeys(run.seed for run in runs))
-    write(path, json.dumps({"seeds": seeds, "settings": settings}, indent=1) + "\n")
+    write(path, (json.dumps({"seeds": seeds, "settings": settings}, indent=1) + "\n").encode())
 
 
 def write_results(path: Path, study: str, files: Sequence[RunFiles]) -> None:
@@ -133,7 +122,7 @@ def write_results(path: Path, study: str, files: Sequence[RunFiles]) -> None:
             time = f"{times[row.env_step]:.1f}" if row.env_step in times else ""
             lines.append(f"{study},{each.run.setting},{each.run.seed},{row.env_step},{row.mean_return},"
                          f"{row.mean_length},{time}")
-    write(path, "\n".join([*lines, ""]))
+    write(path, "\n".join([*lines, ""]).encode())
 
 
 def lock(directory: Path) -> IO[str]:

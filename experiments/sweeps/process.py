@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments.sweeps.place import RunFiles, write
+from experiments.sweeps.place import RunFiles
+from vagram_tf.run.files import write
 
 _RESTARTS = 3  # after a signal that nobody here has sent
 _POLL_SECONDS = 0.5
@@ -51,7 +52,7 @@ def supervise(files: RunFiles, stop: Path, environment: Environment) -> Outcome:
 
 def _supervise(files: RunFiles, stop: Path, environment: Environment) -> Outcome:
     files.workdir.mkdir(parents=True, exist_ok=True)
-    write(files.config, files.run.config.to_json())
+    write(files.config, files.run.config.to_json().encode())
     code = 0
     for _ in range(_RESTARTS + 1):
         if stop.exists():

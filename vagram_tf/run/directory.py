@@ -2,12 +2,12 @@
 
 import fcntl
 import hashlib
-import os
 import shutil
 from pathlib import Path
 from typing import IO
 
 from vagram_tf.config import FIELDS, Config
+from vagram_tf.run.files import write
 
 # Settings that may change when a run is continued, because no step depends on them: how far it goes, and how long a
 # slow environment is waited for.
@@ -69,13 +69,7 @@ class RunDirectory:
                 raise ValueError(f"num_steps may grow but not shrink: it was {old['num_steps']}")
             if new == old:
                 return
-        temporary = path.with_suffix(".tmp")
-        try:
-            temporary.write_text(config.to_json())
-            os.replace(temporary, path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        write(path, config.to_json().encode())
 
 
 def run_path(workdir: Path, config: Config) -> Path:
