@@ -92,7 +92,8 @@ class ReplayBuffer(tf.Module):
         def grow() -> tf.Tensor:
             target = tf.minimum(self._capacity, tf.maximum(needed, 2 * allocated))
             # What the new rows hold until they are overwritten does not matter.
-            self._rows.assign(self._rows.sparse_read(tf.minimum(tf.range(target), allocated - 1)))
+            slots = tf.range(tf.cast(target, tf.int32))  # many, when memory is shortest: half the width will do
+            self._rows.assign(self._rows.sparse_read(tf.minimum(slots, tf.cast(allocated - 1, tf.int32))))
             return target
 
         tf.cond(needed > allocated, grow, lambda: allocated)
@@ -102,9 +103,9 @@ class ReplayBuffer(tf.Module):
         if capacity == self.capacity:
             return
         size, added = self.size, int(self._added)
-        oldest_first = tf.range(added - size, added, dtype=tf.int64)[-capacity:] % self.capacity
         if size:
-            self._rows.assign(self._rows.sparse_read(oldest_first))
+            oldest_first = np.arange(added - size, added)[-capacity:] % self.capacity
+            self._rows.assign(self._rows.sparse_read(oldest_first.astype(np.int32)))
         self._added.assign(min(size, capacity))
         self._capacity.assign(capacity)
 

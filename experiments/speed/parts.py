@@ -161,13 +161,15 @@ def random_transitions(count: int) -> Transition:
     env = suite.make(HOPPER.env)
     env.action_space.seed(0)
     observation, _ = env.reset(seed=0)
-    rows = []
-    for _ in range(count):
+    # Not a list of steps, which would take more memory than the run that is measured.
+    fields = Transition(*(np.empty([count, *shape], np.float32) for shape in ([D], [A], [], [], [D])))
+    for i in range(count):
         action = env.action_space.sample()  # Hopper's actions are within [-1, 1] as they are
         after, reward, terminated, truncated, _ = env.step(action)
-        rows.append((observation, action, reward, 1.0 - terminated, after))
+        for field, value in zip(fields, (observation, action, reward, 1.0 - terminated, after), strict=True):
+            field[i] = value
         observation = env.reset()[0] if terminated or truncated else after
-    return Transition(*(np.asarray(field, np.float32) for field in zip(*rows, strict=True)))
+    return fields
 
 
 def transitions(*shape: int) -> Transition:

@@ -97,7 +97,7 @@ class Imagination(tf.Module):
             noise = self._generator.normal([*next_observation.shape[:2], next_observation.shape[2] + 1])
             next_observation += noise[..., :-1] * tf.exp(0.5 * prediction.next_observation_log_variance)
             reward += noise[..., -1] * tf.exp(0.5 * prediction.reward_log_variance)
-        back = tf.argsort(deal)
+        back = tf.math.invert_permutation(deal)
         next_observation = tf.gather(tf.reshape(next_observation, [batch, -1]), back)
         reward = tf.gather(tf.reshape(reward, [batch]), back)
         discount = 1.0 - tf.cast(self._termination(next_observation), tf.float32)
