@@ -155,8 +155,8 @@ def _policy(export: "Export", sample: bool, seed: int) -> Any:
 def _check_files(output: str | None, video: str | None) -> None:
     """Raises ValueError for files that cannot be written."""
     for file in (output, video):
-        if file and not Path(file).parent.is_dir():
-            raise ValueError(f"{file} cannot be written: there is no directory {Path(file).parent}")
+        if file:
+            flags.check_output(file)
     if video and Path(video).suffix not in _VIDEO_FORMATS:
         raise ValueError(f"--video must end with {' or '.join(_VIDEO_FORMATS)}, got {video!r}")
 

@@ -97,6 +97,12 @@ def check_packages(*more: str) -> None:
         raise ValueError(f"missing packages: {', '.join(missing)}; install them with pip install -r requirements.txt")
 
 
+def check_output(path: str) -> None:
+    """Raises ValueError where there is no directory for a file."""
+    if not Path(path).parent.is_dir():
+        raise ValueError(f"{path} cannot be written: there is no directory {Path(path).parent}")
+
+
 def fail(message: str, code: int) -> typing.NoReturn:
     """Prints one line to standard error and exits."""
     print(f"error: {message}", file=sys.stderr)

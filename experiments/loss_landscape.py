@@ -66,8 +66,7 @@ def main(argv: list[str]) -> None:
         if not given.export:
             raise ValueError("--export is needed: the directory of a policy's export")
         check_policy(given.export)
-        if not Path(given.output).parent.is_dir():
-            raise ValueError(f"{given.output} cannot be written: there is no directory {Path(given.output).parent}")
+        flags.check_output(given.output)
     except (ValueError, OSError) as error:
         flags.fail(str(error), 2)
     from vagram_tf import quiet

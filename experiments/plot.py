@@ -43,8 +43,7 @@ def main(argv: list[str]) -> None:
         flags.check_packages("matplotlib", "scipy")
         if not given.csv or not given.output:
             raise ValueError(f"--{'output' if given.csv else 'csv'} is needed, see --help")
-        if not Path(given.output).parent.is_dir():
-            raise ValueError(f"{given.output} cannot be written: there is no directory {Path(given.output).parent}")
+        flags.check_output(given.output)
         evaluations = read([Path(path) for path in given.csv])
     except (ValueError, OSError) as error:
         flags.fail(str(error), 2)

@@ -71,8 +71,7 @@ def main(argv: list[str]) -> None:
         flags.check_packages("matplotlib", "scipy")
         exports = _exports(given.run)
         output = given.output or str(Path(given.run) / "value_drift")
-        if not Path(output).parent.is_dir():
-            raise ValueError(f"{output} cannot be written: there is no directory {Path(output).parent}")
+        flags.check_output(output)
     except (ValueError, OSError) as error:
         flags.fail(str(error), 2)
     from vagram_tf import quiet

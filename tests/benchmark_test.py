@@ -139,4 +139,4 @@ def test_readme_shows_the_committed_benchmark():
     assert (programs.ROOT / "results" / "benchmark.md").read_text() == table
     assert table in (programs.ROOT / "README.md").read_text()
     assert {"limit: matrix product, 2,048 rows and columns", "SAC updates, 2×1024, mbrl-lib",
-            "Hopper, equal epochs: 250 training steps, mbrl-lib"} <= {row.name for row in rows}
+            "Hopper, equal epochs: 1,000 training steps, mbrl-lib"} <= {row.name for row in rows}

@@ -114,7 +114,7 @@ def test_unwritable_directory_is_named(tmp_path, workdir, reason):
 def test_leftovers_of_a_killed_process_are_cleared_at_the_start(tmp_path):
     path = opened(tmp_path)
     kept = ["progress.csv", "checkpoints/45/state.index", "export/policy/40/saved_model.pb", "tensorboard/events.out.1"]
-    left = ["config.tmp", "progress.tmp", "checkpoints/writing-90/state.index", "tensorboard/kept.tmp",
+    left = ["config.json.tmp", "progress.csv.tmp", "checkpoints/writing-90/state.index", "tensorboard/kept.tmp",
             "export/dynamics/writing-40/variables/variables.index", "export/policy/writing-90/stray"]
     for name in kept + left:
         (path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -102,11 +102,12 @@ class ReplayBuffer(tf.Module):
         """Changes the capacity and keeps the newest transitions that fit."""
         if capacity == self.capacity:
             return
-        size, added = self.size, int(self._added)
-        if size:
-            oldest_first = np.arange(added - size, added)[-capacity:] % self.capacity
-            self._rows.assign(self._rows.sparse_read(oldest_first.astype(np.int32)))
-        self._added.assign(min(size, capacity))
+        kept = min(self.size, capacity)
+        rows = capacity if self.size == self.capacity else kept  # a full buffer fills up again: one copy, not two
+        if rows:
+            slots = (int(self._added) - kept) % self.capacity + np.arange(rows, dtype=np.int32)
+            self._rows.assign(self._rows.sparse_read(slots % self.capacity))
+        self._added.assign(kept)
         self._capacity.assign(capacity)
 
     def _unpack(self, rows: tf.Tensor) -> Transition:

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import io
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from tensorflow.core.util import event_pb2
 
 from vagram_tf.config import Config
 from vagram_tf.errors import one_line
+from vagram_tf.run import files
 from vagram_tf.run.figures import Picture
 
 PROGRESS_COLUMNS = (
@@ -113,11 +115,9 @@ class Metrics:
 
 
 def _write_rows(path: Path, rows: list[list[str]]) -> None:
-    """Writes a CSV beside its place and renames it there, so that it is whole or absent."""
-    temporary = path.with_suffix(".tmp")
-    with open(temporary, "w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
-    os.replace(temporary, path)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    files.write(path, text.getvalue().encode())
 
 
 def _append_row(path: Path, row: list[str]) -> None:
