@@ -44,7 +44,9 @@ def main(argv: list[str]) -> None:
         if not given.csv or not given.output:
             raise ValueError(f"--{'output' if given.csv else 'csv'} is needed, see --help")
         flags.check_output(given.output)
-        evaluations = read([Path(path) for path in given.csv])
+        paths = [Path(path) for path in given.csv]
+        _check_kept(paths, given.output)
+        evaluations = read(paths)
     except (ValueError, OSError) as error:
         flags.fail(str(error), 2)
     from experiments.drawing import curves, learning
@@ -60,6 +62,14 @@ def main(argv: list[str]) -> None:
         interval = "no interval" if math.isnan(point.low) else f"{point.low:.1f} to {point.high:.1f}"
         print(f"{point.setting:40}  {point.mean:10.1f}  {interval:>22}  {point.seeds} seeds")
     print("\n".join(f"written  {path}" for path in written))
+
+
+def _check_kept(paths: list[Path], output: str) -> None:
+    """Raises ValueError where a table of the figures would take the place of a CSV that they are drawn from."""
+    tables = {Path(f"{output}{suffix}.csv").resolve() for suffix in ("", "_final", "_all")}
+    for path in paths:
+        if path.resolve() in tables:
+            raise ValueError(f"--output={output} would overwrite {path}")
 
 
 def read(paths: list[Path]) -> list[Evaluation]:

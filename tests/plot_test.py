@@ -143,6 +143,7 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
         ([f"--csv={tmp_path}/nothing.csv", f"--output={tmp_path}/out"], "is empty"),
         ([f"--csv={tmp_path}/gone.csv", f"--output={tmp_path}/out"], "cannot be read: No such file or directory"),
         ([f"--csv={tmp_path}/columns.csv"], "--output is needed"),
+        ([f"--csv={tmp_path}/a_final.csv", f"--output={tmp_path}/a"], f"would overwrite {tmp_path}/a_final.csv"),
         ([f"--csv={tmp_path}/columns.csv", "--output=/no/such/out"], "there is no directory /no/such"),
     ]:
         assert words in programs.refused_export("plot", arguments), arguments

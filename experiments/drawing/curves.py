@@ -17,6 +17,7 @@ from experiments.drawing.learning import Point, Score, panel_of
 from vagram_tf.run import files
 
 _COLUMNS = 4  # most panels side by side
+_MOST_INSIDE = 6  # most curves of a panel whose legend is inside of it
 _INTERVAL = "mean and 95 % bootstrap interval over seeds"
 
 
@@ -33,20 +34,22 @@ def _learning_curves(curve: Sequence[Point], output: str) -> list[Path]:
     columns = min(_COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
     figure, grid = plt.subplots(
-        rows, columns, figsize=(max(5.0, 3.0 * columns), 0.5 + 2.4 * rows), squeeze=False, layout="constrained")
+        rows, columns, figsize=(max(6.0, 3.0 * columns), 0.5 + 2.4 * rows), squeeze=False, layout="constrained")
     for axes, (panel, settings) in zip(grid.flat, panels.items(), strict=False):
+        colours = style.colours(settings)
         for loss, points in settings.items():
             steps = [point.env_step for point in points]
             seeds = sorted({point.seeds for point in points})
             count = f"n = {seeds[-1]}" if len(seeds) == 1 else f"n = {seeds[0]} to {seeds[-1]}"
-            colour = style.COLOURS.get(loss, style.OTHER)
+            colour = colours[loss]
             axes.plot(steps, [p.mean for p in points], color=colour, label=f"{loss} ({count})", linewidth=1.5)
             axes.plot(steps, [p.iqm for p in points], color=colour, linewidth=0.9, linestyle="--")
             axes.fill_between(steps, [p.low for p in points], [p.high for p in points], color=colour, alpha=0.15,
                               linewidth=0)
         axes.set_title(panel)
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.legend(fontsize=7.5, handlelength=1.3, borderaxespad=0.2)
+        beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if len(settings) > _MOST_INSIDE else {}
+        axes.legend(fontsize=7.5, handlelength=1.3, borderaxespad=0.2, **beside)
     for axes in list(grid.flat)[len(panels):]:
         axes.set_axis_off()
     figure.supxlabel("environment steps", fontsize=9)
@@ -67,8 +70,9 @@ def _bars(final: Sequence[Point], scores: Sequence[Score], output: str) -> list[
             places.append(place)
             names.append(panel)
             place += 1
+        colours = style.colours(settings)
         for loss, (point,) in settings.items():
-            _bar(axes, place, loss, _Interval(point.mean, point.low, point.high))
+            _bar(axes, place, colours[loss], _Interval(point.mean, point.low, point.high))
             places.append(place)
             names.append(f"{loss} (n = {point.seeds})")
             place += 1
@@ -79,8 +83,9 @@ def _bars(final: Sequence[Point], scores: Sequence[Score], output: str) -> list[
     axes.axvline(0, color="black", linewidth=0.6)
     axes.set(title=_INTERVAL, xlabel="final return: evaluations in the last 10 % of the steps")
     if scores:
+        colours = style.colours(score.loss for score in scores)
         for i, score in enumerate(scores):
-            _bar(grid[0, 1], i, score.loss, _Interval(score.iqm, score.low, score.high))
+            _bar(grid[0, 1], i, colours[score.loss], _Interval(score.iqm, score.low, score.high))
         grid[0, 1].set_yticks(range(len(scores)), [f"{of.loss} (n = {of.runs})" for of in scores])
         grid[0, 1].invert_yaxis()
         grid[0, 1].set(title=f"interquartile mean over seeds\nand {scores[0].panels} panels, 95 % interval",
@@ -94,9 +99,9 @@ class _Interval(NamedTuple):
     high: float
 
 
-def _bar(axes: Axes, place: float, loss: str, of: _Interval) -> None:
+def _bar(axes: Axes, place: float, colour: str, of: _Interval) -> None:
     error = None if math.isnan(of.low) else [[of.middle - of.low], [of.high - of.middle]]
-    axes.barh(place, of.middle, height=0.8, color=style.COLOURS.get(loss, style.OTHER), alpha=0.75, xerr=error,
+    axes.barh(place, of.middle, height=0.8, color=colour, alpha=0.75, xerr=error,
               error_kw={"elinewidth": 1.2, "capsize": 2.5, "ecolor": "#333333"})
 
 

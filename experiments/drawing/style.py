@@ -1,6 +1,8 @@
 """What all figures share: one colour per loss, sizes fit for print, PNG and SVG beside their data."""
 
 import io
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,18 @@ COLOURS = {
     "taylor": "#009E73",
     "vagram": "#D55E00",
 }
-OTHER = "#777777"  # what is no loss of the package
+_OTHERS = (  # the light half of Matplotlib's tab20, for what is no loss of the package
+    "#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94", "#f7b6d2", "#c7c7c7", "#dbdb8d", "#9edae5")
 
 STYLE: Any = {
     "font.size": 9, "axes.titlesize": 9.5, "axes.spines.top": False, "axes.spines.right": False,
     "legend.frameon": False, "svg.hashsalt": "vagram_tf", "svg.fonttype": "none"}
+
+
+def colours(names: Iterable[str]) -> dict[str, str]:
+    """Returns the colours of the curves of a panel: a loss has its own everywhere, the others take turns."""
+    others = itertools.cycle(_OTHERS)
+    return {name: COLOURS.get(name) or next(others) for name in names}
 
 
 def save(figure: Figure, output: str) -> list[Path]:
