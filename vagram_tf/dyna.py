@@ -24,7 +24,7 @@ from vagram_tf.model.trainer import ModelTrainer
 from vagram_tf.replay import ReplayBuffer
 from vagram_tf.types import TerminationFunction, Transition
 
-_ROLLOUT_ROWS = 10_000  # most rollouts of one compiled pass, which bounds its memory
+_ROLLOUT_ROWS = 20_000  # most rollouts of one compiled pass, which bounds its memory
 _CREDIBLE_MARGIN = 5.0  # imagined steps may leave the range of the real data by this many of its widths
 
 _VALUE_FUNCTIONS = {"all": slice(None), "critics": slice(0, 2), "targets": slice(2, 4)}  # of those of the agent
