@@ -124,6 +124,25 @@ def test_log_variances_stay_within_their_bounds(shared, scale):
         assert np.max(prediction.next_observation_log_variance) > HIGH - 0.01
 
 
+def test_bounds_are_those_of_pets_and_so_are_their_gradients(ensemble, inputs):
+    head, low, high = ensemble._log_variance_head, ensemble._min_log_variance, ensemble._max_log_variance
+    head.kernel.assign(tf.zeros_like(head.kernel))
+    bias = head.bias
+    bias.assign([[[-200.0, -10.0, -9.0, -3.0]], [[0.0, 0.4, 0.5, 0.6]], [[1.0, 3.0, 20.0, 200.0]],
+                 [[-40.0, -5.0, 5.0, 40.0]]])
+    with tf.GradientTape() as tape:
+        prediction = ensemble(*inputs)
+        bounded = tf.concat(
+            [prediction.next_observation_log_variance, prediction.reward_log_variance[..., tf.newaxis]], axis=-1)[:, :1]
+    with tf.GradientTape() as pets_tape:
+        upper_bounded = high - tf.nn.softplus(high - bias)
+        expected = low + tf.nn.softplus(upper_bounded - low)
+    np.testing.assert_allclose(bounded, expected, atol=1e-5)
+    for gradient, of_pets in zip(tape.gradient(bounded, [bias, low, high]),
+                                 pets_tape.gradient(expected, [bias, low, high]), strict=True):
+        np.testing.assert_allclose(gradient, of_pets, atol=1e-5)
+
+
 def test_each_member_has_bounds_of_its_own(ensemble, inputs):
     high = tf.reshape(tf.constant([0.5, -5.0, 0.5, 0.5]), [E, 1, 1])
     ensemble._max_log_variance.assign(tf.broadcast_to(high, [E, 1, D + 1]))

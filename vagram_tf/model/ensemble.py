@@ -118,11 +118,14 @@ class DynamicsEnsemble(tf.keras.Model):
         mean = self._mean_head(features, members)
         raw = self._log_variance_head(tf.stop_gradient(features) if detach_variance else features, members)
         log_variance = self._bound(raw, members)
+        sizes = [self.observation_size, 1]
+        delta, reward = tf.split(mean, sizes, axis=-1)
+        delta_log_variance, reward_log_variance = tf.split(log_variance, sizes, axis=-1)
         return Prediction(
-            next_observation=observation + mean[..., :-1],
-            reward=mean[..., -1],
-            next_observation_log_variance=log_variance[..., :-1],
-            reward_log_variance=log_variance[..., -1],
+            next_observation=observation + delta,
+            reward=reward[..., 0],
+            next_observation_log_variance=delta_log_variance,
+            reward_log_variance=reward_log_variance[..., 0],
         )
 
     def only_elites(self) -> "DynamicsEnsemble":
@@ -141,11 +144,15 @@ class DynamicsEnsemble(tf.keras.Model):
         return tf.reduce_sum(self._max_log_variance - self._min_log_variance, axis=[1, 2])
 
     def _bound(self, raw: tf.Tensor, members: tf.Tensor | None) -> tf.Tensor:
+        """Keeps log-variances between their bounds as PETS does, with one sigmoid and one logarithm.
+
+        PETS applies `x = high - softplus(high - raw)` and then `low + softplus(x - low)`. With `eˣ` and
+        `softplus(z) = log(1 + eᶻ)` the first is `eˣ = e^high sigmoid(raw - high)`, the second `log(e^low + eˣ)`.
+        """
         low, high = tf.convert_to_tensor(self._min_log_variance), tf.convert_to_tensor(self._max_log_variance)
         if members is not None:
             low, high = tf.gather(low, members), tf.gather(high, members)
-        upper_bounded = high - tf.nn.softplus(high - raw)
-        return low + tf.nn.softplus(upper_bounded - low) + self._target_log_variance
+        return tf.math.log(tf.exp(low) + tf.exp(high) * tf.sigmoid(raw - high)) + self._target_log_variance
 
 
 def moments(*columns: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
