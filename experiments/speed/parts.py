@@ -72,7 +72,8 @@ def fits(watch: Stopwatch, loss: str, batch: int, between: Sequence[Measurement]
     """Training steps as a fit takes them: bootstrap, shuffling and holdout scores included."""
     steps = 20 * _FIT_EPOCHS
     config = HOPPER.replace(loss=loss, model_batch_size=batch, patience=10**6, max_fit_steps=steps)
-    call = functools.partial(_trainer(config).fit, transitions(25 * batch))  # a fifth is held out: 20 steps per epoch
+    data = transitions(25 * batch)  # a fifth is held out: 20 steps per epoch
+    call = functools.partial(make_trainer(config).fit, data)
     hidden = config.model.model_hidden_units
     work = flop.ensemble_step(config.model.members, batch, D, A, hidden, likelihood=loss == "mle")
     return watch.rate(f"ensemble steps, {loss}, batch {batch}", "steps/s", call, steps, work, between)
@@ -82,7 +83,7 @@ def value_gradients(watch: Stopwatch, quick: bool) -> Iterator[Row]:
     """The pass over the whole real buffer that starts a vagram fit."""
     count = 10_000 if quick else 100_000
     config = HOPPER.replace(loss="vagram")
-    trainer, data = _trainer(config), transitions(count)
+    trainer, data = make_trainer(config), transitions(count)
 
     def call() -> None:
         trainer.prepare(data)["value_gradient"].numpy()
@@ -146,7 +147,7 @@ def mixed_work(updates: int) -> Callable[[], None]:
     """Returns a call that takes so many SAC updates and one ensemble step for every five of them, about as a run."""
     agent, data = SoftActorCritic(D, A, HOPPER.agent, seed=0), transitions(25 * 256)
     batch = transitions(_UPDATES, HOPPER.agent.agent_batch_size)
-    trainer = _trainer(HOPPER.replace(loss="mle", patience=10**6, max_fit_steps=updates // 5))
+    trainer = make_trainer(HOPPER.replace(loss="mle", patience=10**6, max_fit_steps=updates // 5))
 
     def call() -> None:
         for _ in range(updates // _UPDATES):
@@ -180,7 +181,7 @@ def transitions(*shape: int) -> Transition:
                       observation + 0.1 * normal([*shape, D]))
 
 
-def _trainer(config: Config) -> ModelTrainer:
+def make_trainer(config: Config) -> ModelTrainer:
     agent, model = SoftActorCritic(D, A, config.agent, seed=0), config.model
     network = DynamicsEnsemble(D, A, model.members, model.elites, model.model_hidden_units)
     return ModelTrainer(network, make_objective(model), agent.value_functions, model, seed=0)
