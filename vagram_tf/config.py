@@ -17,6 +17,7 @@ from vagram_tf.schedules import Schedule
 
 LOSSES = ("mle", "mse", "itervaml", "calibrated_itervaml", "taylor", "vagram")
 DISTRACTOR_KINDS = ("linear", "nonlinear", "noise", "correlated")
+VARIANCE_BOUNDS = ("relative", "absolute", "fixed")
 VALUE_FUNCTIONS = ("all", "critics", "targets")
 VALUE_GRADIENT_SCALES = ("rms", "none")
 TERMINATIONS = ("auto", "none", "learned")
@@ -88,6 +89,8 @@ class ModelConfig:
     patience: int = _field(5, "epochs of a fit without a member improving by 1 % before it ends")
     patience_steps: int = _field(50, "gradient steps of a fit without such an improvement before it ends, at least")
     max_fit_steps: int = _field(2000, "most gradient steps of one fit, which bounds its cost as the data grow")
+    variance_bounds: str = _field(
+        "relative", "of log-variances: relative (to the targets', learned), absolute (learned, MBPO), fixed (VaGraM)")
     value_functions: str = _field("all", "what value-aware losses see: all (critics and targets), critics, targets")
     value_samples: int = _field(2, "samples of the predicted state that calibrated_itervaml values, at least 2")
     value_gradient_scale: str = _field("rms", "rms: state and reward term start a fit equally large; none: raw")
@@ -111,6 +114,7 @@ class ModelConfig:
                   warm_up_epochs=self.warm_up_epochs)
         _within(0, 0.9, holdout_share=self.holdout_share)
         _within(0, 1, value_gradient_quantile=self.value_gradient_quantile)
+        _one_of("variance_bounds", self.variance_bounds, VARIANCE_BOUNDS)
         _one_of("value_functions", self.value_functions, VALUE_FUNCTIONS)
         _one_of("value_gradient_scale", self.value_gradient_scale, VALUE_GRADIENT_SCALES)
 

@@ -58,7 +58,8 @@ class Dyna:
 
         self.agent = SoftActorCritic(*sizes, config.agent, seeding.derive(seed, "policy"))
         model, objective = config.model, make_objective(config.model)
-        self.ensemble = DynamicsEnsemble(*sizes, model.members, model.elites, model.model_hidden_units)
+        self.ensemble = DynamicsEnsemble(
+            *sizes, model.members, model.elites, model.model_hidden_units, model.variance_bounds)
         self.trainer = ModelTrainer(
             self.ensemble, objective, self.agent.value_functions[_VALUE_FUNCTIONS[model.value_functions]], model,
             seeding.derive(seed, "model"))

@@ -17,6 +17,7 @@ matplotlib.use("Agg")
 # Okabe and Ito (2008): told apart with any kind of colour vision.
 COLOURS = {
     "mle": "#000000",
+    "mle_fixed": "#56B4E9",  # with the variance's bounds of VaGraM's code: the study of distractors
     "mse": "#0072B2",
     "itervaml": "#E69F00",
     "calibrated_itervaml": "#CC79A7",

@@ -4,8 +4,7 @@ import tensorflow as tf
 
 from vagram_tf.types import Prediction, Transition
 
-# The bounds of the log-variance start here, as in PETS, and are learned; relative to the variance of the targets, so
-# that they mean the same for a dimension that moves by 0.01 per step and for one that moves by 10.
+# The bounds of the log-variance start here, as in PETS.
 _MIN_LOG_VARIANCE, _MAX_LOG_VARIANCE = -10.0, 0.5
 
 
@@ -45,23 +44,27 @@ class DynamicsEnsemble(tf.keras.Model):
       members: E.
       elites: how many members rollouts and exports use, those best on the holdout.
       hidden_units: of each hidden layer of a member.
+      variance_bounds: of the log-variance. `relative` to the variance of the targets and learned, so that they mean the
+        same for a dimension that moves by 0.01 per step and for one that moves by 10; `absolute` and learned, as in
+        PETS and MBPO; `fixed`, absolute and not learned, as in VaGraM's code.
     """
 
     def __init__(
-        self, observation_size: int, action_size: int, members: int, elites: int, hidden_units: tuple[int, ...]
+        self, observation_size: int, action_size: int, members: int, elites: int, hidden_units: tuple[int, ...],
+        variance_bounds: str = "relative",
     ):
         super().__init__(name="dynamics_ensemble")
-        self.members = members
+        self.members, self._variance_bounds = members, variance_bounds
         self.observation_size, self.action_size = observation_size, action_size
         outputs = observation_size + 1
         self._trunk = [EnsembleDense(members, units, "swish", f"hidden_{i}") for i, units in enumerate(hidden_units)]
         self._mean_head = EnsembleDense(members, outputs, name="mean")
         self._log_variance_head = EnsembleDense(members, outputs, name="log_variance")
         bound = [members, 1, outputs]
-        self._min_log_variance = self.add_weight(
-            "min_log_variance", bound, initializer=tf.keras.initializers.Constant(_MIN_LOG_VARIANCE))
-        self._max_log_variance = self.add_weight(
-            "max_log_variance", bound, initializer=tf.keras.initializers.Constant(_MAX_LOG_VARIANCE))
+        self._min_log_variance, self._max_log_variance = (
+            self.add_weight(name, bound, initializer=tf.keras.initializers.Constant(value),
+                            trainable=variance_bounds != "fixed")
+            for name, value in (("min_log_variance", _MIN_LOG_VARIANCE), ("max_log_variance", _MAX_LOG_VARIANCE)))
         inputs = observation_size + action_size
         self._input_mean = self.add_weight("input_mean", [inputs], initializer="zeros", trainable=False)
         self._input_stddev = self.add_weight("input_stddev", [inputs], initializer="ones", trainable=False)
@@ -90,8 +93,9 @@ class DynamicsEnsemble(tf.keras.Model):
         mean, stddev = moments(data.observation, data.action)
         self._input_mean.assign(mean)
         self._input_stddev.assign(stddev)
-        _, stddev = moments(data.next_observation - data.observation, data.reward[:, tf.newaxis])
-        self._target_log_variance.assign(2.0 * tf.math.log(stddev))
+        if self._variance_bounds == "relative":
+            _, stddev = moments(data.next_observation - data.observation, data.reward[:, tf.newaxis])
+            self._target_log_variance.assign(2.0 * tf.math.log(stddev))
 
     def call(
         self,
@@ -131,7 +135,8 @@ class DynamicsEnsemble(tf.keras.Model):
     def only_elites(self) -> "DynamicsEnsemble":
         """Returns an ensemble of the elites alone, best first, with copies of their weights."""
         count, units = self.elites.shape[0], tuple(layer.kernel.shape[-1] for layer in self._trunk)
-        elites = DynamicsEnsemble(self.observation_size, self.action_size, count, count, units)
+        elites = DynamicsEnsemble(
+            self.observation_size, self.action_size, count, count, units, self._variance_bounds)
         for copy, original in zip(elites.trainable_variables, self.trainable_variables, strict=True):
             copy.assign(tf.gather(original, self.elites))
         elites._input_mean.assign(self._input_mean)
