@@ -32,6 +32,7 @@ IMPOSSIBLE = [
     # model
     ({"loss": "vagran"}, "loss must be one of .*, calibrated_itervaml, taylor, vagram, or module:name, got 'vagran'"),
     ({"value_samples": 1}, "value_samples must be at least 2, got 1"),
+    ({"variance_bounds": "free"}, "variance_bounds must be one of relative, absolute, fixed, got 'free'"),
     ({"value_functions": "both"}, "value_functions must be one of all, critics, targets, got 'both'"),
     ({"loss": ""}, "loss must be one of"),
     ({"members": 0}, "members must be at least 1, got 0"),

@@ -226,6 +226,27 @@ def test_variance_bounds_follow_the_spread_of_the_targets(ensemble, inputs):
     np.testing.assert_allclose(after.reward, before.reward, atol=1e-5)  # means stay in raw units
 
 
+@pytest.mark.parametrize("bounds, learned", [("absolute", True), ("fixed", False)])
+def test_absolute_bounds_do_not_follow_the_targets_and_fixed_ones_are_not_learned(inputs, bounds, learned):
+    tf.keras.utils.set_random_seed(0)
+    ensemble = DynamicsEnsemble(D, A, E, ELITES, (8, 6), bounds)
+    before = ensemble(*inputs)
+    data = transitions(np.random.default_rng(0).normal(size=(500, D)), np.zeros([500, A]))
+    ensemble.fit_normalizer(data._replace(next_observation=100.0 * data.observation))
+    head = ensemble._log_variance_head
+    head.kernel.assign(tf.zeros_like(head.kernel))
+    head.bias.assign(tf.fill(head.bias.shape, 50.0))
+    after = ensemble(*inputs)
+    np.testing.assert_allclose(after.next_observation_log_variance, tf.fill([E, B, D], HIGH), atol=1e-3)
+    assert np.all(before.next_observation_log_variance < HIGH)
+    trainable = {variable.name for variable in ensemble.trainable_variables}
+    assert {name in trainable for name in ("min_log_variance:0", "max_log_variance:0")} == {learned}
+    assert len(ensemble.mean_variables) == 6  # kernels and biases of two hidden layers and the head
+    elites = ensemble.only_elites()
+    np.testing.assert_allclose(elites(*(tf.gather(x, ensemble.elites) for x in inputs)).next_observation_log_variance,
+                               tf.gather(after.next_observation_log_variance, ensemble.elites), rtol=1e-6)
+
+
 def test_members_picks_by_index_in_order(shared, inputs):
     everything = shared(*inputs)
     index = [3, 0, 3]

@@ -59,13 +59,15 @@ def test_small_model_has_the_papers_models_and_agent():
 
 def test_distractors_have_every_number_and_kind_once():
     full, _ = configs("distractors", "full")
-    assert sorted((config.model.loss, config.env.distractors, config.env.distractor_kind)
+    assert sorted((config.model.loss, config.model.variance_bounds, config.env.distractors, config.env.distractor_kind)
                   for config in full.values()) == sorted(
-        (loss, count, kind) for loss in ("vagram", "mle")
+        (loss, bounds, count, kind) for loss, bounds in (("vagram", "relative"), ("mle", "relative"), ("mle", "fixed"))
         for count, kind in [(0, "nonlinear"), *((count, kind) for count in (5, 10, 15, 20)
                                                 for kind in ("nonlinear", "noise"))])
     evening, seeds = configs("distractors", "evening")
-    assert set(evening) == {"vagram_0", "mle_0", "vagram_15_nonlinear", "mle_15_nonlinear"} and seeds == 5
+    assert set(evening) == {f"{loss}_{distractors}" for loss in ("vagram", "mle", "mle_fixed")
+                            for distractors in ("0", "15_nonlinear")} and seeds == 5
+    assert evening["mle_fixed_0"].model.variance_bounds == "fixed"
     assert {config.dyna.num_steps for config in evening.values()} == {20_000}
 
 
