@@ -22,18 +22,22 @@ def main(argv: list[str]) -> None:
     output = Path(f"{_OUTPUT.value}.md")
     try:
         flags.check_packages()
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.touch()
-    except (ValueError, OSError) as error:
+        flags.check_output(str(output))
+    except ValueError as error:
         flags.fail(str(error), 2)
     from vagram_tf import quiet
 
     quiet.load_tensorflow(threads=1)
     from experiments.speed import profiling
+    from vagram_tf.run.files import write
 
     lines = profiling.table([profiling.measure(*work) for work in profiling.updates_and_steps()])
-    output.write_text("\n".join([*lines, ""]))
-    print("\n".join([*lines, "", f"written to {output}"]))
+    print("\n".join(lines))
+    try:
+        write(output, "\n".join([*lines, ""]).encode())
+    except OSError as error:
+        flags.fail(f"cannot write {output}: {error.strerror}", 1)
+    print(f"\nwritten to {output}")
 
 
 if __name__ == "__main__":
