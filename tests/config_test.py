@@ -185,6 +185,7 @@ def configs(draw):
         "reward_weight": st.floats(0, 1e9),
         "agent_hidden_units": layers,
         "feature_normalization": st.booleans(),
+        "observation_normalization": st.booleans(),
         "target_entropy": st.none() | st.floats(allow_nan=False, allow_infinity=False),
         "discount": st.floats(0, 1, exclude_max=True),
         "num_steps": st.integers(1, 10**12),

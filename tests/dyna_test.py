@@ -76,6 +76,18 @@ def test_fits_at_training_step_0_and_then_every_so_often(cheap):
     assert [note[0] for note in noted(dyna, "imagine")] == [10, 17, 24, 31]
 
 
+@pytest.mark.parametrize("normalize", [True, False])
+def test_the_agent_normalises_by_the_random_steps_alone(cheap, normalize):
+    dyna = cheap(random_steps=10, retrain_every=5, observation_normalization=normalize)
+    take(dyna, 10)
+    np.testing.assert_array_equal(dyna.agent.normalizer_variables[0], np.zeros(3))
+    random = dyna.real.all().observation.numpy().astype(np.float64)
+    take(dyna, 8)
+    expected = (random.mean(axis=0), random.std(axis=0)) if normalize else (np.zeros(3), np.ones(3))
+    for variable, moment in zip(dyna.agent.normalizer_variables, expected, strict=True):
+        np.testing.assert_allclose(variable, moment, rtol=1e-5)
+
+
 def test_warm_up_lasts_as_long_as_configured(cheap):
     dyna = cheap(random_steps=10, retrain_every=5, epoch_length=10, warm_up_epochs=1.5)
     take(dyna, 31)
@@ -426,8 +438,9 @@ def test_bound_of_q_follows_the_rewards_and_the_discount(cheap):
     dyna = cheap(discount=0.9, divergence_factor=5.0)
     dyna.interaction.largest_reward = 8.0
     assert dyna._q_bound(2.0) == pytest.approx(5 * (8 + 2) / 0.1)
+    assert dyna._q_bound(1e5) == pytest.approx(5 * (8 + 8) / 0.1)  # a temperature that explodes does not hide it
     dyna.interaction.largest_reward = 0.0
-    assert dyna._q_bound(0.5) == pytest.approx(5 * 1 / 0.1)  # no reward yet: at least 1 per step
+    assert dyna._q_bound(0.5) == pytest.approx(5 * (1 + 0.5) / 0.1)  # no reward yet: at least 1 per step
 
 
 def test_time_is_told_by_phase(original):

@@ -132,6 +132,7 @@ class Models:
         self.agent = SoftActorCritic(size, actions, AgentConfig(agent_hidden_units=(8, 8)), seed=0)
         randomized(self.agent.actor_variables, 5, 0.7)
         randomized(self.agent.critic_variables, 6, 0.7)
+        self.agent.normalize_by(tf.fill([size], 0.02), tf.fill([size], 1.5))
         self.observation = rng.normal(scale=0.1, size=[16, size]).astype(np.float32)
         if name.startswith("InvertedPendulum"):
             self.observation[:, 1] = np.linspace(-0.19, 0.19, 16)

@@ -28,6 +28,7 @@ TINY = {
     "name": "programs:Short-v0",
     "termination": "none",
     "agent_hidden_units": (16, 16),
+    "observation_normalization": True,
     "model_hidden_units": (16,),
     "members": 3,
     "elites": 2,

@@ -207,6 +207,31 @@ def test_the_gradient_of_a_value_does_not_reach_the_actor():
     assert tape.gradient(value, agent._actor.trainable_variables) == [None] * 6
 
 
+@pytest.mark.parametrize("mean, stddev", [([1.0, -20.0, 0.0], [0.1, 10.0, 3.0])])
+def test_normalised_observations_are_all_that_the_networks_see(mean, stddev):
+    plain, normalising = diverse(), diverse()
+    normalising.normalize_by(tf.constant(mean), tf.constant(stddev))
+    scaled = normal(6, D)
+    raw = scaled * stddev + mean
+    seed = tf.constant([1, 2])
+    np.testing.assert_allclose(normalising.mode(raw), plain.mode(scaled), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(normalising.sample(raw, seed), plain.sample(scaled, seed), rtol=1e-4, atol=1e-5)
+    for of_raw, of_scaled in zip(normalising.value_functions, plain.value_functions, strict=True):
+        np.testing.assert_allclose(of_raw(raw), of_scaled(scaled), rtol=1e-4, atol=1e-4)
+    # Value gradients stay per unit of the raw observation.
+    np.testing.assert_allclose(value_gradients(normalising.value_functions, raw) * stddev,
+                               value_gradients(plain.value_functions, scaled), rtol=1e-3, atol=1e-4)
+
+    batch = batches()
+    learned = normalising.train(batch._replace(
+        observation=batch.observation * stddev + mean, next_observation=batch.next_observation * stddev + mean))
+    np.testing.assert_allclose(learned, plain.train(batch), rtol=1e-3, atol=1e-3)
+    for one, other in zip(all_variables(normalising), all_variables(plain), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-2, atol=2e-3)  # a step is 1e-2
+    for variable, expected in zip(normalising.normalizer_variables, (mean, stddev), strict=True):
+        np.testing.assert_array_equal(variable, np.float32(expected))
+
+
 # Policy.
 
 

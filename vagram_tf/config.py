@@ -125,6 +125,7 @@ class AgentConfig:
 
     agent_hidden_units: tuple[int, ...] = _field((256, 256), "units of each hidden layer of actor and critics")
     feature_normalization: bool = _field(False, "scale the last hidden layers to unit norm (VaGraM)")
+    observation_normalization: bool = _field(False, "scale observations by their spread in the random steps")
     actor_learning_rate: float = _field(3e-4, "Adam's learning rate for the actor")
     critic_learning_rate: float = _field(3e-4, "Adam's learning rate for the critics")
     temperature_learning_rate: float = _field(3e-4, "Adam's learning rate for the entropy temperature")

@@ -16,7 +16,7 @@ from vagram_tf.envs import suite, terminations
 from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
 from vagram_tf.envs.interaction import Interaction
 from vagram_tf.guards import NumericalGuard
-from vagram_tf.model.ensemble import DynamicsEnsemble
+from vagram_tf.model.ensemble import DynamicsEnsemble, moments
 from vagram_tf.model.objectives import make_objective
 from vagram_tf.model.rollouts import DataRange, Imagination
 from vagram_tf.model.termination import LearnedTermination
@@ -132,6 +132,8 @@ class Dyna:
         """
         metrics: dict[str, float] = {}
         training = self.training_step >= 0
+        if self.training_step == 0 and self.config.agent.observation_normalization:
+            self.agent.normalize_by(*moments(self.real.all().observation))
         if training and self.training_step % self.config.dyna.retrain_every == 0:
             metrics |= self._fit()
             metrics |= self._imagine()
@@ -229,10 +231,12 @@ class Dyna:
         """Returns the |Q| beyond which the critics have diverged.
 
         No policy earns more than the largest reward and the entropy bonus at every step; the factor leaves room for
-        rewards that have not been seen yet.
+        rewards that have not been seen yet. A temperature above the largest reward is itself a sign of divergence and
+        does not widen the bound.
         """
-        per_step = self.interaction.largest_reward + temperature * self.environment.action_spec().shape[0]
-        return self.config.run.divergence_factor * max(per_step, 1.0) / (1.0 - self.config.agent.discount)
+        reward = max(self.interaction.largest_reward, 1.0)
+        per_step = reward + min(temperature, reward) * self.environment.action_spec().shape[0]
+        return self.config.run.divergence_factor * per_step / (1.0 - self.config.agent.discount)
 
     def imagined_capacity(self, horizon: int) -> int:
         """Returns how many imagined transitions are kept while rollouts have so many steps."""

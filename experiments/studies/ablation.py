@@ -2,7 +2,14 @@
 
 from experiments.sweeps.study import Settings, Study
 
-_TASK = {"name": "Hopper-v5", "distractors": 15, "video_steps": 0, "loss": "vagram", "feature_normalization": True}
+_TASK = {
+    "name": "Hopper-v5",
+    "distractors": 15,
+    "video_steps": 0,
+    "loss": "vagram",
+    "observation_normalization": True,
+    "divergence_factor": 1e9,  # critics that diverge are a result here: such runs go on to their end
+}
 
 _CHANGES: Settings = {
     "vagram": {},
@@ -16,7 +23,8 @@ _CHANGES: Settings = {
     "critics_only": {"value_functions": "critics"},
     "targets_only": {"value_functions": "targets"},
     "no_warm_up": {"warm_up_epochs": 0.0},
-    "no_feature_normalization": {"feature_normalization": False},
+    "no_observation_normalization": {"observation_normalization": False},
+    "feature_normalization": {"feature_normalization": True},
     "rollout_noise": {"rollout_noise": "on"},
     "no_rollout_noise_mle": {"loss": "mle", "rollout_noise": "off"},
 }

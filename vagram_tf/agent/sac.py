@@ -122,6 +122,8 @@ class SoftActorCritic(tf.Module):
         action_spec = tensor_spec.BoundedTensorSpec([action_size], tf.float32, -1.0, 1.0, "action")
         critic_spec = (observation_spec, action_spec)
         self._generator = tf.random.Generator.from_seed(seed, alg="philox")
+        self._observation_mean = tf.Variable(tf.zeros([observation_size]), trainable=False, name="observation_mean")
+        self._observation_stddev = tf.Variable(tf.ones([observation_size]), trainable=False, name="observation_stddev")
         self._actor = ActorNetwork(observation_spec, action_spec, config)
         self._critics = [CriticNetwork(critic_spec, config, name) for name in (
             "critic_1", "critic_2", "target_critic_1", "target_critic_2")]
@@ -156,11 +158,16 @@ class SoftActorCritic(tf.Module):
         def value_of(critic: CriticNetwork) -> ValueFunction:
             def value(observation: tf.Tensor) -> tf.Tensor:
                 action = tf.stop_gradient(self.mode(tf.stop_gradient(observation)))
-                return critic((observation, action))[0]
+                return critic((self._normalize(observation), action))[0]
 
             return value
 
         return [value_of(critic) for critic in self._critics]
+
+    @property
+    def normalizer_variables(self) -> list[tf.Variable]:
+        """Mean and standard deviation `[D]` of observations, by which all networks see them: 0 and 1 at first."""
+        return [self._observation_mean, self._observation_stddev]
 
     @property
     def actor_variables(self) -> list[tf.Variable]:
@@ -171,13 +178,25 @@ class SoftActorCritic(tf.Module):
         """Variables of both critics and both targets."""
         return [variable for critic in self._critics for variable in critic.variables]
 
+    def normalize_by(self, mean: tf.Tensor, stddev: tf.Tensor) -> None:
+        """Lets the networks see observations less the mean `[D]`, in units of the standard deviation `[D]`.
+
+        What they have learned before is worth nothing afterwards. Observations that are passed in, and derivatives of
+        values, stay in raw units.
+        """
+        self._observation_mean.assign(mean)
+        self._observation_stddev.assign(stddev)
+
+    def _normalize(self, observation: tf.Tensor) -> tf.Tensor:
+        return (observation - self._observation_mean) / self._observation_stddev
+
     def mode(self, observation: tf.Tensor) -> tf.Tensor:
         """Returns the greedy action `[B, A]`: tanh of the Gaussian's mean."""
-        return self._actor(observation)[0].mode()
+        return self._actor(self._normalize(observation))[0].mode()
 
     def sample(self, observation: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Returns an action `[B, A]` drawn with the stateless seed `[2]`."""
-        return self._actor(observation)[0].sample(seed=seed)
+        return self._actor(self._normalize(observation))[0].sample(seed=seed)
 
     def explore(self, observation: tf.Tensor) -> tf.Tensor:
         """Returns an action `[B, A]` drawn with the next random numbers of the agent's generator."""
@@ -202,6 +221,8 @@ class SoftActorCritic(tf.Module):
           `[len(TRAIN_METRICS)]` float32, in that order: losses are means over the updates, Q is of the last batch.
         """
         updates = batch.reward.shape[0]
+        batch = batch._replace(observation=self._normalize(batch.observation),
+                               next_observation=self._normalize(batch.next_observation))
 
         def update(i: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             experience = _experience(Transition(*(field[i] for field in batch)))

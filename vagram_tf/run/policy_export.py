@@ -51,7 +51,8 @@ class ExportedPolicy(Exported):
                 "value_gradient": Value("C B D", "the value's derivatives, per unit of the observation")}),
         }
         sizes = {"D": observation_size, "A": len(action_range.low), "C": len(agent.value_functions)}
-        super().__init__("policy", agent.actor_variables + agent.critic_variables, signatures, sizes)
+        variables = agent.normalizer_variables + agent.actor_variables + agent.critic_variables
+        super().__init__("policy", variables, signatures, sizes)
 
 
 class TFAgentsPolicy(tf_policy.TFPolicy):
@@ -71,7 +72,8 @@ class TFAgentsPolicy(tf_policy.TFPolicy):
             ts.time_step_spec(tf.TensorSpec([observation_size], tf.float32, "observation")),
             tensor_spec.BoundedTensorSpec(
                 action_range.low.shape, tf.float32, action_range.low, action_range.high, "action"))
-        self._weights = agent.actor_variables  # all that is saved; the agent is not tracked
+        # All that is saved; the agent is not tracked.
+        self._weights = agent.normalizer_variables + agent.actor_variables
         self._greedy = lambda observation: action_range.from_unit(agent.mode(observation))
 
     def _action(self, time_step: ts.TimeStep, policy_state: Any, seed: Any) -> policy_step.PolicyStep:
