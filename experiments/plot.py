@@ -34,6 +34,7 @@ def define() -> None:
     """Defines the flags."""
     absl_flags.DEFINE_list("csv", None, "a sweep's CSV, or several separated by commas")
     absl_flags.DEFINE_string("output", None, "path of the files without suffix")
+    absl_flags.DEFINE_float("last", 0.1, "share of the steps, at their end, that final returns are of; 1: all of them")
 
 
 def main(argv: list[str]) -> None:
@@ -43,6 +44,8 @@ def main(argv: list[str]) -> None:
         flags.check_packages("matplotlib", "scipy")
         if not given.csv or not given.output:
             raise ValueError(f"--{'output' if given.csv else 'csv'} is needed, see --help")
+        if not 0.0 < given.last <= 1.0:
+            raise ValueError(f"--last must be within (0, 1], got {given.last:g}")
         flags.check_output(given.output)
         paths = [Path(path) for path in given.csv]
         _check_kept(paths, given.output)
@@ -52,8 +55,9 @@ def main(argv: list[str]) -> None:
     from experiments.drawing import curves, learning
 
     try:
-        curve, final, scores = learning.curves(evaluations), learning.final(evaluations), learning.scores(evaluations)
-        written = curves.draw(curve, final, scores, given.output)
+        curve, last = learning.curves(evaluations), given.last
+        final, scores = learning.final(evaluations, last), learning.scores(evaluations, last)
+        written = curves.draw(curve, final, scores, last, given.output)
     except OSError as error:
         flags.fail(str(error), 1)
     for line in missing(evaluations):

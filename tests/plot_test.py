@@ -67,6 +67,14 @@ def test_final_returns_are_those_of_the_seeds_that_came_to_the_end(drawn):
         "setting": "alone", "env_step": "1000", "mean": "7", "low": "", "high": "", "iqm": "7", "seeds": "1"}
 
 
+def test_final_returns_of_all_the_steps_are_means_over_them():
+    evaluations = [plot.Evaluation("mle", seed, step, float(total)) for seed, step, total in (
+        (0, 10, 1), (0, 20, 3), (0, 100, 8), (1, 100, 2))]
+    assert [point[2] for point in learning.final(evaluations, 1.0)] == [(4 + 2) / 2]
+    assert [point[2] for point in learning.final(evaluations, 0.8)] == [(5.5 + 2) / 2]  # from step 20 on
+    assert [point[2] for point in learning.final(evaluations, 0.1)] == [(8 + 2) / 2]
+
+
 def test_interval_of_two_seeds():
     """Both means of equal seeds, 0 and 1, have probability 1/4, far more than 2.5 %."""
     (point,) = learning.curves([plot.Evaluation("mle_a", seed, 5, float(seed)) for seed in (0, 1)])
@@ -143,6 +151,8 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
         ([f"--csv={tmp_path}/nothing.csv", f"--output={tmp_path}/out"], "is empty"),
         ([f"--csv={tmp_path}/gone.csv", f"--output={tmp_path}/out"], "cannot be read: No such file or directory"),
         ([f"--csv={tmp_path}/columns.csv"], "--output is needed"),
+        ([f"--csv={tmp_path}/columns.csv", f"--output={tmp_path}/out", "--last=0"],
+         "--last must be within (0, 1], got 0"),
         ([f"--csv={tmp_path}/a_final.csv", f"--output={tmp_path}/a"], f"would overwrite {tmp_path}/a_final.csv"),
         ([f"--csv={tmp_path}/columns.csv", "--output=/no/such/out"], "there is no directory /no/such"),
     ]:

@@ -21,11 +21,13 @@ _MOST_INSIDE = 6  # most curves of a panel whose legend is inside of it
 _INTERVAL = "mean and 95 % bootstrap interval over seeds"
 
 
-def draw(curve: Sequence[Point], final: Sequence[Point], scores: Sequence[Score], output: str) -> list[Path]:
+def draw(
+    curve: Sequence[Point], final: Sequence[Point], scores: Sequence[Score], last: float, output: str
+) -> list[Path]:
     """Draws both figures and writes the numbers in them; returns the files."""
     with plt.rc_context(style.STYLE):
         written = [*_learning_curves(curve, output), _table(curve, f"{output}.csv"),
-                   *_bars(final, scores, f"{output}_final"), _table(final, f"{output}_final.csv")]
+                   *_bars(final, scores, last, f"{output}_final"), _table(final, f"{output}_final.csv")]
     return [*written, _table(scores, f"{output}_all.csv")] if scores else written
 
 
@@ -58,7 +60,7 @@ def _learning_curves(curve: Sequence[Point], output: str) -> list[Path]:
     return style.save(figure, output)
 
 
-def _bars(final: Sequence[Point], scores: Sequence[Score], output: str) -> list[Path]:
+def _bars(final: Sequence[Point], scores: Sequence[Score], last: float, output: str) -> list[Path]:
     """Draws a group of bars per panel and, where scores are given, those of all panels beside it."""
     panels = _by_panel(final)
     figure, grid = plt.subplots(1, 2 if scores else 1, figsize=(11 if scores else 7, 1.0 + 0.24 * (
@@ -81,7 +83,7 @@ def _bars(final: Sequence[Point], scores: Sequence[Score], output: str) -> list[
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
     axes.axvline(0, color="black", linewidth=0.6)
-    axes.set(title=_INTERVAL, xlabel="final return: evaluations in the last 10 % of the steps")
+    axes.set(title=_INTERVAL, xlabel=f"final return: evaluations in the last {100 * last:g} % of the steps")
     if scores:
         colours = style.colours(score.loss for score in scores)
         for i, score in enumerate(scores):

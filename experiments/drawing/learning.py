@@ -12,8 +12,6 @@ from experiments.evaluate import summary
 if TYPE_CHECKING:
     from experiments.plot import Evaluation
 
-_FINAL = 0.9  # a final return is the mean of the evaluations from this share on of a panel's steps
-
 
 class Point(NamedTuple):
     """A setting at an environment step, or at its end.
@@ -85,19 +83,27 @@ def curves(evaluations: Sequence["Evaluation"]) -> list[Point]:
             for step, totals in sorted(by_step.items())]
 
 
-def final(evaluations: Sequence["Evaluation"]) -> list[Point]:
-    """Returns the final return of every setting, of the seeds that came that far."""
+def final(evaluations: Sequence["Evaluation"], last: float) -> list[Point]:
+    """Returns the final return of every setting, of the seeds that came that far.
+
+    Args:
+      evaluations: of all settings.
+      last: the share of a panel's environment steps, at their end, whose evaluations are averaged.
+    """
     return [_point(setting, end, list(by_seed.values()))
-            for setting, (end, by_seed) in _final_returns(evaluations).items()]
+            for setting, (end, by_seed) in _final_returns(evaluations, last).items()]
 
 
-def scores(evaluations: Sequence["Evaluation"]) -> list[Score]:
-    """Returns the losses over all panels: those that are in every panel that has several losses, if these are two."""
+def scores(evaluations: Sequence["Evaluation"], last: float) -> list[Score]:
+    """Returns the losses over all panels: those that are in every panel that has several losses, if these are two.
+
+    Args: those of `final`.
+    """
     ranges: dict[str, list[float]] = {}
     for point in curves(evaluations):
         ranges.setdefault(panel_of(point.setting)[0], []).append(point.mean)
     panels: dict[str, dict[str, np.ndarray]] = {}
-    for setting, (_, by_seed) in _final_returns(evaluations).items():
+    for setting, (_, by_seed) in _final_returns(evaluations, last).items():
         panel, loss = panel_of(setting)
         low, high = min(ranges[panel]), max(ranges[panel])
         panels.setdefault(panel, {})[loss] = (np.array(list(by_seed.values())) - low) / (high - low or 1.0)
@@ -118,7 +124,7 @@ def scores(evaluations: Sequence["Evaluation"]) -> list[Score]:
     return found
 
 
-def _final_returns(evaluations: Sequence["Evaluation"]) -> dict[str, tuple[int, dict[int, float]]]:
+def _final_returns(evaluations: Sequence["Evaluation"], last: float) -> dict[str, tuple[int, dict[int, float]]]:
     """Returns for each setting its panel's last environment step and each seed's mean return at the end."""
     ends: dict[str, int] = {}
     for of in evaluations:
@@ -126,7 +132,7 @@ def _final_returns(evaluations: Sequence["Evaluation"]) -> dict[str, tuple[int, 
         ends[panel] = max(ends.get(panel, 0), of.env_step)
     late: dict[str, dict[int, list[float]]] = {}
     for of in evaluations:
-        if of.env_step >= _FINAL * ends[panel_of(of.setting)[0]]:
+        if of.env_step >= (1.0 - last) * ends[panel_of(of.setting)[0]]:
             late.setdefault(of.setting, {}).setdefault(of.seed, []).append(of.total)
     return {setting: (ends[panel_of(setting)[0]], {seed: float(np.mean(of)) for seed, of in by_seed.items()})
             for setting, by_seed in late.items()}
