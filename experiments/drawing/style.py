@@ -18,6 +18,7 @@ matplotlib.use("Agg")
 COLOURS = {
     "mle": "#000000",
     "mle_fixed": "#56B4E9",  # with the variance's bounds of VaGraM's code: the study of distractors
+    "mle_mean": "#999999",  # whose rollouts take the mean, likewise
     "mse": "#0072B2",
     "itervaml": "#E69F00",
     "calibrated_itervaml": "#CC79A7",

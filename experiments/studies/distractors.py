@@ -1,6 +1,7 @@
 """Dimensions that have nothing to do with the task: Hopper, `vagram` against `mle` as they become more.
 
 Voelcker et al. 2022, section 5.2. A setting is named after its loss, the number of distractors and their kind.
+`mle_mean` is `mle` whose rollouts take the predicted mean, as those of `vagram` do, and do not draw from the Gaussian.
 `mle_fixed` is the likelihood of the paper's code: its variance cannot exceed 1.6 in the observation's units, where the
 distractors' is some 50.
 """
@@ -17,24 +18,23 @@ _TASK = {
     "divergence_factor": 1e9,
 }
 _LOSSES: Settings = vary("loss", "vagram", "mle")
+_MEAN: Settings = {"mle_mean": {"loss": "mle", "rollout_noise": "off"}}
 _FIXED: Settings = {"mle_fixed": {"loss": "mle", "variance_bounds": "fixed"}}
+_ALL: Settings = {**_LOSSES, **_MEAN, **_FIXED}
 _NONE: Settings = {"0": {"distractors": 0}}
+_FIFTEEN: Settings = product(vary("distractors", 15), vary("distractor_kind", "nonlinear"))
 
 FULL = Study(
     common={**_TASK, "num_steps": 125_000},
     settings={
-        **product({**_LOSSES, **_FIXED}, _NONE),
-        **product({**_LOSSES, **_FIXED}, vary("distractors", 5, 10, 15, 20),
-                  vary("distractor_kind", "nonlinear", "noise")),
+        **product(_ALL, _NONE),
+        **product(_ALL, vary("distractors", 5, 10, 15, 20), vary("distractor_kind", "nonlinear", "noise")),
     },
     seeds=range(10),
 )
 
 EVENING = Study(
     common={**_TASK, "num_steps": 20_000, "model_hidden_units": (128, 128, 128)},
-    settings={
-        **product(_LOSSES, _NONE),
-        **product(_LOSSES, vary("distractors", 15), vary("distractor_kind", "nonlinear")),
-    },
+    settings={**product(_LOSSES, _NONE), **product({**_LOSSES, **_MEAN}, _FIFTEEN)},
     seeds=range(5),
 )
