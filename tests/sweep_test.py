@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 
@@ -150,6 +151,20 @@ def test_time_is_summed_over_processes(faked, tmp_path):
     place.write_results(tmp_path / "out.csv", "s", [files])
     assert (tmp_path / "out.csv").read_text().splitlines()[1:] == [
         f"s,a,0,0,1.5,2,{seen[0]:.1f}", f"s,a,0,1,1.5,2,{both[1]:.1f}"]
+
+
+def test_run_that_ends_at_once_is_timed_and_its_evaluations_are_seen(faked, tmp_path, monkeypatch):
+    class Ended(subprocess.Popen):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.wait()
+
+    monkeypatch.setattr(process.subprocess, "Popen", Ended)
+    files = faked(
+        "a", "(checkpoints.parent / 'progress.csv').write_text('env_step,mean_return,mean_length\\n7,1.5,2\\n')")
+    process.supervise(files, tmp_path / "stop", Environment.here())
+    seconds, evaluations = files.spent()
+    assert 0 < seconds and evaluations == {7: seconds}
 
 
 def test_results_that_cannot_be_written_are_told_and_stop_nothing(tmp_path, capsys):

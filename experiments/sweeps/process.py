@@ -72,19 +72,20 @@ def _run(files: RunFiles, stop: Path, environment: Environment) -> int:
     """Starts the process and waits for its end; returns its exit code, minus the signal's number after a signal."""
     before, evaluations = files.spent()
     start = noted = time.monotonic()
-    asked = False
+    asked = ended = False
     with open(files.log, "a") as log, subprocess.Popen(
             command(files), cwd=environment.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             env={**os.environ, "PYTHONPATH": environment.pythonpath}, start_new_session=True) as process:
-        while process.poll() is None:
+        while not ended:
             if not asked and stop.exists():
                 process.terminate()
                 asked = True
             time.sleep(_POLL_SECONDS)
+            ended = process.poll() is not None  # before the look at what it has left
             now = time.monotonic()
             new = {row.env_step for row in files.evaluations()} - evaluations.keys()
             evaluations |= {step: before + now - start for step in new}
-            if new or now - noted >= _CLOCK_SECONDS or process.poll() is not None:
+            if new or ended or now - noted >= _CLOCK_SECONDS:
                 noted = now
                 files.write_spent(before + now - start, evaluations)
         return process.returncode
