@@ -74,16 +74,20 @@ def sweep(title: str, study: str, runs: Sequence["RunFiles"], results: Path, wor
     if rest:
         workers.start([runs[i] for i in rest], stop)
     written = -_RESULTS_SECONDS
-    while None in outcomes:
-        if interrupts.requested():
-            stop.touch()
-        for i, outcome in zip(rest, workers.outcomes(), strict=True):
-            outcomes[i] = outcome
-        shown.update(outcomes, interrupts.requested())
-        if time.monotonic() - written >= _RESULTS_SECONDS:
-            _write_results(results, study, runs)
-            written = time.monotonic()
-        time.sleep(_REFRESH_SECONDS)
+    try:
+        while None in outcomes:
+            if interrupts.requested():
+                stop.touch()
+            for i, outcome in zip(rest, workers.outcomes(), strict=True):
+                outcomes[i] = outcome
+            shown.update(outcomes, interrupts.requested())
+            if time.monotonic() - written >= _RESULTS_SECONDS:
+                _write_results(results, study, runs)
+                written = time.monotonic()
+            time.sleep(_REFRESH_SECONDS)
+    except BaseException:  # nobody would watch the runs any longer
+        stop.touch()
+        raise
     complete = _write_results(results, study, runs)
     ended = [outcome for outcome in outcomes if outcome is not None]
     print(f"\n{display.closing_words(runs, ended)}\n\nresults   {results}\nsettings  {results.with_suffix('.json')}")

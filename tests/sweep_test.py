@@ -1,12 +1,15 @@
 """Sweeps: what is skipped, continued, retried, stopped, reported, estimated and refused."""
 
 import csv
+import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import types
 
 import killed
 import programs
@@ -26,6 +29,7 @@ def swept(tmp_path_factory):
     occupied = killed.run_directory(tmp_path, "occupied")
     occupied.mkdir(parents=True)
     (occupied / "config.json").write_text(programs.tiny(name="killed:Killed-v0", seed=3, members=5).to_json())
+    (occupied / "progress.csv").write_text("env_step,mean_return,mean_length\n40,-3.5,25\n")
     more = {"occupied": {"environment_timeout": 62.0}}
     return tmp_path, more, *killed.start(tmp_path, "--jobs=2", more=more, whom="self")
 
@@ -98,12 +102,13 @@ def test_unfinished_runs_are_not_skipped(swept, tmp_path, damage):
     assert not files.finished()
 
 
-# In the place of experiments.mbpo: leaves a checkpoint of a later step and does something.
+# In the place of experiments.mbpo: leaves its configuration and a checkpoint of a later step and does something.
 _FAKE = """
-import os, pathlib, signal, sys, time
+import os, pathlib, shutil, signal, sys, time
 checkpoints = pathlib.Path(sys.argv[1]) / "checkpoints"
 step = len(list(checkpoints.glob("*"))) + 1
 (checkpoints / str(step)).mkdir(parents=True)
+shutil.copy(sys.argv[2], checkpoints.parent / "config.json")
 print(f"step {step} of the fake", flush=True)
 """
 _KILL = "os.kill(os.getpid(), signal.SIGKILL)"
@@ -116,7 +121,7 @@ def faked(monkeypatch, tmp_path):
     statements = {}
     monkeypatch.setattr(process, "_POLL_SECONDS", 0.02)
     monkeypatch.setattr(process, "command", lambda files: [
-        sys.executable, "-c", _FAKE + statements[files.run.setting], str(files.path)])
+        sys.executable, "-c", _FAKE + statements[files.run.setting], str(files.path), str(files.config)])
 
     def make(setting, statement):
         statements[setting] = statement
@@ -126,7 +131,7 @@ def faked(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("statement, starts, error", [
-    (_KILL, 4, "killed by SIGKILL without getting further"),
+    (_KILL, 4, "killed by SIGKILL again, after 3 restarts"),
     (f"if step == 2: (checkpoints / '2').rmdir()\n{_KILL}", 2, "killed by SIGKILL without getting further"),
     ("sys.exit('error: the disk is full')", 1, "the disk is full"),
     ("raise ValueError('three\\nlines')", 1, "lines"),
@@ -197,6 +202,24 @@ def test_stopped_sweep_ends_its_runs_gently_and_starts_no_other(faked, tmp_path,
     assert all(run.checkpoint() == 1 for run in runs[:2])
 
 
+def test_sweep_that_fails_ends_its_runs_gently_and_starts_no_other(faked, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "_REFRESH_SECONDS", 0.05)
+    runs = [faked(name, _WAIT) for name in "abc"]
+    (tmp_path / "size").mkdir()
+
+    def fail(*_):
+        if Asked(*runs[:2]).requested():
+            raise BrokenPipeError
+
+    monkeypatch.setattr(display.Display, "update", fail)
+    local = workers.LocalWorkers(2)
+    with pytest.raises(BrokenPipeError):
+        sweep.sweep("s, size", "s", runs, tmp_path / "size.csv", local, types.SimpleNamespace(requested=lambda: False))
+    local._pool.shutdown()  # waits for them, as the end of the program does
+    assert local.outcomes() == [Outcome(False)] * 3
+    assert not runs[2].log.exists() and all(run.checkpoint() == 1 for run in runs[:2])
+
+
 def test_run_dies_with_who_has_started_it(tmp_path):
     """A parent that is killed leaves no run behind."""
     code = ("import subprocess, sys, os, signal; child = subprocess.Popen([sys.executable, '-m', "
@@ -222,14 +245,56 @@ def test_time_left():
     assert display.seconds_left([("a", Progress(31, 0.01, 90.0, ""))]) == [None]  # nearly all of it its start
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_terminal_shows_a_table_in_the_place_of_the_one_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda: (100, 24))
+    first, second = (place.RunFiles(tmp_path, Run(name, 0, programs.tiny())) for name in ("first", "second"))
+    shown = display.Display("s, size", [first, second], [None, None])
+    for files, step in ((first, 60), (second, 30)):
+        files.path.mkdir(parents=True)
+        files.log.write_text(f"step {step}/90 [training]\n")
+        files.write_spent(40.0, {})
+    (first.path / "config.json").write_text(first.run.config.to_json())
+    (first.path / "progress.csv").write_text("env_step,mean_return,mean_length\n60,-3.25,25\n")
+    shown.update([None, None], False)
+    head, *table = sys.stdout.getvalue().split("\n")
+    assert head == "\r\x1b[Js, size: 0 of 2 runs finished, 2 at work, 00:40 left"  # 80 s a run
+    assert [line.split() for line in table] == [
+        ["setting", "seed", "step", "return", "time", "left"],
+        ["first", "0", "60/90", "-3.2", "00:40"], ["second", "0", "30/90", "–", "00:40"], []]
+    sys.stdout.seek(sys.stdout.truncate(0))
+    shown.update([Outcome(True), None], True)
+    news, head, *table = sys.stdout.getvalue().split("\n")
+    assert news == "\x1b[4A\r\x1b[Jfinished  first, seed 0: return -3.2 at step 60, 00:40"
+    assert head == "s, size: 1 of 2 runs finished, 1 at work, 00:40 left, stopping" and len(table) == 3
+
+
 def test_step_is_the_last_that_the_log_or_the_table_tells(tmp_path):
     files = place.RunFiles(tmp_path, Run("a", 0, programs.tiny()))
     assert (files.step(), display.progress(files)) == (0, Progress(0, 0.0, 0.0, ""))
     files.path.mkdir(parents=True)
+    (files.path / "config.json").write_text(files.run.config.to_json())
     (files.path / "progress.csv").write_text("env_step,mean_return,mean_length\n40,-3.5,25\n50,-2.5,2")
     assert display.progress(files) == Progress(40, 10 / 60, 0.0, "-3.5")
     files.log.write_text("step 30/90 [exploring]\nstep      60   greedy return     -3.5\n")
     assert files.step() == 60
+
+
+@pytest.mark.parametrize("rows", ["\0\0\0", "40,-3.5", "40,,25", "forty,-3.5,25", "\xff"])
+def test_damaged_table_has_no_evaluations(tmp_path, rows):
+    files = place.RunFiles(tmp_path, Run("a", 0, programs.tiny()))
+    files.path.mkdir(parents=True)
+    (files.path / "config.json").write_text(files.run.config.to_json())
+    table = files.path / "progress.csv"
+    table.write_text("env_step,mean_return,mean_length\n40,-3.5,25\n")
+    assert files.evaluations() == [(40, "-3.5", "25")]
+    table.write_bytes(f"env_step,mean_return,mean_length\n{rows}\n".encode("latin-1"))
+    assert (files.evaluations(), files.step()) == ([], 0)
 
 
 def test_products_and_their_names():
@@ -254,8 +319,10 @@ def test_runs_have_the_preset_the_common_changes_and_their_own():
 
 @pytest.mark.parametrize("settings, seeds, words", [
     ({}, [0], "the study has no settings"),
-    ({"a": {}}, [], r"the study has no seeds"),
-    ({"a": {}}, 5, r"the study has no seeds: seeds=5"),
+    ({"a": {}}, [], "the study has no seeds"),
+    (["a"], [0], "settings must be a dictionary, got list"),
+    ({"a": {}}, 5, "seeds must be a list of whole numbers or a range, got 5"),
+    ({"a": {}}, {0}, r"seeds must be a list of whole numbers or a range, got \{0\}"),
     ({"a": {}}, [0, 1, 0], "seed 0 occurs twice"),
     ({"a": {}}, [-1], "at least 0, got -1"),
     ({"a": {}}, [0.5], "whole number of at least 0, got 0.5"),

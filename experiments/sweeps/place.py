@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple
 
 from experiments.sweeps.study import Run
 from vagram_tf.config import Config
-from vagram_tf.run.directory import run_path
+from vagram_tf.run.directory import config_hash, run_path
 from vagram_tf.run.exported import check_export
 from vagram_tf.run.files import write
 
@@ -49,18 +49,22 @@ class RunFiles:
         self.last_step = run.config.dyna.random_steps + run.config.dyna.num_steps
 
     def evaluations(self) -> list[Evaluation]:
-        """Returns the complete rows of `progress.csv`."""
+        """Returns the complete rows of `progress.csv`: none of a damaged one, or of a run of another configuration."""
         try:
+            if config_hash(self._stored_config()) != config_hash(self.run.config):
+                return []
             lines = (self.path / "progress.csv").read_text().split("\n")[:-1]  # the last one is being written
-        except OSError:
+            rows = list(csv.DictReader(lines))
+            for row in rows:
+                float(row["mean_return"]), float(row["mean_length"])
+            return [Evaluation(int(row["env_step"]), row["mean_return"], row["mean_length"]) for row in rows]
+        except (OSError, ValueError, TypeError, KeyError, csv.Error):
             return []
-        rows = list(csv.DictReader(lines))
-        return [Evaluation(int(row["env_step"]), row["mean_return"], row["mean_length"]) for row in rows]
 
     def finished(self) -> bool:
         """Whether the run has taken its last step, with this configuration, and left its exports."""
         try:
-            if Config.from_json((self.path / "config.json").read_text()) != self.run.config:
+            if self._stored_config() != self.run.config:
                 return False
             for kind in ("dynamics", "policy"):
                 check_export(self.path / "export" / kind / str(self.last_step), kind)
@@ -94,6 +98,9 @@ class RunFiles:
             return float(content["seconds"]), {int(step): float(at) for step, at in content["evaluations"].items()}
         except (OSError, ValueError, KeyError):
             return 0.0, {}
+
+    def _stored_config(self) -> Config:
+        return Config.from_json((self.path / "config.json").read_text())
 
     def write_spent(self, seconds: float, evaluations: dict[int, float]) -> None:
         write(self.time, (json.dumps({"seconds": seconds, "evaluations": evaluations}) + "\n").encode())

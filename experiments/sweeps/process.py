@@ -53,7 +53,7 @@ def supervise(files: RunFiles, stop: Path, environment: Environment) -> Outcome:
 def _supervise(files: RunFiles, stop: Path, environment: Environment) -> Outcome:
     files.workdir.mkdir(parents=True, exist_ok=True)
     write(files.config, files.run.config.to_json().encode())
-    code = 0
+    killed = ""
     for _ in range(_RESTARTS + 1):
         if stop.exists():
             return Outcome(False)
@@ -63,9 +63,13 @@ def _supervise(files: RunFiles, stop: Path, environment: Environment) -> Outcome
             return Outcome(True)
         if code == 0 or stop.exists():
             return Outcome(False, "" if stop.exists() else "stopped before its last step")
-        if code > 0 or files.checkpoint() <= checkpoint:
-            break
-    return Outcome(False, _reason(files, code))
+        if code > 0:
+            last_line = files.log_tail().strip().rpartition("\n")[2]
+            return Outcome(False, last_line.removeprefix("error: ") or f"exit code {code}")
+        killed = f"killed by {signal.Signals(-code).name}"
+        if files.checkpoint() <= checkpoint:
+            return Outcome(False, f"{killed} without getting further")
+    return Outcome(False, f"{killed} again, after {_RESTARTS} restarts")
 
 
 def _run(files: RunFiles, stop: Path, environment: Environment) -> int:
@@ -96,9 +100,3 @@ def command(files: RunFiles) -> list[str]:
     return [sys.executable, "-m", "experiments.sweeps.bound", str(os.getpid()), f"--config={files.config.resolve()}",
             f"--workdir={files.workdir.resolve()}"]
 
-
-def _reason(files: RunFiles, code: int) -> str:
-    """Returns in one line why a run has failed."""
-    if code < 0:
-        return f"killed by {signal.Signals(-code).name} without getting further"
-    return files.log_tail().strip().rpartition("\n")[2].removeprefix("error: ") or f"exit code {code}"

@@ -110,6 +110,8 @@ def runs(study: Study) -> list[Run]:
         seeds that are none or occur twice, settings that do not exist or whose values are impossible, equal settings.
     """
     _check_seeds(study.seeds)
+    if not isinstance(study.settings, Mapping):
+        raise ValueError(f"a study's settings must be a dictionary, got {type(study.settings).__name__}")
     if not study.settings:
         raise ValueError("the study has no settings")
     configs: dict[str, Config] = {}
@@ -141,8 +143,10 @@ def _load(path: Path) -> ModuleType:
 
 
 def _check_seeds(seeds: Sequence[int]) -> None:
-    if not isinstance(seeds, Sequence) or not seeds:
-        raise ValueError(f"the study has no seeds: seeds={seeds!r}")
+    if not isinstance(seeds, Sequence):
+        raise ValueError(f"a study's seeds must be a list of whole numbers or a range, got {seeds!r}")
+    if not seeds:
+        raise ValueError("the study has no seeds")
     for seed in seeds:
         if type(seed) is not int or seed < 0:
             raise ValueError(f"a seed must be a whole number of at least 0, got {seed!r}")
