@@ -112,6 +112,9 @@ def compute(value_function: "ValueFunction", angle: float, velocity: float) -> L
       value_function: `[B, 3] -> [B]`.
       angle: of the real next state, rad.
       velocity: rad/s.
+
+    Raises:
+      ValueError: in one sentence, a loss is the same, or not finite, on half of the plane or more.
     """
     import numpy as np
     import tensorflow as tf
@@ -139,9 +142,13 @@ def compute(value_function: "ValueFunction", angle: float, velocity: float) -> L
         "vagram": losses.vagram(plane, target, gradients),
     }
     shape = [_POINTS, _POINTS]
+    loss = np.stack([by_loss[name].numpy().reshape(shape) for name in LOSSES])
+    flat = [name for name, of in zip(LOSSES, loss, strict=True) if not np.median(of - of.min()) > 0]
+    if flat:
+        raise ValueError(f"there is nothing to draw of {', '.join(flat)}: the value function is flat around "
+                         f"{angle:g} rad, {velocity:g} rad/s, or not finite; take another state or export")
     return Landscape(
-        angles, velocities, reference, value.numpy().reshape(shape), gradient.numpy()[0, 0],
-        np.stack([by_loss[loss].numpy().reshape(shape) for loss in LOSSES]))
+        angles, velocities, reference, value.numpy().reshape(shape), gradient.numpy()[0, 0], loss)
 
 
 def height(loss: "np.ndarray") -> "np.ndarray":

@@ -9,7 +9,9 @@ nothing but the loss, with which their names begin, share a panel. Writes <outpu
 """
 
 import csv
+import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +30,13 @@ class Evaluation(NamedTuple):
     seed: int
     env_step: int
     total: float
+
+
+class Plan(NamedTuple):
+    """What a setting's runs will have been: their seeds, and the environment step of their last evaluation."""
+
+    seeds: list[int]
+    end: int
 
 
 def define() -> None:
@@ -49,7 +58,7 @@ def main(argv: list[str]) -> None:
         flags.check_output(given.output)
         paths = [Path(path) for path in given.csv]
         _check_kept(paths, given.output)
-        evaluations = read(paths)
+        evaluations, plans = read(paths)
     except (ValueError, OSError) as error:
         flags.fail(str(error), 2)
     from experiments.drawing import curves, learning
@@ -60,8 +69,11 @@ def main(argv: list[str]) -> None:
         written = curves.draw(curve, final, scores, last, given.output)
     except OSError as error:
         flags.fail(str(error), 1)
-    for line in missing(evaluations):
+    for line in missing(evaluations, plans):
         print(line)
+    ended = {point.setting for point in final}
+    for setting in dict.fromkeys(point.setting for point in curve if point.setting not in ended):
+        print(f"note     {setting}: not in the last {100 * last:g} % of its panel's steps, so without a final return")
     for point in final:
         interval = "no interval" if math.isnan(point.low) else f"{point.low:.1f} to {point.high:.1f}"
         print(f"{point.setting:40}  {point.mean:10.1f}  {interval:>22}  {point.seeds} seeds")
@@ -76,14 +88,18 @@ def _check_kept(paths: list[Path], output: str) -> None:
             raise ValueError(f"--output={output} would overwrite {path}")
 
 
-def read(paths: list[Path]) -> list[Evaluation]:
-    """Reads sweeps' CSVs.
+def read(paths: Sequence[Path]) -> tuple[list[Evaluation], dict[str, Plan]]:
+    """Reads sweeps' CSVs, and the settings that a sweep writes beside its CSV, as .json, where they are there.
+
+    Returns:
+      The evaluations, and the plan of each setting that has one.
 
     Raises:
       ValueError: in one sentence, a file cannot be read, is empty, has no such column, holds what is no number, or two
         different returns for the same evaluation.
     """
     rows: dict[tuple[str, str, int, int], float] = {}
+    planned: dict[tuple[str, str], Plan] = {}
     for path in paths:
         for number, row in enumerate(_rows(path), start=2):
             key = (row["study"], row["setting"], _number(path, number, row, "seed", int),
@@ -92,32 +108,66 @@ def read(paths: list[Path]) -> list[Evaluation]:
             if rows.setdefault(key, total) != total:
                 raise ValueError(f"{path}, line {number}: another return of {key[1]!r}, seed {key[2]}, step {key[3]} "
                                  "was read before")
+        planned |= {(row["study"], setting): plan for setting, plan in _plans(path.with_suffix(".json")).items()}
     several = len({study for study, *_ in rows}) > 1
-    return [Evaluation(f"{study}/{setting}" if several else setting, seed, env_step, total)
-            for (study, setting, seed, env_step), total in rows.items()]
+
+    def name(study: str, setting: str) -> str:
+        return f"{study}/{setting}" if several else setting
+
+    evaluations = [Evaluation(name(study, setting), seed, step, total)
+                   for (study, setting, seed, step), total in rows.items()]
+    return evaluations, {name(*key): plan for key, plan in planned.items()}
 
 
-def missing(evaluations: list[Evaluation]) -> list[str]:
-    """Returns a line for each setting that lacks seeds which others have, and for each seed that stopped early."""
+def missing(evaluations: Sequence[Evaluation], plans: Mapping[str, Plan]) -> list[str]:
+    """Returns a line for each setting that lacks seeds, and for each seed that lacks evaluations.
+
+    Where a setting has no plan, it is to have the seeds of its study and the last step of its panel.
+    """
     from experiments.drawing.learning import panel_of
 
-    seeds = {of.seed for of in evaluations}
-    lasts: dict[str, dict[int, int]] = {}
+    found: dict[str, dict[int, set[int]]] = {setting: {} for setting in plans}
+    seeds: dict[str, set[int]] = {}
     ends: dict[str, int] = {}
     for of in evaluations:
-        last, panel = lasts.setdefault(of.setting, {}), panel_of(of.setting)[0]
-        last[of.seed] = max(last.get(of.seed, 0), of.env_step)
+        study, panel = of.setting.rpartition("/")[0], panel_of(of.setting)[0]
+        found.setdefault(of.setting, {}).setdefault(of.seed, set()).add(of.env_step)
+        seeds.setdefault(study, set()).add(of.seed)
         ends[panel] = max(ends.get(panel, 0), of.env_step)
     lines = []
-    for setting, last in lasts.items():
-        end = ends[panel_of(setting)[0]]
-        if absent := sorted(seeds - set(last)):
-            lines.append(f"missing  {setting}: {'seeds' if len(absent) > 1 else 'seed'} {', '.join(map(str, absent))}")
-        lines += [f"missing  {setting}: seed {seed} after environment step {step} of {end}"
-                  for seed, step in sorted(last.items()) if step < end]
-        if len(last) == 1:
+    for setting, by_seed in found.items():
+        if not by_seed:
+            lines.append(f"missing  {setting}")
+            continue
+        expected = plans.get(setting) or Plan(
+            sorted(seeds[setting.rpartition("/")[0]]), ends[panel_of(setting)[0]])
+        everything = set().union(*by_seed.values())
+        if absent := [seed for seed in expected.seeds if seed not in by_seed]:
+            lines.append(f"missing  {setting}: {_listed('seed', absent)}")
+        for seed, steps in sorted(by_seed.items()):
+            last = max(steps)
+            if gaps := sorted(step for step in everything - steps if step < last):
+                lines.append(f"missing  {setting}: seed {seed} at {_listed('environment step', gaps)}")
+            if last < expected.end:
+                lines.append(f"missing  {setting}: seed {seed} after environment step {last} of {expected.end}")
+        if len(by_seed) == 1:
             lines.append(f"note     {setting}: one seed, so there is no interval")
     return lines
+
+
+def _listed(what: str, numbers: Sequence[int]) -> str:
+    return f"{what}{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+
+
+def _plans(path: Path) -> dict[str, Plan]:
+    """Returns the plans of a sweep's settings; none without the file, or with one that no sweep has written."""
+    try:
+        content = json.loads(path.read_text())
+        steps = {setting: config["dyna"] for setting, config in content["settings"].items()}
+        return {setting: Plan(list(map(int, content["seeds"])), of["random_steps"] + of["num_steps"])
+                for setting, of in steps.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -1,5 +1,7 @@
 """The losses around a state of the pendulum: where they are smallest, and what is refused."""
 
+import re
+
 import numpy as np
 import pendulum_exports
 import programs
@@ -7,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from experiments import loss_landscape
+from experiments.drawing import landscape
 from experiments.pendulum import LOSSES
 
 
@@ -58,6 +61,33 @@ def test_values_of_the_losses(linear):
     np.testing.assert_allclose(by_loss["taylor"], np.sum(g * e) ** 2, rtol=1e-4)
     np.testing.assert_allclose(by_loss["itervaml"], np.sum(g * e) ** 2, rtol=1e-4)
     np.testing.assert_allclose(by_loss["vagram"], np.mean((g * e) ** 2), rtol=1e-4)
+
+
+@pytest.mark.parametrize("value_function", [
+    lambda s: 0.0 * s[:, 0],
+    lambda s: tf.nn.relu(s[:, 2] - 5.0),  # flat at the state, not everywhere
+    lambda s: s[:, 0] * np.nan,
+])
+def test_flat_value_function_is_refused(value_function):
+    with pytest.raises(ValueError, match="nothing to draw of .*vagram: the value function is flat around 1 rad, 2 rad"):
+        loss_landscape.compute(value_function, angle=1.0, velocity=2.0)
+
+
+def test_committed_figure_is_that_of_the_committed_data(tmp_path):
+    """The picture says what the data, drawn anew, says; the table of the docs has the report's numbers."""
+    directory = programs.ROOT / "results" / "loss_landscape"
+    found = loss_landscape.Landscape(**np.load(directory / "loss_landscape.npz"))
+    assert (directory / "loss_landscape.png").read_bytes().startswith(b"\x89PNG")
+    texts = re.findall("<text[^>]*>([^<]*)<", (directory / "loss_landscape.svg").read_text())
+    title = "Pendulum-v1, vagram, environment step 4,000"
+    landscape.draw(found, LOSSES, [loss_landscape.valley(loss) for loss in found.loss], title, f"{tmp_path}/again")
+    assert re.findall("<text[^>]*>([^<]*)<", (tmp_path / "again.svg").read_text()) == texts
+    docs = (programs.ROOT / "docs" / "figures.md").read_text()
+    for line in loss_landscape.table(found).splitlines():
+        if line.split()[:1] and line.split()[0] in LOSSES:
+            name, *_, share, _, angle, _, velocity, _ = line.split()
+            (row,) = re.findall(rf"\| `{name}` \| (.*rad.*) \|", docs)
+            assert f"| {share} %" in row and row.endswith(f"| {angle} rad, {velocity} rad/s")
 
 
 def test_program_draws_an_export(tmp_path):

@@ -1,6 +1,7 @@
 """Learning curves from a sweep's CSV: the numbers behind the pictures, what is missing, what is refused."""
 
 import csv
+import json
 
 import numpy as np
 import programs
@@ -9,6 +10,7 @@ import pytest
 from experiments import plot
 from experiments.drawing import learning
 
+RESULTS = programs.ROOT / "results"
 HEADER = "study,setting,seed,env_step,return,length,wall_time"
 # Final returns by seed; at step 100 everything is 0. Seed 3 of the first one ends there.
 RETURNS = {
@@ -73,6 +75,8 @@ def test_final_returns_of_all_the_steps_are_means_over_them():
     assert [point[2] for point in learning.final(evaluations, 1.0)] == [(4 + 2) / 2]
     assert [point[2] for point in learning.final(evaluations, 0.8)] == [(5.5 + 2) / 2]  # from step 20 on
     assert [point[2] for point in learning.final(evaluations, 0.1)] == [(8 + 2) / 2]
+    third = [plot.Evaluation("mle", 0, step, float(step)) for step in (200, 300, 1000)]  # (1 - 0.7) * 1000 > 300
+    assert [point[2] for point in learning.final(third, 0.7)] == [650.0]
 
 
 def test_interval_of_two_seeds():
@@ -105,6 +109,76 @@ def test_what_is_missing_is_said(drawn):
     ]
 
 
+def test_what_is_missing_is_known_from_the_sweeps_own_settings(tmp_path):
+    """Of two studies with plans: each has its own seeds; what no run has reached is missing, too."""
+    steps = {"random_steps": 5, "num_steps": 10}
+    for name, seeds, settings in (("a", [0, 1], ["mle", "vagram"]), ("b", [0], ["short", "long"])):
+        content = {"seeds": seeds, "settings": {
+            setting: {"dyna": steps | ({"num_steps": 5} if setting == "short" else {})} for setting in settings}}
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    one = written(tmp_path / "a.csv", *(f"a,mle,0,{step},1,1,1" for step in (5, 10)))
+    two = written(tmp_path / "b.csv", *(f"b,{setting},0,{step},1,1,1" for setting, step in (
+        ("short", 5), ("short", 10), ("long", 5), ("long", 15))))
+    assert plot.missing(*plot.read([one, two])) == [
+        "missing  a/mle: seed 1",
+        "missing  a/mle: seed 0 after environment step 10 of 15",
+        "note     a/mle: one seed, so there is no interval",
+        "missing  a/vagram",
+        "note     b/short: one seed, so there is no interval",
+        "note     b/long: one seed, so there is no interval",
+    ]
+    (tmp_path / "b.json").write_text("[]")  # something else
+    assert plot.missing(*plot.read([two])) == [
+        "missing  short: seed 0 after environment step 10 of 15",
+        "note     short: one seed, so there is no interval",
+        "note     long: one seed, so there is no interval",
+    ]
+
+
+def test_gap_in_a_seed_is_missing():
+    evaluations = [plot.Evaluation("mle", seed, step, 0.0) for seed, steps in ((0, (1, 2, 3, 4)), (1, (1, 4)))
+                   for step in steps]
+    assert plot.missing(evaluations, {}) == ["missing  mle: seed 1 at environment steps 2, 3"]
+
+
+def test_setting_that_ends_before_the_others_of_its_panel_has_no_final_return(tmp_path):
+    path = written(tmp_path / "sweep.csv", "a,known,0,1000,3,1,1", "a,learned,0,500,3,1,1")
+    process = programs.program("plot", [f"--csv={path}", f"--output={tmp_path}/out"])
+    assert ("note     learned: not in the last 10 % of its panel's steps, so without a final return"
+            in process.stdout.splitlines())
+    assert (tmp_path / "out_final.csv").read_text().count("\n") == 2
+
+
+def test_panels_without_losses_do_not_keep_the_others_from_being_scored():
+    evaluations = [plot.Evaluation(setting, 0, 10, 1.0) for setting in (
+        "vagram_a", "mle_a", "vagram_b", "mle_b", "known", "learned")]
+    assert [score.loss for score in learning.scores(evaluations, 0.1)] == ["vagram", "mle"]
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in RESULTS.glob("*/*.csv")
+                                        if (path.parent / "curves.csv").exists() and path.stem == path.parent.name))
+def test_committed_figures_are_those_of_the_committed_sweep(name):
+    directory = RESULTS / name
+    evaluations, plans = plot.read([directory / f"{name}.csv"])
+    assert plot.missing(evaluations, plans) == []
+    tables = {"curves": learning.curves(evaluations), "curves_final": learning.final(evaluations, 0.1)}
+    if scores := learning.scores(evaluations, 0.1):
+        tables["curves_all"] = scores
+    if (directory / "whole_final.csv").exists():
+        tables |= {"whole_final": learning.final(evaluations, 1.0), "whole_all": learning.scores(evaluations, 1.0)}
+    for table, expected in tables.items():
+        with open(directory / f"{table}.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == len(expected)
+        for row, of in zip(rows, expected, strict=True):
+            assert row == {column: f"{cell:.6g}" if isinstance(cell, float) else str(cell)
+                           for column, cell in of._asdict().items()}
+        if not table.endswith("_all"):
+            assert (directory / f"{table}.png").read_bytes().startswith(b"\x89PNG")
+            picture = (directory / f"{table}.svg").read_text()
+            assert all(f"{learning.panel_of(of.setting)[1]} (n = {of.seeds})" in picture for of in expected)
+
+
 def test_pictures_exist_and_show_panels_and_seeds(drawn):
     directory = drawn[1]
     for name in ("out", "out_final"):
@@ -121,6 +195,7 @@ def test_panel_is_everything_but_the_loss():
     assert learning.panel_of("vagram_Hopper_15") == ("Hopper_15", "vagram")
     assert learning.panel_of("calibrated_itervaml") == ("", "calibrated_itervaml")
     assert learning.panel_of("no_clip") == ("", "no_clip")
+    assert learning.panel_of("vagram__Hopper_15") == ("_Hopper_15", "vagram")
     assert learning.panel_of("pendulum/mle_1x8") == ("pendulum/1x8", "mle")
     assert learning.panel_of("pendulum/mle") == ("pendulum", "mle")
 
@@ -128,7 +203,7 @@ def test_panel_is_everything_but_the_loss():
 def test_several_files_and_studies(tmp_path):
     one = written(tmp_path / "one.csv", "first,mle,0,5,1,1,1")
     two = written(tmp_path / "two.csv", "second,mle,0,5,2,1,1", "second,mle,0,5,2,1,1")
-    assert plot.read([one, two]) == [("first/mle", 0, 5, 1.0), ("second/mle", 0, 5, 2.0)]
+    assert plot.read([one, two]) == ([("first/mle", 0, 5, 1.0), ("second/mle", 0, 5, 2.0)], {})
 
 
 def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):

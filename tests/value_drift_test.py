@@ -1,6 +1,7 @@
 """Models while their value function is replaced: complete rows, errors as defined, and what is refused."""
 
 import csv
+import re
 
 import numpy as np
 import pendulum_exports
@@ -9,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from experiments import value_drift
+from experiments.drawing import drift
 from experiments.drifting_models import Models
 from experiments.pendulum import LOSSES
 from vagram_tf.types import Transition
@@ -58,6 +60,24 @@ def test_figure_exists(drawn, run_directory):
     picture = (run_directory / "value_drift.svg").read_text()
     assert all(loss in picture for loss in LOSSES) and "2 seeds" in picture
     assert "under the next V" in drawn[0]
+
+
+def test_committed_figure_is_that_of_the_committed_data(tmp_path):
+    """The picture says what the data, drawn anew, says; the table of the docs has the report's numbers."""
+    directory = programs.ROOT / "results" / "value_drift"
+    with open(directory / "value_drift.csv", newline="") as file:
+        rows = [value_drift.Row(of["loss"], *(int(of[name]) for name in ("seed", "gradient_step", "value_step")),
+                                *(float(of[name]) for name in ("value_error", "state_error")))
+                for of in csv.DictReader(file)]
+    assert {row.seed for row in rows} == set(range(8)) and {row.loss for row in rows} == set(LOSSES)
+    drift.draw(rows, f"{tmp_path}/again")
+    texts = [re.findall("<text[^>]*>([^<]*)<", path.read_text())
+             for path in (directory / "value_drift.svg", tmp_path / "again.svg")]
+    assert texts[0] == texts[1] and (directory / "value_drift.png").read_bytes().startswith(b"\x89PNG")
+    docs = (programs.ROOT / "docs" / "figures.md").read_text()
+    for line in value_drift.summary(rows).strip().splitlines()[1:]:
+        name, *errors, jump = line.split()
+        assert f"| `{name}` | {' | '.join(f'{float(error):.4f}' for error in errors)} | {jump} |" in docs
 
 
 def test_errors_are_as_defined_and_training_lowers_them():

@@ -65,7 +65,7 @@ def panel_of(setting: str) -> tuple[str, str]:
     study, slash, own = setting.rpartition("/")
     losses = [loss for loss in style.COLOURS if own == loss or own.startswith(f"{loss}_")]
     curve = max(losses, key=len, default=own)
-    rest = own[len(curve):].lstrip("_")
+    rest = own[len(curve):].removeprefix("_")
     return (f"{study}{slash}{rest}" if rest else study), curve
 
 
@@ -107,7 +107,7 @@ def scores(evaluations: Sequence["Evaluation"], last: float) -> list[Score]:
         panel, loss = panel_of(setting)
         low, high = min(ranges[panel]), max(ranges[panel])
         panels.setdefault(panel, {})[loss] = (np.array(list(by_seed.values())) - low) / (high - low or 1.0)
-    compared = [by_loss for by_loss in panels.values() if len(by_loss) > 1]
+    compared = [by_loss for by_loss in panels.values() if len(by_loss.keys() & style.COLOURS.keys()) > 1]
     if len(compared) < 2:
         return []
     shared = [loss for loss in compared[0] if all(loss in by_loss for by_loss in compared)]
@@ -132,7 +132,8 @@ def _final_returns(evaluations: Sequence["Evaluation"], last: float) -> dict[str
         ends[panel] = max(ends.get(panel, 0), of.env_step)
     late: dict[str, dict[int, list[float]]] = {}
     for of in evaluations:
-        if of.env_step >= (1.0 - last) * ends[panel_of(of.setting)[0]]:
+        end = ends[panel_of(of.setting)[0]]
+        if end - of.env_step <= last * end + 1e-6:
             late.setdefault(of.setting, {}).setdefault(of.seed, []).append(of.total)
     return {setting: (ends[panel_of(setting)[0]], {seed: float(np.mean(of)) for seed, of in by_seed.items()})
             for setting, by_seed in late.items()}
