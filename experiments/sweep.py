@@ -37,7 +37,7 @@ def define() -> None:
     absl_flags.DEFINE_string("workdir", "sweeps", "directory that all studies live under")
     absl_flags.DEFINE_integer("jobs", None, "runs at a time on this machine (unset: one per core)", lower_bound=1)
     absl_flags.DEFINE_string(
-        "ray_address", None, "run on a Ray cluster: auto, host:port, or local to start one on this machine")
+        "ray_address", None, "run on the Ray cluster that this machine is in: auto or host:port; local: start one")
 
 
 def main(argv: list[str]) -> None:

@@ -1,5 +1,6 @@
 """The Dyna loop: turns and cadence, what guards it, and that a restored one continues to the same bits."""
 
+import dataclasses
 import logging
 
 import numpy as np
@@ -7,7 +8,9 @@ import programs
 import pytest
 import tensorflow as tf
 
+from experiments.sweeps import study
 from vagram_tf.dyna import Dyna
+from vagram_tf.envs import suite
 from vagram_tf.envs.adapter import EnvironmentFault
 from vagram_tf.guards import Diverged
 from vagram_tf.types import Transition
@@ -456,3 +459,28 @@ def test_latest_metrics_of_a_step(original):
         assert np.isfinite(latest[name]), name
     assert latest["train/imagined_share"] == 1 - 1 / 16  # 0.95 of 16, rounded
     assert latest["model/rollout_length"] == 2
+
+
+def test_distractors_of_the_study_have_the_same_dynamics_in_training_and_evaluation():
+    """Equal starts lead to equal observations for a whole episode, the 15 distractors included."""
+    _, content = study.read("distractors", "evening")
+    config = next(run.config for run in study.runs(content) if run.setting == "vagram_15_nonlinear")
+    dyna = Dyna(config.replace(eval_episodes=2))
+    take(dyna, 30)
+    dyna.evaluate()
+    other = suite.make(dataclasses.replace(config.env, distractor_seed=config.env.distractor_seed + 1))
+    actions = np.random.default_rng(0).uniform(-1.0, 1.0, [100, 3])
+    training, *evaluations, different = (
+        observations(env, actions) for env in (
+            dyna.environment._env, *(each._env for each in dyna._evaluation_environments), other))
+    assert training.shape == (1 + len(actions), 11 + 15) and len(evaluations) == 2
+    for evaluation in evaluations:
+        np.testing.assert_array_equal(training, evaluation)
+    np.testing.assert_array_equal(training[:, :11], different[:, :11])
+    assert np.all(np.any(training[:, 11:] != different[:, 11:], axis=0))
+
+
+def observations(env, actions):
+    """Returns what an environment answers to actions after a start with seed 5, past its end, too: `[H + 1, D]`."""
+    found = [env.reset(seed=5)[0]]
+    return np.array(found + [env.step(action)[0] for action in actions])

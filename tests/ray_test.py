@@ -1,5 +1,11 @@
 """A study on a Ray cluster: a worker that dies, and clusters that are not there."""
 
+import contextlib
+import socket
+import subprocess
+import sys
+import tempfile
+
 import killed
 import programs
 import pytest
@@ -13,6 +19,39 @@ def test_run_of_a_killed_worker_is_retried_and_resumes_to_the_same_bytes(tmp_pat
     assert programs.error_lines(process) == []
     killed.check_one_was_killed_and_continued(tmp_path, runs)
     assert "finished  one, seed 3: return " in process.stdout and "finished  two, seed 3: return " in process.stdout
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Address of a cluster of one processor that somebody else has started on this machine."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with tempfile.TemporaryDirectory() as directory:  # short: the paths of its sockets must be
+        head = subprocess.Popen(
+            [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={address[10:]}",
+             "--num-cpus=1", "--include-dashboard=false", f"--temp-dir={directory}", "--disable-usage-stats"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for line in head.stdout:
+            if "started" in line:
+                break
+        yield address
+        head.terminate()
+        head.communicate()
+
+
+def test_study_runs_on_a_cluster_that_is_there(cluster, tmp_path):
+    """A run that fails at once: its directory holds one with another configuration."""
+    (tmp_path / "pair.py").write_text(
+        "from experiments.sweeps.study import Study\n"
+        f"TINY = Study(common={killed.COMMON}, settings={{'occupied': {{}}}}, seeds=[{killed.SEED}])\n")
+    occupied = killed.run_directory(tmp_path, "occupied")
+    occupied.mkdir(parents=True)
+    (occupied / "config.json").write_text(
+        programs.tiny(name="killed:Killed-v0", seed=killed.SEED, members=5).to_json())
+    process = programs.program("sweep", [
+        f"--study={tmp_path / 'pair.py'}", "--size=tiny", f"--workdir={tmp_path}", f"--ray_address={cluster}"])
+    assert process.returncode == 1 and "members was 5 and is now 3" in process.stdout, process.stdout + process.stderr
 
 
 @pytest.mark.parametrize("arguments, words", [

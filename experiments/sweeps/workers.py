@@ -75,7 +75,7 @@ def connected(address: str, jobs: int) -> Iterator[RayWorkers]:
     """Connects to a Ray cluster, or starts one on this machine and ends it afterwards.
 
     Args:
-      address: `local` for a cluster of its own, `auto` for the one that this machine is part of, or host:port.
+      address: `local` for a cluster of its own; `auto`, or host:port, for one that this machine is part of.
       jobs: processors of a cluster of its own.
 
     Raises:
