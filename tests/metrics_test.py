@@ -152,6 +152,16 @@ def test_progress_that_lost_even_its_header(tmp_path):
     check_complete(tmp_path, 20)
 
 
+@pytest.mark.parametrize("table", ["progress.csv", "value_sensitivity.csv"])
+def test_damaged_table_is_named_and_kept(tmp_path, table):
+    record(tmp_path, range(1, 6))
+    for damage in (b"\xff\xfe", b"one,two"):
+        (tmp_path / table).write_bytes(b"env_step,x\n" + damage + b"\n")
+        with pytest.raises(ValueError, match=f"{table} is damaged: .*; moved away, the run continues without it"):
+            Metrics(tmp_path, resume_step=5)
+        assert damage in (tmp_path / table).read_bytes()
+
+
 def test_progress_that_is_gone_begins_with_its_header(tmp_path):
     record(tmp_path, range(1, 6))
     (tmp_path / "progress.csv").unlink()

@@ -126,16 +126,20 @@ def _append_row(path: Path, row: list[str]) -> None:
 
 
 def _truncate_table(path: Path, last_step: int) -> None:
-    """Cuts a CSV, whose first column is the environment step, back to `last_step`."""
+    """Cuts a CSV, whose first column is the environment step, back to `last_step`; raises ValueError if it is none."""
     if not path.exists():
         return
-    with open(path, newline="") as file:
-        rows = list(csv.reader(file))
+    try:
+        with open(path, newline="") as file:
+            rows = list(csv.reader(file))
+        complete = [row for row in rows[1:] if len(row) == len(rows[0])]  # a kill can leave half a row
+        kept = [row for row in complete if int(row[0]) <= last_step]
+    except (ValueError, csv.Error) as error:
+        raise ValueError(f"{path} is damaged: {one_line(error)}; moved away, the run continues without it") from error
     if not rows:  # it lost even its header
         path.unlink()
         return
-    complete = [row for row in rows[1:] if len(row) == len(rows[0])]  # a kill can leave half a row
-    _write_rows(path, [rows[0], *(row for row in complete if int(row[0]) <= last_step)])
+    _write_rows(path, [rows[0], *kept])
 
 
 def _truncate_events(directory: Path, last_step: int) -> None:
