@@ -108,7 +108,8 @@ def read(paths: Sequence[Path]) -> tuple[list[Evaluation], dict[str, Plan]]:
             if rows.setdefault(key, total) != total:
                 raise ValueError(f"{path}, line {number}: another return of {key[1]!r}, seed {key[2]}, step {key[3]} "
                                  "was read before")
-        planned |= {(row["study"], setting): plan for setting, plan in _plans(path.with_suffix(".json")).items()}
+        study = row["study"]  # the only one: a sweep writes no more into a file
+        planned |= {(study, setting): plan for setting, plan in _plans(path.with_suffix(".json")).items()}
     several = len({study for study, *_ in rows}) > 1
 
     def name(study: str, setting: str) -> str:
