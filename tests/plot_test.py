@@ -161,11 +161,12 @@ def test_committed_figures_are_those_of_the_committed_sweep(name):
     directory = RESULTS / name
     evaluations, plans = plot.read([directory / f"{name}.csv"])
     assert plot.missing(evaluations, plans) == []
-    tables = {"curves": learning.curves(evaluations), "curves_final": learning.final(evaluations, 0.1)}
-    if scores := learning.scores(evaluations, 0.1):
-        tables["curves_all"] = scores
-    if (directory / "whole_final.csv").exists():
-        tables |= {"whole_final": learning.final(evaluations, 1.0), "whole_all": learning.scores(evaluations, 1.0)}
+    tables = {"curves": learning.curves(evaluations)}
+    for of, last in (("curves", 0.1), ("whole", 1.0)):
+        if of == "curves" or (directory / f"{of}_final.csv").exists():
+            tables[f"{of}_final"] = learning.final(evaluations, last)
+            if scores := learning.scores(evaluations, last):
+                tables[f"{of}_all"] = scores
     for table, expected in tables.items():
         with open(directory / f"{table}.csv", newline="") as file:
             rows = list(csv.DictReader(file))

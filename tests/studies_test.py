@@ -55,6 +55,8 @@ def test_small_model_has_the_papers_models_and_agent():
     assert set(evening) == {"vagram_2x64", "mle_2x64"} and seeds == 5
     assert evening["mle_2x64"].model.loss == "mle" and evening["mle_2x64"].model.model_hidden_units == (64, 64)
     assert evening["mle_2x64"].dyna.num_steps == 20_000
+    assert all(config.agent.observation_normalization and not config.agent.feature_normalization
+               for config in evening.values())
 
 
 def test_distractors_have_every_number_and_kind_once():
@@ -85,9 +87,8 @@ def test_ablation_changes_one_thing_at_a_time(size):
         assert len(changed) == (2 if name == "no_rollout_noise_mle" else 1), name
 
 
-def test_pendulum_fits_into_an_hour_on_two_cores():
-    """A run takes about 90 s on one core."""
+def test_pendulum_is_the_same_in_both_sizes():
     settings, seeds = configs("pendulum", "full")
-    assert seeds == 10 and len(settings) * seeds * 90 / 2 <= 3600
+    assert seeds == 10 and len(settings) == 8
     assert {config.env.name for config in settings.values()} == {"InvertedPendulum-v5", "Pendulum-v1"}
     assert configs("pendulum", "evening") == (settings, seeds)

@@ -1,6 +1,6 @@
 """The paper's questions on tasks that take minutes: a tiny model, with and without distractors, and both losses.
 
-80 runs of about 100 s on one core each: a little over an hour on two cores, so both sizes are the same.
+80 runs of 40 to 100 s on one core each, half an hour to a little over an hour on two, so both sizes are the same.
 """
 
 from experiments.sweeps.study import Settings, Study, product, vary
