@@ -11,11 +11,6 @@ import pytest
 from experiments import console
 
 
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
 def progress_of(steps, stderr, monkeypatch, resumed=0):
     """Shows `steps` steps of 0.1 s each of the tiny run, 30 random and 60 training ones; returns what was printed."""
     now = 0.0
@@ -48,12 +43,12 @@ def last(printed):
     (60, "return -120, model mse 0.0012, 70 updates/s, 00:03 left"),
 ])
 def test_terminal_shows_return_model_error_rate_and_time_left(steps, state, monkeypatch):
-    shown = last(progress_of(steps, Terminal(), monkeypatch))
+    shown = last(progress_of(steps, programs.Terminal(), monkeypatch))
     assert re.fullmatch(rf"\|.+\| {steps}/90 \[\d\d:\d\d, {re.escape(state)}\]", shown), shown
 
 
 def test_bar_begins_where_a_run_continues(monkeypatch, capsys):
-    assert "| 41/90 [" in last(progress_of(1, Terminal(), monkeypatch, resumed=40))
+    assert "| 41/90 [" in last(progress_of(1, programs.Terminal(), monkeypatch, resumed=40))
     assert capsys.readouterr().out == "continuing at environment step 40\n"
 
 

@@ -68,3 +68,11 @@ def check_one_was_killed_and_continued(tmp_path, runs):
     assert [row["env_step"] for row in programs.progress(runs[0])] == ["40", "50", "60", "70", "80", "90"]
     for name in ("progress.csv", "value_sensitivity.csv"):
         assert (runs[0] / name).read_bytes() == (runs[1] / name).read_bytes()
+
+
+def occupy(tmp_path, setting):
+    """Leaves a run of another configuration where that of a setting is to live."""
+    directory = run_directory(tmp_path, setting)
+    directory.mkdir(parents=True)
+    (directory / "config.json").write_text(programs.tiny(name=COMMON["name"], seed=SEED, members=5).to_json())
+    (directory / "progress.csv").write_text("env_step,mean_return,mean_length\n40,-3.5,25\n")

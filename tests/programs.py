@@ -5,6 +5,7 @@ import contextlib
 import csv
 import functools
 import hashlib
+import io
 import itertools
 import json
 import os
@@ -347,3 +348,10 @@ def full_disk(limit):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+class Terminal(io.StringIO):
+    """What a program writes, which takes it for a terminal."""
+
+    def isatty(self):
+        return True

@@ -45,10 +45,7 @@ def test_study_runs_on_a_cluster_that_is_there(cluster, tmp_path):
     (tmp_path / "pair.py").write_text(
         "from experiments.sweeps.study import Study\n"
         f"TINY = Study(common={killed.COMMON}, settings={{'occupied': {{}}}}, seeds=[{killed.SEED}])\n")
-    occupied = killed.run_directory(tmp_path, "occupied")
-    occupied.mkdir(parents=True)
-    (occupied / "config.json").write_text(
-        programs.tiny(name="killed:Killed-v0", seed=killed.SEED, members=5).to_json())
+    killed.occupy(tmp_path, "occupied")
     process = programs.program("sweep", [
         f"--study={tmp_path / 'pair.py'}", "--size=tiny", f"--workdir={tmp_path}", f"--ray_address={cluster}"])
     assert process.returncode == 1 and "members was 5 and is now 3" in process.stdout, process.stdout + process.stderr

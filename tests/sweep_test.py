@@ -1,7 +1,6 @@
 """Sweeps: what is skipped, continued, retried, stopped, reported, estimated and refused."""
 
 import csv
-import io
 import json
 import os
 import shutil
@@ -26,10 +25,7 @@ from experiments.sweeps.study import Run, Study
 def swept(tmp_path_factory):
     """A sweep of two runs, one of them killed, beside a third whose directory holds another configuration."""
     tmp_path = tmp_path_factory.mktemp("sweep")
-    occupied = killed.run_directory(tmp_path, "occupied")
-    occupied.mkdir(parents=True)
-    (occupied / "config.json").write_text(programs.tiny(name="killed:Killed-v0", seed=3, members=5).to_json())
-    (occupied / "progress.csv").write_text("env_step,mean_return,mean_length\n40,-3.5,25\n")
+    killed.occupy(tmp_path, "occupied")
     more = {"occupied": {"environment_timeout": 62.0}}
     return tmp_path, more, *killed.start(tmp_path, "--jobs=2", more=more, whom="self")
 
@@ -245,13 +241,8 @@ def test_time_left():
     assert display.seconds_left([("a", Progress(31, 0.01, 90.0, ""))]) == [None]  # nearly all of it its start
 
 
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
 def test_terminal_shows_a_table_in_the_place_of_the_one_before(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setattr(sys, "stdout", programs.Terminal())
     monkeypatch.setattr(shutil, "get_terminal_size", lambda: (100, 24))
     first, second = (place.RunFiles(tmp_path, Run(name, 0, programs.tiny())) for name in ("first", "second"))
     shown = display.Display("s, size", [first, second], [None, None])

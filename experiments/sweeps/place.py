@@ -43,7 +43,7 @@ class RunFiles:
 
     def __init__(self, directory: Path, run: Run):
         self.run, self.workdir = run, directory / run.setting
-        self.path = run_path(self.workdir, run.config)
+        self.path, self._hash = run_path(self.workdir, run.config), config_hash(run.config)
         self.config, self.log, self.time = (
             self.workdir / f"seed_{run.seed}.{kind}" for kind in ("json", "log", "time"))
         self.last_step = run.config.dyna.random_steps + run.config.dyna.num_steps
@@ -51,7 +51,7 @@ class RunFiles:
     def evaluations(self) -> list[Evaluation]:
         """Returns the complete rows of `progress.csv`: none of a damaged one, or of a run of another configuration."""
         try:
-            if config_hash(self._stored_config()) != config_hash(self.run.config):
+            if config_hash(self._stored_config()) != self._hash:
                 return []
             lines = (self.path / "progress.csv").read_text().split("\n")[:-1]  # the last one is being written
             rows = list(csv.DictReader(lines))
