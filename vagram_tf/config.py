@@ -16,7 +16,7 @@ from vagram_tf import schedules
 from vagram_tf.schedules import Schedule
 
 LOSSES = ("mle", "mse", "itervaml", "calibrated_itervaml", "taylor", "vagram")
-DISTRACTOR_KINDS = ("linear", "nonlinear", "noise", "correlated")
+DISTRACTOR_KINDS = ("linear", "nonlinear", "noise", "correlated", "rotation", "bystander")
 VARIANCE_BOUNDS = ("relative", "absolute", "fixed")
 VALUE_FUNCTIONS = ("all", "critics", "targets")
 VALUE_GRADIENT_SCALES = ("rms", "none")
@@ -125,6 +125,7 @@ class AgentConfig:
 
     agent_hidden_units: tuple[int, ...] = _field((256, 256), "units of each hidden layer of actor and critics")
     feature_normalization: bool = _field(False, "scale the last hidden layers to unit norm (VaGraM)")
+    layer_normalization: bool = _field(True, "normalise the critics' hidden layers, so that Q cannot run away (RLPD)")
     observation_normalization: bool = _field(False, "scale observations by their spread in the random steps")
     actor_learning_rate: float = _field(3e-4, "Adam's learning rate for the actor")
     critic_learning_rate: float = _field(3e-4, "Adam's learning rate for the critics")

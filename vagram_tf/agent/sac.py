@@ -23,18 +23,27 @@ _LOG_STDDEV_RANGE = (-20.0, 2.0)  # Haarnoja et al. 2018, as in MBPO
 
 
 class _Torso(tf.keras.layers.Layer):
-    """The hidden layers; with `normalize` the last one's output has unit norm, as in VaGraM's agents."""
+    """The hidden layers.
 
-    def __init__(self, hidden_units: tuple[int, ...], normalize: bool):
+    Args:
+      hidden_units: of each.
+      unit_norm: the last one's output has unit norm, as in VaGraM's agents.
+      layer_normalization: each is normalised over its units, before its activation (Ball et al. 2023, RLPD): Q is
+        then bounded by its last layer's weights wherever the observation lies.
+    """
+
+    def __init__(self, hidden_units: tuple[int, ...], unit_norm: bool, layer_normalization: bool = False):
         super().__init__(name="torso")
-        self._layers = [tf.keras.layers.Dense(units, activation="relu") for units in hidden_units]
-        self._normalize = normalize
+        self._layers = [tf.keras.layers.Dense(units) for units in hidden_units]
+        self._norms = [tf.keras.layers.LayerNormalization() for _ in hidden_units] if layer_normalization else []
+        self._unit_norm = unit_norm
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         features = inputs
-        for layer in self._layers:
+        for i, layer in enumerate(self._layers):
             features = layer(features)
-        return tf.math.l2_normalize(features, axis=-1) if self._normalize else features
+            features = tf.nn.relu(self._norms[i](features) if self._norms else features)
+        return tf.math.l2_normalize(features, axis=-1) if self._unit_norm else features
 
 
 class CriticNetwork(network.Network):
@@ -42,7 +51,7 @@ class CriticNetwork(network.Network):
 
     def __init__(self, input_tensor_spec: Any, config: AgentConfig, name: str):
         super().__init__(input_tensor_spec, state_spec=(), name=name)
-        self._torso = _Torso(config.agent_hidden_units, config.feature_normalization)
+        self._torso = _Torso(config.agent_hidden_units, config.feature_normalization, config.layer_normalization)
         self._head = tf.keras.layers.Dense(1, name="value")
 
     def call(self, inputs: Any, step_type: Any = (), network_state: Any = (), training: bool = False) -> Any:
