@@ -7,7 +7,7 @@ import tensorflow as tf
 from vagram_tf.config import ModelConfig
 from vagram_tf.model import losses
 from vagram_tf.model.ensemble import DynamicsEnsemble
-from vagram_tf.model.objectives import make_objective
+from vagram_tf.model.objectives import change_spread, make_objective
 from vagram_tf.types import Transition, ValueFunction
 
 _BATCH = 128
@@ -68,8 +68,8 @@ class Models(tf.Module):
         observation, action = (tf.tile(field[tf.newaxis], [members, 1, 1]) for field in data[:2])
         predicted, real = self._ensemble(observation, action).next_observation, data.next_observation
         value = value_function(real)
-        predicted_value = tf.reshape(value_function(tf.reshape(predicted, [-1, real.shape[-1]])), [1, members, -1])
-        squared = losses.itervaml(predicted_value, value[tf.newaxis])
+        predicted_value = tf.reshape(value_function(tf.reshape(predicted, [-1, real.shape[-1]])), [members, -1, 1])
+        squared = losses.itervaml(predicted_value, value[:, tf.newaxis])
         scaled = losses.mse(*(each / tf.math.reduce_std(real, axis=0) for each in (predicted, real)))
         return Errors(*(tf.sqrt(tf.reduce_mean(error, axis=-1)) for error in (
             squared / tf.math.reduce_variance(value), scaled)))
@@ -80,14 +80,14 @@ class Models(tf.Module):
 
     @tf.function(jit_compile=True, autograph=False)
     def _train(self, batches: Transition, prepared: dict[str, tf.Tensor]) -> None:
-        variables = self._ensemble.trainable_variables
+        variables, spread = self._ensemble.trainable_variables, change_spread(self._data)
 
         def train_step(i: tf.Tensor) -> tuple[tf.Tensor]:
             batch, known = tf.nest.map_structure(lambda field: field[i], (batches, prepared))
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(variables)
-                prediction = self._ensemble(batch.observation, batch.action)
-                loss = self._objective.loss(prediction, batch, known, self._values)
+                prediction = self._objective.predict(self._ensemble, batch)
+                loss = self._objective.loss(prediction, batch, known | {"spread": spread}, self._values)
                 total = tf.reduce_sum(tf.reduce_mean(loss, axis=-1))  # each model gets its own examples' gradient
             gradients = tape.gradient(total, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
             self._optimizer.apply_gradients(zip(gradients, variables, strict=True))

@@ -130,14 +130,14 @@ def compute(value_function: "ValueFunction", angle: float, velocity: float) -> L
     real = observe(*reference[:, np.newaxis])
     target = tf.repeat(real, plane.shape[1], axis=0)
     gradient = value_gradients([value_function], real)
-    gradients = tf.repeat(gradient, plane.shape[1], axis=1)
+    gradients = tf.repeat(gradient, plane.shape[1], axis=0)
     value = value_function(plane[0])
     log_variance = tf.math.log(tf.math.reduce_variance(plane, axis=1, keepdims=True)) + tf.zeros_like(plane)
     by_loss = {
         "mle": losses.gaussian_nll(plane, log_variance, target),
         "mse": losses.mse(plane, target),
         "itervaml": losses.itervaml(
-            value[tf.newaxis, tf.newaxis], tf.repeat(value_function(real)[tf.newaxis], plane.shape[1], axis=1)),
+            value[tf.newaxis, :, tf.newaxis], tf.repeat(value_function(real)[:, tf.newaxis], plane.shape[1], axis=0)),
         "taylor": losses.taylor(plane, target, gradients),
         "vagram": losses.vagram(plane, target, gradients),
     }

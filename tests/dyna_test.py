@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from experiments.sweeps import study
+from vagram_tf.config import LOSSES
 from vagram_tf.dyna import Dyna
 from vagram_tf.envs import suite
 from vagram_tf.envs.adapter import EnvironmentFault
@@ -382,17 +383,42 @@ def poison(variable, value):
     variable.assign(values)
 
 
-def test_all_four_critics_enter_the_value_gradients(healthy):
-    data = healthy.real.all()
-    before = healthy.trainer.prepare(data)["value_gradient"].numpy()
-    assert before.shape == data.observation.shape
-    for critic in healthy.agent._critics:
-        kernel = critic.trainable_variables[0]
+@pytest.mark.parametrize("choice, seen", [("all", [0, 1, 2, 3]), ("critics", [0, 1]), ("targets", [2, 3])])
+def test_all_critics_that_were_chosen_enter_the_value_gradients(cheap, choice, seen):
+    dyna = cheap(value_functions=choice)
+    take(dyna, 20)
+    data = dyna.real.all()
+    before = dyna.trainer.prepare(data)["value_gradient"].numpy()
+    assert before.shape == (20, 1, 3)  # one weight stands for all critics
+    for i, critic in enumerate(dyna.agent._critics):
+        kernel = critic.trainable_variables[-2]  # of Q; a layer that is normalised after it has no size
         kept = kernel.numpy()
         kernel.assign(3.0 * kept)
-        assert np.abs(healthy.trainer.prepare(data)["value_gradient"] - before).max() > 1e-3 * np.abs(before).max()
+        apart = np.abs(dyna.trainer.prepare(data)["value_gradient"] - before).max()
+        assert (apart > 0.1 * np.abs(before).max()) == (i in seen)
         kernel.assign(kept)
-    assert healthy.trainer.prepare(data)["value_gradient"].numpy().tolist() == before.tolist()
+    assert dyna.trainer.prepare(data)["value_gradient"].numpy().tolist() == before.tolist()
+
+
+def test_losses_see_both_critics_and_no_target_unless_told_otherwise(cheap):
+    dyna = cheap()
+    assert dyna.config.model.value_functions == "critics" and len(dyna.trainer._value_functions) == 2
+
+
+@pytest.mark.parametrize("target", ["change", "state"])
+def test_the_ensemble_predicts_the_target_that_was_chosen(cheap, target):
+    dyna = cheap(model_target=target)
+    head = dyna.ensemble._mean_head
+    head.set_weights([np.zeros_like(weight) for weight in head.get_weights()])
+    after = dyna.ensemble(tf.fill([3, 1, 3], 5.0), tf.zeros([3, 1, 1])).next_observation
+    np.testing.assert_array_equal(after, np.full([3, 1, 3], 5.0 if target == "change" else 0.0))
+
+
+@pytest.mark.parametrize("loss, noise", [(loss, loss in ("mle", "calibrated_itervaml")) for loss in LOSSES])
+def test_rollouts_draw_noise_where_the_loss_trains_it_unless_told_otherwise(cheap, loss, noise):
+    assert cheap(loss=loss).imagination._noise == noise
+    assert cheap(loss=loss, rollout_noise="on").imagination._noise
+    assert not cheap(loss=loss, rollout_noise="off").imagination._noise
 
 
 @pytest.mark.parametrize("choice, seen", [("all", [0, 1, 2, 3]), ("critics", [0, 1]), ("targets", [2, 3])])

@@ -1,4 +1,4 @@
-"""The ensemble: members apart from one another, normalised inputs, bounded variances, elites."""
+"""The ensemble: members apart from one another, normalised inputs and targets, bounded variances, elites."""
 
 import numpy as np
 import pytest
@@ -15,9 +15,9 @@ def normal(*shape, seed=0, scale=1.0):
     return tf.constant(scale * np.random.default_rng(seed).normal(size=shape), tf.float32)
 
 
-def make(elites=ELITES, seed=0):
+def make(elites=ELITES, seed=0, bounds="relative", target="change"):
     tf.keras.utils.set_random_seed(seed)
-    return DynamicsEnsemble(D, A, E, elites, (8, 6))
+    return DynamicsEnsemble(D, A, E, elites, (8, 6), bounds, target)
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,81 @@ def test_one_member_is_a_plain_network(shared, inputs):
         np.testing.assert_allclose(
             prediction.next_observation[member] - inputs[0][member], mean[:, :D], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(prediction.reward[member], mean[:, D], rtol=1e-4, atol=1e-5)
+
+
+# Two transitions: next observations less observations are (1, -10, 5) ± (2, 100, 0), rewards 7 ± 0.5, and next
+# observations (1, 0, 6) ± (3, 100, 2).
+TWO = Transition(
+    tf.constant([[1.0, 10.0, 3.0], [-1.0, 10.0, -1.0]]), tf.zeros([2, A]), tf.constant([7.5, 6.5]), tf.ones(2),
+    tf.constant([[4.0, 100.0, 8.0], [-2.0, -100.0, 4.0]]))
+
+
+@pytest.mark.parametrize("target, mean, stddev", [
+    ("change", [1.0, -10.0, 5.0], [2.0, 100.0, 1.0]), ("state", [1.0, 0.0, 6.0], [3.0, 100.0, 2.0])])
+def test_heads_predict_targets_less_their_mean_in_units_of_their_spread(inputs, target, mean, stddev):
+    ensemble = make(target=target)
+    ensemble.fit_normalizer(TWO)
+    for head in (ensemble._mean_head, ensemble._log_variance_head):
+        head.kernel.assign(tf.zeros_like(head.kernel))
+    for head in ([0.0, 0.0, 0.0, 0.0], [0.5, -2.0, 3.0, 4.0]):
+        ensemble._mean_head.bias.assign(tf.broadcast_to(tf.constant(head), [E, 1, D + 1]))
+        prediction = ensemble(*inputs)
+        state = prediction.next_observation - (inputs[0] if target == "change" else 0.0)
+        np.testing.assert_allclose(
+            state, np.broadcast_to(np.add(mean, np.multiply(stddev, head[:D])), [E, B, D]), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(prediction.reward, np.full([E, B], 7.0 + 0.5 * head[D]), rtol=1e-6)
+    # A spread of one unit, but for the soft bounds: log variance -3 in units of the squared spread.
+    ensemble._log_variance_head.bias.assign(tf.fill([E, 1, D + 1], -3.0))
+    prediction = ensemble(*inputs)
+    np.testing.assert_allclose(
+        prediction.next_observation_log_variance,
+        np.broadcast_to(-3.0 + 2.0 * np.log(stddev), [E, B, D]), atol=0.05)
+    np.testing.assert_allclose(prediction.reward_log_variance, np.full([E, B], -3.0 + 2.0 * np.log(0.5)), atol=0.05)
+
+
+@pytest.mark.parametrize("target", ["change", "state"])
+def test_equal_weights_predict_equal_numbers_of_units(inputs, target):
+    plain, normalised = make(target=target), make(target=target)
+    normalised.fit_normalizer(TWO)
+    plain._input_mean.assign(normalised._input_mean)
+    plain._input_stddev.assign(normalised._input_stddev)
+    before = inputs[0] if target == "change" else 0.0
+    units = plain(*inputs).next_observation - before
+    np.testing.assert_allclose(
+        normalised(*inputs).next_observation - before,
+        normalised._target_mean[:D] + normalised._target_stddev[:D] * units, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("bounds", ["relative", "absolute"])
+@pytest.mark.parametrize("target", ["change", "state"])
+def test_what_a_fitted_ensemble_predicts_stays_when_the_targets_move(inputs, bounds, target):
+    # Other data of the same inputs: the head takes on other units, of a hundred times the size or a hundredth.
+    ensemble = make(bounds=bounds, target=target)
+    data = transitions(np.random.default_rng(0).normal(size=(100, D)), np.zeros([100, A]))
+    data = data._replace(next_observation=data.observation + normal(100, D, seed=1), reward=normal(100, seed=2))
+    ensemble.fit_normalizer(data)
+    before = ensemble(*inputs)
+    moved = data._replace(
+        next_observation=data.observation + normal(100, D, seed=1) * [100.0, 0.01, 1.0] + [50.0, 0.0, -3.0],
+        reward=0.01 * data.reward - 20.0)
+    for new in (moved, data):
+        ensemble.fit_normalizer(new)
+        after = ensemble(*inputs)
+        np.testing.assert_allclose(after.next_observation, before.next_observation, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(after.reward, before.reward, rtol=1e-4, atol=1e-4)
+        if new is moved:  # the units did change
+            assert ensemble._target_stddev[0] > 50.0 and ensemble._target_stddev[D] < 0.02
+
+
+def test_a_first_fit_leaves_the_heads_weights_and_takes_up_the_units(ensemble):
+    # The weights that a network begins with mean nothing that would be worth keeping.
+    kernel, bias = (variable.numpy() for variable in ensemble._mean_head.trainable_variables)
+    ensemble.fit_normalizer(TWO)
+    np.testing.assert_array_equal(ensemble._mean_head.kernel, kernel)
+    np.testing.assert_array_equal(ensemble._mean_head.bias, bias)
+    assert ensemble._normalized
+    ensemble.fit_normalizer(TWO._replace(next_observation=3.0 * TWO.next_observation))
+    assert np.all(ensemble._mean_head.kernel[..., :D] != kernel[..., :D])
 
 
 def test_the_mean_head_predicts_a_change(ensemble, inputs):
@@ -208,7 +283,7 @@ def test_one_transition_gives_a_finite_normaliser(ensemble):
 def test_variance_bounds_follow_the_spread_of_the_targets(ensemble, inputs):
     before = ensemble(*inputs)
     generator = np.random.default_rng(0)
-    observation = np.ones([500, D])  # inputs that do not vary leave the means as they were, but for the shift
+    observation = np.ones([500, D])  # inputs that do not vary leave the features as they were, but for the shift
     change = generator.normal(size=(500, D)) * [0.01, 1.0, 0.0] + [5.0, 0.0, 3.0]
     reward = generator.normal(size=500) * 100.0
     data = transitions(observation, np.zeros([500, A]))
@@ -223,13 +298,13 @@ def test_variance_bounds_follow_the_spread_of_the_targets(ensemble, inputs):
             + 2.0 * np.log(stddev), atol=1e-3)
     np.testing.assert_allclose(
         after.reward_log_variance, before.reward_log_variance + 2.0 * np.log(reward.std()), atol=1e-3)
-    np.testing.assert_allclose(after.reward, before.reward, atol=1e-5)  # means stay in raw units
+    np.testing.assert_allclose(  # so do the means
+        after.reward, reward.mean() + reward.std() * before.reward, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("bounds, learned", [("absolute", True), ("fixed", False)])
 def test_absolute_bounds_do_not_follow_the_targets_and_fixed_ones_are_not_learned(inputs, bounds, learned):
-    tf.keras.utils.set_random_seed(0)
-    ensemble = DynamicsEnsemble(D, A, E, ELITES, (8, 6), bounds)
+    ensemble = make(bounds=bounds)
     before = ensemble(*inputs)
     data = transitions(np.random.default_rng(0).normal(size=(500, D)), np.zeros([500, A]))
     ensemble.fit_normalizer(data._replace(next_observation=100.0 * data.observation))
@@ -286,14 +361,18 @@ def test_a_detached_variance_leaves_the_means_gradient(shared, inputs):
     np.testing.assert_array_equal(*gradients)
 
 
-def test_only_elites_predicts_what_the_elites_predict(ensemble, inputs):
+@pytest.mark.parametrize("target", ["change", "state"])
+def test_only_elites_predicts_what_the_elites_predict(inputs, target):
+    ensemble = make(target=target)
     ensemble.elites.assign([3, 1])
     ensemble._input_mean.assign(ensemble._input_mean + 0.5)
     ensemble._input_stddev.assign(ensemble._input_stddev * 3.0)
     ensemble._min_log_variance.assign_add(tf.reshape(tf.range(4.0), [E, 1, 1]) * tf.ones([E, 1, D + 1]))
-    ensemble._target_log_variance.assign([1.0, -2.0, 3.0, 0.5])
+    ensemble._target_mean.assign([5.0, -1.0, 0.0, 2.0])
+    ensemble._target_stddev.assign([1.6, 0.4, 4.5, 1.3])
+    ensemble._normalized.assign(True)
     elites = ensemble.only_elites()
-    assert elites.members == ELITES
+    assert elites.members == ELITES and elites._normalized
     expected = ensemble(*inputs)
     prediction = elites(*(tf.gather(x, [3, 1]) for x in inputs))
     for field, full in zip(prediction, expected, strict=True):

@@ -126,8 +126,9 @@ class Models:
         if name.startswith("InvertedPendulum"):  # the pole falls steadily to one side
             drift = np.zeros([4, 1, size + 1], np.float32)
             drift[:, 0, 1] = 0.06
-            self.ensemble._mean_head.bias.assign(drift)
-            self.ensemble._mean_head.kernel.assign(0.02 * self.ensemble._mean_head.kernel)
+            mean, stddev = self.ensemble._target_mean, self.ensemble._target_stddev  # the head's units
+            self.ensemble._mean_head.bias.assign((drift - mean) / stddev)
+            self.ensemble._mean_head.kernel.assign(0.02 * self.ensemble._mean_head.kernel / stddev)
         self.ensemble.elites.assign(ELITES)
         self.agent = SoftActorCritic(size, actions, AgentConfig(agent_hidden_units=(8, 8)), seed=0)
         randomized(self.agent.actor_variables, 5, 0.7)
@@ -236,9 +237,19 @@ def test_values_and_their_gradients_equal_the_live_critics(exported):
     models, said, _ = exported
     observation, functions = tf.constant(models.observation), models.agent.value_functions
     close(said["value"]["value"], [function(observation) for function in functions])
-    close(said["value"]["value_gradient"], value_gradients(functions, observation))
+    close(said["value"]["value_gradient"], np.moveaxis(value_gradients(functions, observation), 1, 0))  # [C, B, D]
     assert said["value"]["value_gradient"].shape == (4, *models.observation.shape)
     assert np.ptp(said["value"]["value"], axis=0).min() > 1e-3  # critics differ
+
+
+def test_export_of_a_policy_holds_every_variable_of_the_critics(exported):
+    models, _, directory = exported
+    stored = tf.train.load_checkpoint(str(directory / "policy/40/variables/variables"))
+    values = [stored.get_tensor(name) for name in stored.get_variable_to_shape_map()]
+    variables = [*models.agent.critic_variables, *models.agent.actor_variables]
+    assert len(models.agent.critic_variables) == 4 * 10  # with gain and offset of two normalised layers
+    for variable in variables:
+        assert any(np.array_equal(value, variable) for value in values), variable.name
 
 
 @pytest.mark.parametrize("call", ["sample", "policy_sample"])

@@ -1,5 +1,6 @@
-"""Objectives: what each computes from networks, who gets a gradient, and objectives of one's own."""
+"""Objectives: what each computes from networks, in which units, who gets a gradient, and objectives of one's own."""
 
+import dataclasses
 import importlib
 import sys
 import textwrap
@@ -9,16 +10,27 @@ import pytest
 import tensorflow as tf
 
 from vagram_tf.agent.sac import SoftActorCritic
-from vagram_tf.config import LOSSES, AgentConfig, ModelConfig
+from vagram_tf.config import LOSSES, VALUE_GRADIENT_WEIGHTS, AgentConfig, ModelConfig
 from vagram_tf.model import losses, objectives
 from vagram_tf.model.ensemble import DynamicsEnsemble
-from vagram_tf.model.objectives import make_objective
+from vagram_tf.model.objectives import (
+    Likelihood,
+    Objective,
+    Terms,
+    TermWeights,
+    ValueAware,
+    change_spread,
+    make_objective,
+)
 from vagram_tf.model.trainer import ModelTrainer
+from vagram_tf.model.value_gradients import WEIGHTS
 from vagram_tf.types import Prediction, Transition
 
 D, A, E, B, N = 3, 2, 2, 4, 20
 VALUE_AWARE = ("itervaml", "calibrated_itervaml", "taylor", "vagram")
-NOISE = tf.constant(np.random.default_rng(9).normal(size=(E, B, 4, D)), tf.float32)  # for four samples
+SAMPLING = ("mle", "calibrated_itervaml")
+SEED = tf.constant([3, 4])
+SCALE = np.array([0.5, 1.0, 4.0])  # of the dimensions of the data
 TINY = ModelConfig(
     members=E, elites=1, model_hidden_units=(4,), model_batch_size=4, max_fit_steps=6, patience=2,
     model_learning_rate=1e-2)
@@ -30,9 +42,9 @@ def normal(*shape, seed=0):
 
 def dataset(count=N, seed=0):
     """Observation, next observation and change are of different sizes, so that none is taken for another."""
-    observation = normal(count, D, seed=seed) + 3.0
+    observation = SCALE * normal(count, D, seed=seed) + 3.0
     return Transition(observation, normal(count, A, seed=seed + 1), normal(count, seed=seed + 2), tf.ones(count),
-                      -2.0 * observation + normal(count, D, seed=seed + 3))
+                      -2.0 * observation + SCALE * normal(count, D, seed=seed + 3))
 
 
 def per_member(tree):
@@ -40,15 +52,19 @@ def per_member(tree):
 
 
 def prediction_near(target, seed=5):
-    error = normal(E, *target.next_observation.shape, seed=seed)
+    error = SCALE * normal(E, *target.next_observation.shape, seed=seed)
     return Prediction(target.next_observation + error, normal(E, target.reward.shape[0], seed=6),
                       normal(*error.shape, seed=7), normal(E, target.reward.shape[0], seed=8)), error
 
 
+def finished(objective, data, values):
+    """Returns what is known of each transition before batches are taken."""
+    return objective.finish(objective.prepare(data, values), data)
+
+
 def prepared_for(objective, data, values):
-    """Returns what the trainer hands to the loss: the members' shares of what was prepared, and the noise."""
-    prepared = per_member(objective.finish(objective.prepare(data, values), data))
-    return prepared | ({"noise": NOISE} if objective.samples else {})
+    """Returns what the trainer hands to the loss: the members' shares of what was prepared, the spread and a seed."""
+    return per_member(finished(objective, data, values)) | {"spread": change_spread(data), "seed": SEED}
 
 
 def quadratic(weights, center=0.0):
@@ -62,40 +78,52 @@ CENTERS = np.array([0.0, 1.0, 0.0])
 
 
 def gradients_by_hand(next_observation):
-    """Returns `[C, N, D]`."""
-    return CURVATURES[:, np.newaxis] * (np.asarray(next_observation)[np.newaxis] - CENTERS[:, np.newaxis, np.newaxis])
+    """Returns `[N, C, D]`."""
+    return CURVATURES * (np.asarray(next_observation)[:, np.newaxis] - CENTERS[:, np.newaxis])
 
 
 def config(loss, **changes):
-    return ModelConfig(loss=loss, value_gradient_quantile=1.0, **changes)
+    """The clip is off, and vagram's weights are the paper's: those that stand for all critics."""
+    return ModelConfig(**{"loss": loss, "value_gradient_quantile": 1.0, "value_gradient_weights": "example"} | changes)
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_every_built_in_gives_a_value_per_member_and_example(name):
-    objective = make_objective(config(name))
+# Every built-in, and vagram with every rule for its weights.
+EVERY = [config(name) for name in LOSSES] + [
+    config("vagram", value_gradient_weights=rule) for rule in ("dimension", "agreement")]
+
+
+def named(settings):
+    return f"{settings.loss}-{settings.value_gradient_weights}" if settings.loss == "vagram" else settings.loss
+
+
+@pytest.mark.parametrize("settings", EVERY, ids=named)
+def test_every_built_in_gives_a_value_per_member_and_example(settings):
+    objective = make_objective(settings)
     data = dataset(B)
-    prepared = objective.finish(objective.prepare(data, VALUES), data)
+    prepared = finished(objective, data, VALUES)
     assert all(tensor.shape[0] == B for tensor in prepared.values())  # examples first, for the trainer's gather
     prediction, _ = prediction_near(data)
     loss = objective.loss(prediction, per_member(data), prepared_for(objective, data, VALUES), VALUES)
     assert loss.shape == (E, B)
     assert np.all(np.isfinite(loss)) and len(np.unique(loss)) == E * B
-    assert objective.value_aware == (name in VALUE_AWARE)
-    assert objective.likelihood == (name == "mle")
-    assert objective.trains_variance == (name in ("mle", "calibrated_itervaml"))
+    assert objective.samples == (settings.loss in SAMPLING)
+    assert isinstance(objective, ValueAware) == (settings.loss in VALUE_AWARE)
+    assert isinstance(objective, Likelihood) == (settings.loss == "mle")
 
 
 def expected_losses(prediction, data):
     mean, target = prediction.next_observation, data.next_observation
-    gradient = tf.constant(gradients_by_hand(target), tf.float32)
+    gradient, spread = tf.constant(gradients_by_hand(target), tf.float32), change_spread(data)
     stddev = tf.exp(0.5 * prediction.next_observation_log_variance)
-    samples = [mean + stddev * NOISE[:, :, i] for i in range(4)]
+    noise = tf.random.stateless_normal([E, B, 4, D], SEED)  # for four samples
+    samples = [mean + stddev * noise[:, :, i] for i in range(4)]
+    value = tf.stack([v(target) for v in VALUES], axis=-1)
     return {
         "mle": losses.gaussian_nll(mean, prediction.next_observation_log_variance, target),
-        "mse": losses.mse(mean, target),
-        "itervaml": losses.itervaml(tf.stack([v(mean) for v in VALUES]), tf.stack([v(target) for v in VALUES])),
+        "mse": losses.mse(mean / spread, target / spread),
+        "itervaml": losses.itervaml(tf.stack([v(mean) for v in VALUES], axis=-1), value),
         "calibrated_itervaml": losses.calibrated_itervaml(
-            tf.stack([[v(sample) for sample in samples] for v in VALUES]), tf.stack([v(target) for v in VALUES])),
+            tf.stack([tf.stack([v(sample) for v in VALUES], axis=-1) for sample in samples], axis=-2), value),
         "taylor": losses.taylor(mean, target, gradient),
         "vagram": losses.vagram(mean, target, gradient),
     }
@@ -105,7 +133,7 @@ def expected_losses(prediction, data):
 def test_every_built_in_is_its_pure_loss_with_gradients_at_the_real_next_observation(name):
     # The quadratic values' gradients at the observation, at the change or at the prediction are other numbers. For
     # vagram this is also: the root mean square over critics, prepared once, stands for all C gradients.
-    objective, data = make_objective(config(name)), dataset(B)
+    objective, data = make_objective(config(name, value_samples=4)), dataset(B)
     prediction, _ = prediction_near(data)
     loss = objective.loss(prediction, per_member(data), prepared_for(objective, data, VALUES), VALUES)
     np.testing.assert_allclose(loss, expected_losses(prediction, data)[name], rtol=1e-4, atol=1e-6)
@@ -114,11 +142,20 @@ def test_every_built_in_is_its_pure_loss_with_gradients_at_the_real_next_observa
 def test_prepared_gradients_are_those_of_the_values_at_the_next_observation():
     data = dataset()
     expected = gradients_by_hand(data.next_observation)
-    taylor = make_objective(config("taylor")).prepare(data, VALUES)["value_gradient"]
-    np.testing.assert_allclose(taylor, np.moveaxis(expected, 0, 1), rtol=1e-5)  # [N, C, D]
-    objective = make_objective(config("vagram"))
-    vagram = objective.finish(objective.prepare(data, VALUES), data)["value_gradient"]
-    np.testing.assert_allclose(vagram, np.sqrt(np.square(expected).mean(axis=0)), rtol=1e-5)
+    taylor = finished(make_objective(config("taylor")), data, VALUES)["value_gradient"]
+    np.testing.assert_allclose(taylor, expected, rtol=1e-5)  # [N, C, D]
+    vagram = finished(make_objective(config("vagram")), data, VALUES)["value_gradient"]
+    np.testing.assert_allclose(vagram[:, 0], np.sqrt(np.square(expected).mean(axis=1)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("rule", VALUE_GRADIENT_WEIGHTS)
+def test_vagram_weights_errors_by_the_rule_that_is_configured(rule):
+    objective, data = make_objective(config("vagram", value_gradient_weights=rule)), dataset(B)
+    weights = WEIGHTS[rule](tf.constant(gradients_by_hand(data.next_observation), tf.float32))
+    np.testing.assert_allclose(finished(objective, data, VALUES)["value_gradient"], weights[:, tf.newaxis], rtol=1e-4)
+    prediction, error = prediction_near(data)
+    loss = objective.loss(prediction, per_member(data), prepared_for(objective, data, VALUES), VALUES)
+    np.testing.assert_allclose(loss, np.mean((weights * error) ** 2, axis=-1), rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["taylor", "vagram"])
@@ -127,34 +164,205 @@ def test_the_clip_is_per_critic_over_the_whole_dataset(name):
     observation = np.zeros([11, 1], np.float32)
     observation[:, 0] = [*np.linspace(1.0, 2.0, 10), 50.0]
     data = Transition(tf.zeros([11, 1]), tf.zeros([11, A]), tf.zeros(11), tf.ones(11), tf.constant(observation))
-    objective = make_objective(ModelConfig(loss=name, value_gradient_quantile=0.9))
-    values = [quadratic([1.0]), quadratic([100.0])]
-    gradient = objective.finish(objective.prepare(data, values), data)["value_gradient"].numpy()
+    objective = make_objective(config(name, value_gradient_quantile=0.9))
+    gradient = finished(objective, data, [quadratic([1.0]), quadratic([100.0])])["value_gradient"].numpy()
     expected = np.minimum(observation, 2.0) * [1.0, 100.0]  # the 90th percentile of 11 norms is the second longest
     if name == "taylor":
         np.testing.assert_allclose(gradient[..., 0], expected, rtol=1e-5)
     else:
-        np.testing.assert_allclose(gradient[:, 0], np.sqrt(np.square(expected).mean(axis=1)), rtol=1e-5)
+        np.testing.assert_allclose(gradient[:, 0, 0], np.sqrt(np.square(expected).mean(axis=1)), rtol=1e-5)
+
+
+def test_the_clip_is_of_gradients_per_spread_of_each_dimension():
+    # Changes ±1 and ±100, so spreads 1 and 100. Per spread the gradients of the four examples are (3, 4), (0, 5),
+    # (0, 5) and (6, 8): the last, of norm 10, is cut to 5. Per unit, dimension 1 is next to nothing and the first is
+    # among the longest.
+    change = np.array([[1.0, 100.0], [-1.0, -100.0], [1.0, -100.0], [-1.0, 100.0]])
+    data = Transition(tf.zeros([4, 2]), tf.zeros([4, A]), tf.zeros(4), tf.ones(4), tf.constant(change, tf.float32))
+    gradient = np.array([[3.0, 0.04], [0.0, 0.05], [0.0, 0.05], [6.0, 0.08]])[:, np.newaxis]
+    objective = make_objective(config("taylor", value_gradient_quantile=2 / 3))
+    clipped = objective.finish({"value_gradient": tf.constant(gradient, tf.float32)}, data)["value_gradient"]
+    np.testing.assert_allclose(
+        clipped[:, 0], [[3.0, 0.04], [0.0, 0.05], [0.0, 0.05], [3.0, 0.04]], rtol=1e-5, atol=1e-7)
+
+
+def test_the_spread_is_the_standard_deviation_of_the_changes():
+    before = 7.0 + 100.0 * normal(4, 3)
+    change = tf.constant([[1.0, 100.0, 5.0], [-1.0, -100.0, 5.0], [1.0, -100.0, 5.0], [-1.0, 100.0, 5.0]])
+    data = Transition(before, tf.zeros([4, A]), tf.zeros(4), tf.ones(4), before + change)
+    np.testing.assert_allclose(change_spread(data), [1.0, 100.0, 1.0], rtol=1e-4)  # the last does not vary
+
+
+# One member, one example: errors (1, 20) of a change with the spread (1, 10); reward 3 instead of 1. Standard
+# deviations 2 and 10 of the state, ½ of the reward. Two linear critics, of slopes (2, 0.1) and (0, 0.3).
+ONE = Transition(tf.zeros([1, 1, 2]), tf.zeros([1, 1, A]), tf.ones([1, 1]), tf.ones([1, 1]), tf.zeros([1, 1, 2]))
+PREDICTED = Prediction(tf.constant([[[1.0, 20.0]]]), tf.constant([[3.0]]),
+                       2.0 * tf.math.log([[[2.0, 10.0]]]), 2.0 * tf.math.log([[0.5]]))
+SLOPES = np.array([[2.0, 0.1], [0.0, 0.3]])
+LINEAR = [lambda s, slope=slope: tf.linalg.matvec(s, tf.constant(slope, tf.float32)) + 5.0 for slope in SLOPES]
+LOG_TWO_PI = 1.8378770664093453
+STATE_NLL = 0.5 * (1.0 / 4.0 + 4.0) + np.log(2.0) + np.log(10.0) + LOG_TWO_PI
+REWARD_NLL = 0.5 * 16.0 + np.log(0.5) + 0.5 * LOG_TWO_PI
+
+
+def samples_by_hand():
+    """Two samples' errors in the value of each critic, `[k, C]`: mean plus standard deviation times noise."""
+    noise = tf.random.stateless_normal([1, 1, 2, 2], SEED).numpy()[0, 0]
+    return (np.array([1.0, 20.0]) + noise * [2.0, 10.0]) @ SLOPES.T
+
+
+@pytest.mark.parametrize("settings, state", [
+    (config("mle"), STATE_NLL),
+    (config("mse"), (1.0 + 4.0) / 2.0),
+    (config("itervaml"), (4.0**2 + 6.0**2) / 2.0),
+    (config("calibrated_itervaml"), np.mean(np.prod(samples_by_hand(), axis=0))),
+    (config("taylor"), (4.0**2 + 6.0**2) / 2.0),
+    (config("vagram"), (4.0 + 4.0 + 0.0 + 36.0) / 4.0),
+    (config("vagram", value_gradient_weights="dimension"), (4.0 + 4.0 + 0.0 + 36.0) / 4.0),
+    (config("vagram", value_gradient_weights="agreement"), (0.0 + 0.03 * 400.0) / 2.0),
+], ids=lambda value: named(value) if isinstance(value, ModelConfig) else "")
+def test_terms_by_hand(settings, state):
+    objective = make_objective(settings)
+    alone = tf.nest.map_structure(lambda x: x[0], ONE)
+    known = tf.nest.map_structure(lambda x: x[tf.newaxis], finished(objective, alone, LINEAR))
+    terms = objective.terms(PREDICTED, ONE, known | {"spread": tf.constant([1.0, 10.0]), "seed": SEED}, LINEAR)
+    readout = {"mle": 0.0, "calibrated_itervaml": REWARD_NLL}.get(settings.loss, STATE_NLL + REWARD_NLL)
+    expected = Terms(state, REWARD_NLL if settings.loss == "mle" else 4.0, (1.0 + 4.0) / 2.0, readout)
+    for name, term, value in zip(Terms._fields, terms, expected, strict=True):
+        assert term.shape == (1, 1), name
+        np.testing.assert_allclose(term[0, 0], value, rtol=1e-5, err_msg=name)
+
+
+# Balance.
+
+
+REFERENCE = Terms(*(tf.constant(term) for term in ([6.0, -2.0], [0.5, 0.0], [1.0, 3.0], [7.0, 7.0])))
+
+
+@pytest.mark.parametrize("warm_up", [False, True])
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_term_is_divided_by_its_magnitude_for_the_reference(name, warm_up):
+    # Mean sizes 4 and 0.25. The mse of the warm-up is in units of the spread, where a reference costs 1 anyway.
+    weights = make_objective(config(name, reward_weight=0.5)).weights(REFERENCE, warm_up)
+    mse = float(warm_up and name in VALUE_AWARE)
+    expected = (1.0, 0.5, 0.0) if name == "mle" else (0.25, 2.0, mse)  # a likelihood is not scaled
+    assert [float(weight) for weight in weights] == list(expected)
+    score = weights.score(REFERENCE)
+    by_hand = [expected[0] * loss + expected[1] * reward + expected[2] * state
+               for loss, reward, state in ((6.0, 0.5, 1.0), (-2.0, 0.0, 3.0))]
+    np.testing.assert_allclose(score, by_hand, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if name != "mle"])
+def test_without_a_scale_the_terms_are_added_as_they_are(name):
+    objective = make_objective(config(name, reward_weight=0.5, value_gradient_scale="none"))
+    for warm_up in (False, True):
+        mse = float(warm_up and name in VALUE_AWARE)
+        assert [float(w) for w in objective.weights(REFERENCE, warm_up)] == [1.0, 0.5, mse]
+
+
+def test_a_reference_without_an_error_gives_finite_weights():
+    nothing = Terms(*(tf.zeros([3]) for _ in Terms._fields))
+    for name in LOSSES:
+        assert np.all(np.isfinite(make_objective(config(name)).weights(nothing, True))), name
+
+
+def test_the_readout_judges_nothing():
+    weights = TermWeights(*(tf.constant(weight) for weight in (2.0, 3.0, 5.0)))
+    assert float(weights.score(Terms(*map(tf.constant, (1.0, 10.0, 100.0, 1e9))))) == 532.0
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_only_the_prediction_gets_a_gradient(name):
+def test_what_counts_as_better(name):
+    # 1 % of an error, also of one that samples make negative; 0.01 nats of a likelihood, whatever its size.
+    improved = make_objective(config(name)).improved
+    best = tf.constant([100.0, 100.0, -1.0, -1.0, 100.0])
+    new = tf.constant([98.9, 99.1, -1.011, -1.009, np.nan])
+    assert improved(best, new).numpy().tolist() == [True, name == "mle", True, False, False]
+
+
+# Units: one dimension is told in thousandths of what it was, and the critics see it in the old unit.
+
+
+UNITS = tf.constant([1.0, 1000.0, 1.0])
+
+
+def in_other_units(data):
+    return data._replace(observation=data.observation * UNITS, next_observation=data.next_observation * UNITS)
+
+
+@pytest.mark.parametrize("settings", EVERY, ids=named)
+def test_no_term_and_no_weight_depends_on_the_unit_of_a_dimension(settings):
+    # But a likelihood, by a constant: the logarithm of the unit.
+    found = []
+    for units in (tf.ones([D]), UNITS):
+        objective = make_objective(dataclasses.replace(settings, value_gradient_quantile=0.6))
+        values = [lambda s, value=value, units=units: value(s / units) for value in VALUES]
+        data = dataset() if units is not UNITS else in_other_units(dataset())
+        prediction, _ = prediction_near(dataset())
+        prediction = prediction._replace(
+            next_observation=prediction.next_observation * units,
+            next_observation_log_variance=prediction.next_observation_log_variance + 2.0 * tf.math.log(units))
+        known = prepared_for(objective, data, values)
+        terms = objective.terms(prediction, per_member(data), known, values)
+        weights = objective.weights(Terms(*(tf.reshape(term, [-1]) for term in terms)), warm_up=True)
+        found.append((terms, weights, known.get("value_gradient", 0.0) * units))
+    (terms, weights, gradient), (other_terms, other_weights, other_gradient) = found
+    np.testing.assert_allclose(other_gradient, gradient, rtol=1e-4)  # clipped and weighted alike
+    log_unit = {"loss": np.log(1000.0) * (settings.loss == "mle"),
+                "readout": np.log(1000.0) * (settings.loss not in SAMPLING)}
+    for name, term, other in zip(Terms._fields, terms, other_terms, strict=True):
+        np.testing.assert_allclose(other, term + log_unit.get(name, 0.0), rtol=1e-3, atol=1e-3, err_msg=name)
+    np.testing.assert_allclose(other_weights, weights, rtol=1e-3)
+
+
+# Gradients.
+
+
+AGREEING = [quadratic([1.0, 2.0, 0.5]), quadratic([0.1, 1.0, 3.0], center=1.0)]
+
+
+@pytest.mark.parametrize("settings", EVERY, ids=named)
+def test_only_the_prediction_gets_a_gradient(settings):
     parameter = tf.Variable(2.0)
-    values = [lambda s: parameter * VALUES[0](s), lambda s: VALUES[1](s) + parameter]
-    objective, data = make_objective(config(name)), dataset(B)
-    prediction, _ = prediction_near(data)
-    with tf.GradientTape() as tape:
+    values = [lambda s: parameter * AGREEING[0](s), lambda s: AGREEING[1](s) + parameter]
+    objective, data = make_objective(settings), dataset(B)
+    (prediction, _), spread = prediction_near(data), change_spread(data)
+    with tf.GradientTape(persistent=True) as tape:
         tape.watch([prediction.next_observation, data.next_observation])
-        prepared = prepared_for(objective, data, values)
-        loss = objective.loss(prediction, per_member(data), prepared, values)
+        known = prepared_for(objective, data, values) | {"spread": spread}
+        loss = objective.loss(prediction, per_member(data), known, values)
     to_prediction, to_target = tape.gradient(loss, [prediction.next_observation, data.next_observation])
     assert np.all(to_prediction != 0.0)
     assert to_target is None
+    for name in ("value", "value_gradient"):
+        assert name not in known or tape.gradient(loss, known[name]) is None
+    assert settings.loss not in ("taylor", "vagram") or tape.gradient(loss, parameter) is None
+
+
+@pytest.mark.parametrize("settings", EVERY, ids=named)
+def test_gradients_agree_with_finite_differences(settings):
+    objective, data = make_objective(settings), dataset(B)
+    known, (prediction, _) = prepared_for(objective, data, AGREEING), prediction_near(data)
+    mean = prediction.next_observation
+
+    def loss(mean):
+        return objective.loss(prediction._replace(next_observation=mean), per_member(data), known, AGREEING)
+
+    with tf.GradientTape() as tape:
+        tape.watch(mean)
+        value = loss(mean)
+    gradient, step = tape.gradient(value, mean).numpy(), 0.05
+    for d in range(D):
+        moved = step * tf.one_hot(d, D)
+        difference = (loss(mean + moved) - loss(mean - moved)) / (2.0 * step)
+        np.testing.assert_allclose(
+            gradient[..., d], difference, rtol=2e-2, atol=1e-3 * np.abs(gradient).max())
 
 
 def test_the_calibrated_loss_trains_the_variance_through_the_samples():
     # d sample / d log variance = ½ stddev · noise, so each sample's gradient enters with its own noise.
-    objective, data = make_objective(config("calibrated_itervaml")), dataset(B)
+    objective, data = make_objective(config("calibrated_itervaml", value_samples=4)), dataset(B)
     prepared, (prediction, _) = prepared_for(objective, data, VALUES), prediction_near(data)
     log_variance = prediction.next_observation_log_variance
 
@@ -170,6 +378,16 @@ def test_the_calibrated_loss_trains_the_variance_through_the_samples():
         moved = step * tf.one_hot(d, D)
         difference = (loss(log_variance + moved) - loss(log_variance - moved)) / (2.0 * step)
         np.testing.assert_allclose(gradient[..., d], difference, rtol=2e-2, atol=2e-2)
+
+
+def test_another_seed_draws_other_samples():
+    objective, data = make_objective(config("calibrated_itervaml")), dataset(B)
+    known, (prediction, _) = prepared_for(objective, data, VALUES), prediction_near(data)
+    first, same, other = (
+        objective.loss(prediction, per_member(data), known | {"seed": tf.constant(seed)}, VALUES)
+        for seed in ([1, 2], [1, 2], [1, 3]))
+    np.testing.assert_array_equal(first, same)
+    assert np.all(first != other)
 
 
 def test_the_gradient_of_itervaml_runs_through_the_value():
@@ -194,15 +412,15 @@ def eagerly():
     tf.config.run_functions_eagerly(False)
 
 
-@pytest.mark.parametrize("name", VALUE_AWARE)
-def test_a_fit_changes_no_critic_and_no_actor(eagerly, name):
+@pytest.mark.parametrize("settings", [c for c in EVERY if c.loss in VALUE_AWARE], ids=named)
+def test_a_fit_changes_no_critic_and_no_actor(eagerly, settings):
     tf.keras.utils.set_random_seed(0)
     agent = SoftActorCritic(D, A, AgentConfig(agent_hidden_units=(4,)), seed=0)
     variables = [*agent.actor_variables, *agent.critic_variables, agent.agent._log_alpha]
     before = [variable.numpy() for variable in variables]
     ensemble = DynamicsEnsemble(D, A, E, 1, (4,))
     weights = [variable.numpy() for variable in ensemble.trainable_variables]
-    trainer = ModelTrainer(ensemble, make_objective(config(name)), agent.value_functions, TINY, seed=0)
+    trainer = ModelTrainer(ensemble, make_objective(settings), agent.value_functions, TINY, seed=0)
     trainer.fit(dataset())
     for variable, value in zip(variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
@@ -219,14 +437,12 @@ def own_module(tmp_path, monkeypatch):
         import vagram_tf
 
         @vagram_tf.register_objective("constant")
-        def constant(config):
-            def prepare(batch, value_functions):
+        class Constant(vagram_tf.Objective):
+            def prepare(self, batch, value_functions):
                 return {"aim": tf.fill([batch.reward.shape[0]], 12.0)}
 
-            def loss(prediction, target, prepared, value_functions):
+            def loss(self, prediction, target, prepared, value_functions):
                 return tf.reduce_mean((prediction.next_observation - prepared["aim"][..., None]) ** 2, axis=-1)
-
-            return vagram_tf.Objective(loss, prepare)
         """))
     monkeypatch.syspath_prepend(tmp_path)
     yield "objective_of_a_user:constant"
@@ -277,4 +493,20 @@ def test_a_name_that_is_taken_is_refused():
 def test_a_module_that_is_loaded_again_may_register_again(own_module):
     module = importlib.import_module("objective_of_a_user")
     importlib.reload(module)
-    assert make_objective(ModelConfig(loss=own_module)).prepare is not None
+    assert isinstance(make_objective(ModelConfig(loss=own_module)), module.Constant)
+
+
+def test_a_function_that_makes_an_objective_is_registered_like_a_class(monkeypatch):
+    monkeypatch.setattr(objectives, "_REGISTRY", {})
+    made = Objective(TINY)
+
+    @objectives.register_objective("mine")
+    def make(config):
+        return made if config.loss == f"{__name__}:mine" else None
+
+    assert make_objective(ModelConfig(loss=f"{__name__}:mine")) is made
+
+
+def test_an_objective_without_a_loss_says_so():
+    with pytest.raises(NotImplementedError):
+        Objective(TINY).loss(None, None, {}, [])

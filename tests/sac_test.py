@@ -139,7 +139,7 @@ def test_optimizer_slots_exist_before_the_first_update(shared):
 
 def test_the_critics_share_no_variable(shared):
     variables = shared.critic_variables
-    assert len(variables) == 4 * 6
+    assert len(variables) == 4 * 10  # kernel and bias of three layers, gain and offset of two that are normalised
     assert len({variable.ref() for variable in variables + shared.actor_variables}) == len(variables) + 6
 
 
@@ -188,9 +188,9 @@ def test_the_gradient_of_a_value_does_not_run_through_the_action():
             def q(where, acted, critic=critic):
                 return critic((where, acted))[0].numpy()
 
-            at_fixed_action[i, :, dimension] = (
+            at_fixed_action[:, i, dimension] = (
                 q(observation + moved, action) - q(observation - moved, action)) / (2 * step)
-            along_the_policy[i, :, dimension] = (
+            along_the_policy[:, i, dimension] = (
                 q(observation + moved, agent.mode(observation + moved))
                 - q(observation - moved, agent.mode(observation - moved))) / (2 * step)
     apart = np.abs(at_fixed_action - along_the_policy)
@@ -298,6 +298,97 @@ def test_feature_normalization_makes_features_of_unit_norm(normalize):
     head = agent._critics[0]._head
     far = agent._critics[0]((1e4 * inputs[0], inputs[1]))[0].numpy()
     assert np.all(np.abs(far) <= np.linalg.norm(head.kernel) + 1e-4) == normalize
+
+
+# Normalised layers.
+
+
+def randomized(variables, seed=0):
+    for i, variable in enumerate(variables):
+        variable.assign(normal(*variable.shape, seed=seed + i))
+
+
+def relu_network(variables, inputs, normalized):
+    """Returns the hidden layers' pre-activations and the output; kernels, biases, gains and offsets are told by name.
+
+    A layer is normalised over its units; 0.001 keeps it from a division by zero.
+    """
+    by_name = {kind: [v.numpy() for v in variables if v.name.endswith(f"/{kind}:0")]
+               for kind in ("kernel", "bias", "gamma", "beta")}
+    hidden, features = [], inputs
+    for i, (kernel, bias) in enumerate(zip(by_name["kernel"][:-1], by_name["bias"][:-1], strict=True)):
+        features = features @ kernel + bias
+        if normalized:
+            mean, variance = features.mean(-1, keepdims=True), features.var(-1, keepdims=True)
+            hidden.append((features - mean) / np.sqrt(variance + 1e-3))
+            features = hidden[-1] * by_name["gamma"][i] + by_name["beta"][i]
+        features = np.maximum(features, 0.0)
+    return hidden, features @ by_name["kernel"][-1] + by_name["bias"][-1]
+
+
+def test_critics_are_networks_whose_hidden_layers_are_normalised():
+    agent, observation, action = make(), normal(6, D, scale=5.0), tf.tanh(normal(6, A, seed=1))
+    for i, critic in enumerate(agent._critics):
+        randomized(critic.variables, 10 * i)
+        hidden, q = relu_network(critic.variables, np.concatenate([observation, action], axis=-1), True)
+        np.testing.assert_allclose(critic((observation, action))[0], q[:, 0], rtol=1e-3, atol=1e-3)
+        for features in hidden:
+            np.testing.assert_allclose(features.mean(axis=-1), np.zeros(6), atol=1e-4)
+            np.testing.assert_allclose(features.std(axis=-1), np.ones(6), atol=0.01)
+        found = critic._torso._norms[0]
+        found.gamma.assign(tf.ones([8]))
+        found.beta.assign(tf.zeros([8]))
+        layer = found(critic._torso._layers[0](tf.concat([observation, action], axis=-1)))
+        np.testing.assert_allclose(layer, hidden[0], rtol=1e-3, atol=1e-4)  # before the activation
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+def test_the_actor_is_not_normalised(normalized):
+    agent, observation = make(layer_normalization=normalized), normal(6, D)
+    randomized(agent.actor_variables)
+    assert len(agent.actor_variables) == 6
+    _, parameters = relu_network(agent.actor_variables, observation.numpy(), False)
+    np.testing.assert_allclose(agent.mode(observation), np.tanh(parameters[:, :A]), rtol=1e-4, atol=1e-4)
+
+
+def test_critics_without_it_are_plain_networks():
+    agent, observation, action = make(layer_normalization=False), normal(6, D), tf.tanh(normal(6, A, seed=1))
+    critic = agent._critics[2]
+    assert len(critic.variables) == 6
+    _, q = relu_network(critic.variables, np.concatenate([observation, action], axis=-1), False)
+    np.testing.assert_allclose(critic((observation, action))[0], q[:, 0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+def test_q_is_bounded_far_outside_the_data_where_layers_are_normalised(normalized):
+    agent = make(layer_normalization=normalized)
+    observation, action = normal(50, D), tf.tanh(normal(50, A, seed=1))
+    for critic in agent._critics:
+        near, far = (np.abs(critic((factor * observation, action))[0]).max() for factor in (1.0, 1e6))
+        # A normalised layer of 8 units is of length √8 at most.
+        bound = 8.0**0.5 * np.linalg.norm(critic._head.kernel) + np.abs(critic._head.bias)[0] + 1e-4
+        assert (far < 3.0 * near) == (far <= bound) == normalized
+        assert normalized or far > 1e4 * near
+
+
+def test_an_update_moves_gains_and_offsets_of_both_critics_and_their_targets_follow():
+    agent = make(target_update_rate=0.25)
+    scales = [v for critic in agent._critics for v in critic.variables if "normalization" in v.name]
+    assert len(scales) == 4 * 4
+    start = [variable.numpy() for variable in scales]
+    by_hand(agent, batches(updates=1))
+    for variable, before in zip(scales, start, strict=True):
+        assert np.any(variable.numpy() != before), variable.name
+
+
+def test_a_checkpoint_holds_every_variable_of_the_critics(tmp_path):
+    agent, fresh = make(), make()
+    randomized(agent.critic_variables)
+    path = tf.train.Checkpoint(agent=agent).write(str(tmp_path / "agent"))
+    tf.train.Checkpoint(agent=fresh).read(path).assert_consumed()
+    assert len(fresh.critic_variables) == 4 * 10
+    for one, other in zip(agent.critic_variables, fresh.critic_variables, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 # Updates.

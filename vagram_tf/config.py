@@ -19,7 +19,9 @@ LOSSES = ("mle", "mse", "itervaml", "calibrated_itervaml", "taylor", "vagram")
 DISTRACTOR_KINDS = ("linear", "nonlinear", "noise", "correlated", "rotation", "bystander")
 VARIANCE_BOUNDS = ("relative", "absolute", "fixed")
 VALUE_FUNCTIONS = ("all", "critics", "targets")
+VALUE_GRADIENT_WEIGHTS = ("example", "dimension", "agreement")
 VALUE_GRADIENT_SCALES = ("rms", "none")
+MODEL_TARGETS = ("change", "state")
 TERMINATIONS = ("auto", "none", "learned")
 ROLLOUT_NOISES = ("auto", "on", "off")
 
@@ -91,7 +93,11 @@ class ModelConfig:
     max_fit_steps: int = _field(2000, "most gradient steps of one fit, which bounds its cost as the data grow")
     variance_bounds: str = _field(
         "relative", "of log-variances: relative (to the targets', learned), absolute (learned, MBPO), fixed (VaGraM)")
-    value_functions: str = _field("all", "what value-aware losses see: all (critics and targets), critics, targets")
+    model_target: str = _field("change", "what the heads predict: the state's change, or the next state itself")
+    weight_averaging: float = _field(0.99, "share of the averaged weights kept per gradient step of a fit; 0: off")
+    value_functions: str = _field("critics", "what value-aware losses see: critics, targets, all (both)")
+    value_gradient_weights: str = _field(
+        "agreement", "vagram's weights: agreement (of critics, per dimension), dimension, example (the paper's)")
     value_samples: int = _field(2, "samples of the predicted state that calibrated_itervaml values, at least 2")
     value_gradient_scale: str = _field("rms", "rms: state and reward term start a fit equally large; none: raw")
     value_gradient_quantile: float = _field(0.95, "value gradients longer than this quantile of norms are cut to it")
@@ -116,6 +122,9 @@ class ModelConfig:
         _within(0, 1, value_gradient_quantile=self.value_gradient_quantile)
         _one_of("variance_bounds", self.variance_bounds, VARIANCE_BOUNDS)
         _one_of("value_functions", self.value_functions, VALUE_FUNCTIONS)
+        _one_of("value_gradient_weights", self.value_gradient_weights, VALUE_GRADIENT_WEIGHTS)
+        _one_of("model_target", self.model_target, MODEL_TARGETS)
+        _within(0, 0.9999, weight_averaging=self.weight_averaging)
         _one_of("value_gradient_scale", self.value_gradient_scale, VALUE_GRADIENT_SCALES)
 
 

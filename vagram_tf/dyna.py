@@ -24,7 +24,7 @@ from vagram_tf.model.trainer import ModelTrainer
 from vagram_tf.replay import ReplayBuffer
 from vagram_tf.types import TerminationFunction, Transition
 
-_ROLLOUT_ROWS = 20_000  # most rollouts of one compiled pass, which bounds its memory
+_ROLLOUT_ROWS = 5_000  # most rollouts of one compiled pass, so that the layers' outputs stay in the cache
 _CREDIBLE_MARGIN = 5.0  # imagined steps may leave the range of the real data by this many of its widths
 
 _VALUE_FUNCTIONS = {"all": slice(None), "critics": slice(0, 2), "targets": slice(2, 4)}  # of those of the agent
@@ -59,12 +59,13 @@ class Dyna:
         self.agent = SoftActorCritic(*sizes, config.agent, seeding.derive(seed, "policy"))
         model, objective = config.model, make_objective(config.model)
         self.ensemble = DynamicsEnsemble(
-            *sizes, model.members, model.elites, model.model_hidden_units, model.variance_bounds)
+            *sizes, model.members, model.elites, model.model_hidden_units, model.variance_bounds,
+            model.model_target)
         self.trainer = ModelTrainer(
             self.ensemble, objective, self.agent.value_functions[_VALUE_FUNCTIONS[model.value_functions]], model,
             seeding.derive(seed, "model"))
         self.termination = self._termination(env, sizes[0])
-        noise = objective.trains_variance if config.dyna.rollout_noise == "auto" else config.dyna.rollout_noise == "on"
+        noise = objective.samples if config.dyna.rollout_noise == "auto" else config.dyna.rollout_noise == "on"
         self.imagination = Imagination(
             self.ensemble, self.agent.explore, self.termination, noise, seeding.derive(seed, "rollouts"))
         self.real = ReplayBuffer(*sizes, config.dyna.replay_capacity, seeding.derive(seed, "replay", "real"))

@@ -34,8 +34,10 @@ class EnsembleDense(tf.keras.layers.Layer):
 
 
 class DynamicsEnsemble(tf.keras.Model):
-    """Predicts next observation and reward: normalised inputs, delta targets, one Gaussian per member.
+    """Predicts next observation and reward: normalised inputs and targets, one Gaussian per member.
 
+    Heads predict targets less their mean, in units of their standard deviation, so that a step of the optimizer, the
+    initial weights and weight decay mean the same for a dimension that moves by 0.01 and for one that moves by 10.
     Every trainable variable has the member axis first, so members share nothing and can be stored one by one.
 
     Args:
@@ -47,14 +49,15 @@ class DynamicsEnsemble(tf.keras.Model):
       variance_bounds: of the log-variance. `relative` to the variance of the targets and learned, so that they mean the
         same for a dimension that moves by 0.01 per step and for one that moves by 10; `absolute` and learned, as in
         PETS and MBPO; `fixed`, absolute and not learned, as in VaGraM's code.
+      target: the state's targets are its `change`, or the next `state` itself.
     """
 
     def __init__(
         self, observation_size: int, action_size: int, members: int, elites: int, hidden_units: tuple[int, ...],
-        variance_bounds: str = "relative",
+        variance_bounds: str = "relative", target: str = "change",
     ):
         super().__init__(name="dynamics_ensemble")
-        self.members, self._variance_bounds = members, variance_bounds
+        self.members, self._variance_bounds, self._target = members, variance_bounds, target
         self.observation_size, self.action_size = observation_size, action_size
         outputs = observation_size + 1
         self._trunk = [EnsembleDense(members, units, "swish", f"hidden_{i}") for i, units in enumerate(hidden_units)]
@@ -68,8 +71,9 @@ class DynamicsEnsemble(tf.keras.Model):
         inputs = observation_size + action_size
         self._input_mean = self.add_weight("input_mean", [inputs], initializer="zeros", trainable=False)
         self._input_stddev = self.add_weight("input_stddev", [inputs], initializer="ones", trainable=False)
-        self._target_log_variance = self.add_weight(
-            "target_log_variance", [outputs], initializer="zeros", trainable=False)
+        self._target_mean = self.add_weight("target_mean", [outputs], initializer="zeros", trainable=False)
+        self._target_stddev = self.add_weight("target_stddev", [outputs], initializer="ones", trainable=False)
+        self._normalized = self.add_weight("normalized", [], tf.bool, initializer="zeros", trainable=False)
         self.elites = tf.Variable(tf.range(elites), trainable=False, name="elites")
         self(tf.zeros([members, 1, observation_size]), tf.zeros([members, 1, action_size]))  # creates the weights
 
@@ -88,14 +92,22 @@ class DynamicsEnsemble(tf.keras.Model):
     def fit_normalizer(self, data: Transition) -> None:
         """Takes mean and standard deviation of inputs and targets from data `[N]`, summed in float64.
 
-        Dimensions that do not vary get a standard deviation of 1, so that nothing is divided by zero.
+        Dimensions that do not vary get a standard deviation of 1, so that nothing is divided by zero. After the first
+        fit, the head of the means is rescaled with its units, so that what it predicts stays (van Hasselt et al.
+        2016, Pop-Art).
         """
         mean, stddev = moments(data.observation, data.action)
         self._input_mean.assign(mean)
         self._input_stddev.assign(stddev)
-        if self._variance_bounds == "relative":
-            _, stddev = moments(data.next_observation - data.observation, data.reward[:, tf.newaxis])
-            self._target_log_variance.assign(2.0 * tf.math.log(stddev))
+        before = data.observation if self._target == "change" else 0.0
+        mean, stddev = moments(data.next_observation - before, data.reward[:, tf.newaxis])
+        if self._normalized:
+            kernel, bias = self._mean_head.kernel, self._mean_head.bias
+            kernel.assign(kernel * (self._target_stddev / stddev))
+            bias.assign((bias * self._target_stddev + self._target_mean - mean) / stddev)
+        self._target_mean.assign(mean)
+        self._target_stddev.assign(stddev)
+        self._normalized.assign(True)
 
     def call(
         self,
@@ -119,16 +131,16 @@ class DynamicsEnsemble(tf.keras.Model):
         features = (inputs - self._input_mean) / self._input_stddev
         for layer in self._trunk:
             features = layer(features, members)
-        mean = self._mean_head(features, members)
+        mean = self._mean_head(features, members) * self._target_stddev + self._target_mean
         raw = self._log_variance_head(tf.stop_gradient(features) if detach_variance else features, members)
         log_variance = self._bound(raw, members)
         sizes = [self.observation_size, 1]
-        delta, reward = tf.split(mean, sizes, axis=-1)
-        delta_log_variance, reward_log_variance = tf.split(log_variance, sizes, axis=-1)
+        state, reward = tf.split(mean, sizes, axis=-1)
+        state_log_variance, reward_log_variance = tf.split(log_variance, sizes, axis=-1)
         return Prediction(
-            next_observation=observation + delta,
+            next_observation=observation + state if self._target == "change" else state,
             reward=reward[..., 0],
-            next_observation_log_variance=delta_log_variance,
+            next_observation_log_variance=state_log_variance,
             reward_log_variance=reward_log_variance[..., 0],
         )
 
@@ -136,12 +148,11 @@ class DynamicsEnsemble(tf.keras.Model):
         """Returns an ensemble of the elites alone, best first, with copies of their weights."""
         count, units = self.elites.shape[0], tuple(layer.kernel.shape[-1] for layer in self._trunk)
         elites = DynamicsEnsemble(
-            self.observation_size, self.action_size, count, count, units, self._variance_bounds)
+            self.observation_size, self.action_size, count, count, units, self._variance_bounds, self._target)
         for copy, original in zip(elites.trainable_variables, self.trainable_variables, strict=True):
             copy.assign(tf.gather(original, self.elites))
-        elites._input_mean.assign(self._input_mean)
-        elites._input_stddev.assign(self._input_stddev)
-        elites._target_log_variance.assign(self._target_log_variance)
+        for name in ("_input_mean", "_input_stddev", "_target_mean", "_target_stddev", "_normalized"):
+            getattr(elites, name).assign(getattr(self, name))
         return elites
 
     def bound_width(self) -> tf.Tensor:
@@ -157,7 +168,8 @@ class DynamicsEnsemble(tf.keras.Model):
         low, high = tf.convert_to_tensor(self._min_log_variance), tf.convert_to_tensor(self._max_log_variance)
         if members is not None:
             low, high = tf.gather(low, members), tf.gather(high, members)
-        return tf.math.log(tf.exp(low) + tf.exp(high) * tf.sigmoid(raw - high)) + self._target_log_variance
+        bounded = tf.math.log(tf.exp(low) + tf.exp(high) * tf.sigmoid(raw - high))
+        return bounded + 2.0 * tf.math.log(self._target_stddev) if self._variance_bounds == "relative" else bounded
 
 
 def moments(*columns: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,8 +1,9 @@
 """The model losses: pure functions of tensors, one value per member and example.
 
-Shapes are in the letters of `vagram_tf.types`. A prediction is `[E, B, D]`; a target is `[B, D]`, shared by the
-members, or `[E, B, D]`, each member's own; the result is `[E, B]`, and whoever trains reduces it. A value gradient
-is an argument: nothing here knows a network. No loss propagates a gradient into its target or its value gradient.
+Shapes are in the letters of `vagram_tf.types`. A prediction is `[..., D]`, say `[E, B, D]`. What it is compared with
+has the same leading axes, or all but the first of at least two: a target `[B, D]` is shared by the members. Nothing
+else is broadcast. The result is `[...]`, and whoever trains reduces it. A value gradient is an argument: nothing here
+knows a network. No loss propagates a gradient into its target or its value gradient.
 """
 
 import math
@@ -16,12 +17,12 @@ def gaussian_nll(mean: tf.Tensor, log_variance: tf.Tensor, target: tf.Tensor) ->
     `½ Σ_d [ (target_d − mean_d)² / variance_d + log variance_d + log 2π ]`
 
     Args:
-      mean: `[E, B, D]`.
-      log_variance: `[E, B, D]`, the logarithm of squared target units.
-      target: `[B, D]` or `[E, B, D]`.
+      mean: `[..., D]`.
+      log_variance: `[..., D]`, the logarithm of squared target units.
+      target: `[..., D]`, or without the members' axis.
 
     Returns:
-      `[E, B]`.
+      `[...]`.
 
     Raises:
       ValueError: the shapes do not fit one another.
@@ -37,11 +38,11 @@ def mse(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     """Squared error, averaged over dimensions, in squared target units.
 
     Args:
-      prediction: `[E, B, D]`.
-      target: `[B, D]` or `[E, B, D]`.
+      prediction: `[..., D]`.
+      target: `[..., D]`, or without the members' axis.
 
     Returns:
-      `[E, B]`.
+      `[...]`.
 
     Raises:
       ValueError: the shapes do not fit one another.
@@ -55,22 +56,16 @@ def itervaml(predicted_value: tf.Tensor, target_value: tf.Tensor) -> tf.Tensor:
     `mean_c (V_c(ŝ') − V_c(s'))²`; the gradient reaches the model through `V_c(ŝ')`.
 
     Args:
-      predicted_value: `[C, E, B]`, V_c at the predicted next observations.
-      target_value: `[C, B]` or `[C, E, B]`, V_c at the real ones.
+      predicted_value: `[..., C]`, V_c at the predicted next observations.
+      target_value: `[..., C]`, V_c at the real ones, or without the members' axis.
 
     Returns:
-      `[E, B]`, in squared value units.
+      `[...]`, in squared value units.
 
     Raises:
       ValueError: the shapes do not fit one another.
     """
-    predicted_value = tf.convert_to_tensor(predicted_value)
-    target_value = tf.stop_gradient(tf.convert_to_tensor(target_value, predicted_value.dtype))
-    predicted_value.shape.assert_has_rank(3)
-    if target_value.shape.rank == 2:
-        target_value = target_value[:, tf.newaxis]
-    _check_broadcast(predicted_value.shape, target_value.shape, optional_axis=1)
-    return tf.reduce_mean(tf.square(predicted_value - target_value), axis=0)
+    return tf.reduce_mean(tf.square(_error(predicted_value, target_value)), axis=-1)
 
 
 def calibrated_itervaml(predicted_value: tf.Tensor, target_value: tf.Tensor) -> tf.Tensor:
@@ -82,22 +77,22 @@ def calibrated_itervaml(predicted_value: tf.Tensor, target_value: tf.Tensor) -> 
     `(V_c(ŝ'_i) − V_c(s')) (V_c(ŝ'_j) − V_c(s'))` over all pairs `i ≠ j`; it may be negative.
 
     Args:
-      predicted_value: `[C, k, E, B]`, V_c at the samples of the predicted next observation.
-      target_value: `[C, B]` or `[C, E, B]`, V_c at the real ones.
+      predicted_value: `[..., k, C]`, V_c at the samples of the predicted next observation.
+      target_value: `[..., C]`, V_c at the real ones, or without the members' axis.
 
     Returns:
-      `[E, B]`, in squared value units.
+      `[...]`, in squared value units.
 
     Raises:
       ValueError: there are fewer than two samples, or the shapes do not fit one another.
     """
     predicted_value = tf.convert_to_tensor(predicted_value)
-    predicted_value.shape.assert_has_rank(4)
-    samples = predicted_value.shape[1]
+    predicted_value.shape.with_rank_at_least(2)
+    samples = predicted_value.shape[-2]
     if samples < 2:
         raise ValueError(f"a variance needs at least 2 samples, got {samples}")
-    mean, variance = tf.nn.moments(predicted_value, axes=[1])
-    return itervaml(mean, target_value) - tf.reduce_mean(variance, axis=0) / (samples - 1)
+    mean, variance = tf.nn.moments(predicted_value, axes=[-2])
+    return itervaml(mean, target_value) - tf.reduce_mean(variance, axis=-1) / (samples - 1)
 
 
 def taylor(prediction: tf.Tensor, target: tf.Tensor, value_gradient: tf.Tensor) -> tf.Tensor:
@@ -106,18 +101,18 @@ def taylor(prediction: tf.Tensor, target: tf.Tensor, value_gradient: tf.Tensor) 
     `mean_c (Σ_d g_cd e_d)²` with `e = ŝ' − s'` and `g_c = ∇V_c(s')`.
 
     Args:
-      prediction: `[E, B, D]`.
-      target: `[B, D]` or `[E, B, D]`.
-      value_gradient: `[C, B, D]` or `[C, E, B, D]`, value units per observation unit.
+      prediction: `[..., D]`.
+      target: `[..., D]`, or without the members' axis.
+      value_gradient: `[..., C, D]`, or without the members' axis, value units per observation unit.
 
     Returns:
-      `[E, B]`, in squared value units.
+      `[...]`, in squared value units.
 
     Raises:
       ValueError: the shapes do not fit one another.
     """
-    weighted = _value_gradient(value_gradient, prediction) * _error(prediction, target)
-    return tf.reduce_mean(tf.square(tf.reduce_sum(weighted, axis=-1)), axis=0)
+    weighted = _weighted_error(prediction, target, value_gradient)
+    return tf.reduce_mean(tf.square(tf.reduce_sum(weighted, axis=-1)), axis=-1)
 
 
 def vagram(prediction: tf.Tensor, target: tf.Tensor, value_gradient: tf.Tensor) -> tf.Tensor:
@@ -127,46 +122,43 @@ def vagram(prediction: tf.Tensor, target: tf.Tensor, value_gradient: tf.Tensor) 
     zero only where every dimension that the value depends on is right.
 
     Args:
-      prediction: `[E, B, D]`.
-      target: `[B, D]` or `[E, B, D]`.
-      value_gradient: `[C, B, D]` or `[C, E, B, D]`, value units per observation unit.
+      prediction: `[..., D]`.
+      target: `[..., D]`, or without the members' axis.
+      value_gradient: `[..., C, D]`, or without the members' axis, value units per observation unit.
 
     Returns:
-      `[E, B]`, in squared value units.
+      `[...]`, in squared value units.
 
     Raises:
       ValueError: the shapes do not fit one another.
     """
-    weighted = _value_gradient(value_gradient, prediction) * _error(prediction, target)
-    return tf.reduce_mean(tf.square(weighted), axis=[0, -1])
+    return tf.reduce_mean(tf.square(_weighted_error(prediction, target, value_gradient)), axis=[-2, -1])
 
 
 def _error(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Returns `[E, B, D]`: prediction minus target, each member against its own or the shared target."""
+    """Returns `[..., D]`: prediction minus target."""
     prediction = tf.convert_to_tensor(prediction)
+    prediction.shape.with_rank_at_least(1)
     target = tf.stop_gradient(tf.convert_to_tensor(target, prediction.dtype))
-    prediction.shape.assert_has_rank(3)
-    if target.shape.rank == 2:
-        target = target[tf.newaxis]
-    _check_broadcast(prediction.shape, target.shape, optional_axis=0)
-    return prediction - target
+    return prediction - _for_members(target, prediction.shape[:-1], prediction.shape[-1:])
 
 
-def _value_gradient(value_gradient: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
-    """Returns `[C, E or 1, B, D]`, without a gradient."""
-    prediction = tf.convert_to_tensor(prediction)
-    value_gradient = tf.stop_gradient(tf.convert_to_tensor(value_gradient, prediction.dtype))
-    if value_gradient.shape.rank == 3:
-        value_gradient = value_gradient[:, tf.newaxis]
-    prediction.shape.assert_has_rank(3)
-    _check_broadcast(value_gradient.shape[:1] + prediction.shape, value_gradient.shape, optional_axis=1)
-    return value_gradient
+def _weighted_error(prediction: tf.Tensor, target: tf.Tensor, value_gradient: tf.Tensor) -> tf.Tensor:
+    """Returns `[..., C, D]`: the error's part in each critic's value, to first order."""
+    error = _error(prediction, target)
+    value_gradient = tf.stop_gradient(tf.convert_to_tensor(value_gradient, error.dtype))
+    value_gradient.shape.with_rank_at_least(2)
+    own = tf.TensorShape([value_gradient.shape[-2], error.shape[-1]])
+    return _for_members(value_gradient, error.shape[:-1], own) * error[..., tf.newaxis, :]
 
 
-def _check_broadcast(full: tf.TensorShape, shape: tf.TensorShape, optional_axis: int) -> None:
-    """Raises ValueError unless `shape` is `full`, or is 1 at the optional axis: nothing else may broadcast."""
-    expected = full.as_list()
-    if shape.rank == len(expected) and shape[optional_axis] == 1:
-        expected[optional_axis] = 1
-    if not shape.is_compatible_with(expected):
-        raise ValueError(f"shapes do not fit: {shape} against {full}")
+def _for_members(values: tf.Tensor, leading: tf.TensorShape, own: tf.TensorShape) -> tf.Tensor:
+    """Returns values `leading + own`; gives those without the members' axis, the first of `leading`, one of size 1.
+
+    Raises ValueError for any other shape: one example does not stand for many.
+    """
+    if values.shape.is_compatible_with(leading + own):
+        return values
+    if len(leading) > 1 and values.shape.is_compatible_with(leading[1:] + own):
+        return values[tf.newaxis]
+    raise ValueError(f"shapes do not fit: {values.shape} against {leading + own}")

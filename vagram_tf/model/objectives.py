@@ -1,78 +1,161 @@
-"""The `--loss` choices: the only place where the pure losses meet networks.
+"""The `--loss` choices: all that a fit minimises, and the only place where the pure losses meet networks.
 
-An objective is prepared once per fit, on the whole dataset, and then called on batches of it. To add one, register
-it; the trainer and the driver need no change:
+An objective is prepared once per fit, on the whole dataset, and then asked for the terms of batches of it. To add
+one, register it; the trainer and the driver need no change:
 
     @vagram_tf.register_objective("huber")
-    def huber(config):
-        def loss(prediction, target, prepared, value_functions):
+    class Huber(vagram_tf.Objective):
+        def loss(self, prediction, target, prepared, value_functions):
             return tf.reduce_mean(tf.losses.huber(...), axis=-1)          # [E, B]
-        return vagram_tf.Objective(loss)
 
 and pass `--loss=my_module:huber`.
 """
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import tensorflow as tf
 
 from vagram_tf.config import ModelConfig
 from vagram_tf.model import losses
-from vagram_tf.model.value_gradients import clip_by_norm_quantile, value_gradients
+from vagram_tf.model.ensemble import DynamicsEnsemble, moments
+from vagram_tf.model.value_gradients import WEIGHTS, clip_by_norm_quantile, value_gradients
 from vagram_tf.types import Prediction, Transition, ValueFunction
 
 Prepared = dict[str, tf.Tensor]
-"""What an objective knows of each example beside its transition: tensors with the example axes first."""
+"""What an objective knows beside the transitions: what it has prepared of each, and `spread` and `seed` of the fit."""
+
+_SMALLEST_ERROR = 1e-12  # a term that is less than this for the reference is not scaled up further
 
 
-def _nothing(batch: Transition, value_functions: Sequence[ValueFunction]) -> Prepared:
-    return {}
+class Terms(NamedTuple):
+    """What a prediction costs, all of one shape: the state term, the reward's, the state's mse, the read-out's."""
+
+    loss: tf.Tensor
+    reward_loss: tf.Tensor
+    mse: tf.Tensor
+    readout: tf.Tensor
 
 
-class Objective(NamedTuple):
-    """What the ensemble's means are trained for.
+class TermWeights(NamedTuple):
+    """The scalar weight of each term that judges a prediction. The read-out judges none and has weight 1."""
+
+    loss: tf.Tensor
+    reward_loss: tf.Tensor
+    mse: tf.Tensor
+
+    def score(self, terms: Terms) -> tf.Tensor:
+        """Returns what early stopping and the choice of elites go by."""
+        return self.loss * terms.loss + self.reward_loss * terms.reward_loss + self.mse * terms.mse
+
+
+class Objective:
+    """What the ensemble is trained for. A subclass defines `loss`, and overrides what else differs.
+
+    Args:
+      config: the model's settings.
 
     Attributes:
-      loss: `(prediction, target, prepared, value_functions) -> [E, B]`, the state term; `prediction` is a
-        `Prediction` `[E, B]`, `target` a `Transition` `[E, B]`, `prepared` the tensors `[E, B, ...]`.
-      prepare: `(Transition [B], value_functions) -> Prepared`, tensors `[B, ...]`; runs compiled, once per fit, over
-        the dataset in pieces. The value functions do not change during a fit.
-      finish: `(Prepared [N], Transition [N]) -> Prepared`, the dataset as a whole, for what needs all examples (a
-        quantile).
-      value_aware: depends on the value functions, so the warm-up adds the mse.
-      likelihood: the loss is a likelihood, so the reward term is one, too, and the two are added as they are.
-      samples: how many samples of the predicted state the loss takes, from standard normal numbers
-        `[E, B, samples, D]` that it finds as `prepared["noise"]`: fresh at every gradient step, the same at every
-        score of a fit.
+      samples: the loss trains the predicted spread, so imagined rollouts draw from it unless told otherwise.
     """
 
-    loss: Callable[[Prediction, Transition, Prepared, Sequence[ValueFunction]], tf.Tensor]
-    prepare: Callable[[Transition, Sequence[ValueFunction]], Prepared] = _nothing
-    finish: Callable[[Prepared, Transition], Prepared] = lambda prepared, data: prepared
-    value_aware: bool = False
-    likelihood: bool = False
-    samples: int = 0
+    samples = False
 
-    @property
-    def trains_variance(self) -> bool:
-        """The predicted variance is part of the loss: it trains the features and is judged by the loss, and imagined
-        rollouts sample the noise unless told otherwise. If not, it is a read-out."""
-        return self.likelihood or self.samples > 0
+    def __init__(self, config: ModelConfig):
+        self.config = config
+
+    def prepare(self, batch: Transition, value_functions: Sequence[ValueFunction]) -> Prepared:
+        """Returns what the loss needs of each transition `[B]`: tensors `[B, ...]`.
+
+        Runs compiled, once per fit, over the dataset in pieces. The value functions do not change during a fit.
+        """
+        return {}
+
+    def finish(self, prepared: Prepared, data: Transition) -> Prepared:
+        """Turns what was prepared of the whole dataset `[N]` into what batches are taken of, for what needs all."""
+        return prepared
+
+    def loss(
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Sequence[ValueFunction]
+    ) -> tf.Tensor:
+        """Returns the state term, `[E, B]`.
+
+        Args:
+          prediction: `[E, B]`, in the environment's units.
+          target: `[E, B]`, the real transitions; `target.next_observation` is what was to be predicted.
+          prepared: tensors `[E, B, ...]`, as prepared; `spread` `[D]`, the standard deviations of the changes in the
+            data, 1 for what does not vary; and a stateless `seed` `[2]`, new at every step, the same at every score.
+          value_functions: C functions `[B, D] -> [B]`.
+        """
+        raise NotImplementedError
+
+    def predict(self, ensemble: DynamicsEnsemble, batch: Transition) -> Prediction:
+        """Lets the ensemble predict a batch `[E, B]`. The variance is a read-out: it does not train the features."""
+        return ensemble(batch.observation, batch.action, detach_variance=True)
+
+    def terms(
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Sequence[ValueFunction]
+    ) -> Terms:
+        """Returns all terms, `[E, B]` each; see `loss` for the arguments."""
+        spread = prepared["spread"]
+        return Terms(
+            self.loss(prediction, target, prepared, value_functions),
+            self.reward_loss(prediction, target),
+            losses.mse(prediction.next_observation / spread, target.next_observation / spread),
+            self.readout(prediction, target))
+
+    def reward_loss(self, prediction: Prediction, target: Transition) -> tf.Tensor:
+        """Returns the squared error of the reward, `[E, B]`."""
+        return tf.square(prediction.reward - target.reward)
+
+    def readout(self, prediction: Prediction, target: Transition) -> tf.Tensor:
+        """Returns the negative log likelihood that the predicted variances, alone, are trained on, `[E, B]`."""
+        state = losses.gaussian_nll(tf.stop_gradient(prediction.next_observation),
+                                    prediction.next_observation_log_variance, target.next_observation)
+        return state + _reward_nll(tf.stop_gradient(prediction.reward), prediction.reward_log_variance, target.reward)
+
+    def weights(self, reference: Terms, warm_up: bool) -> TermWeights:
+        """Chooses the weights of a fit's terms.
+
+        Every term is divided by its magnitude for the reference, which predicts the mean of changes and rewards: a
+        prediction of nothing costs 1 in the state and `reward_weight` in the reward. The reference depends on data
+        and critics alone, so the balance is the same whatever the model has learned.
+
+        Args:
+          reference: the terms of the reference, of any one shape.
+          warm_up: the critics do not mean anything yet.
+        """
+        if self.config.value_gradient_scale == "none":
+            return TermWeights(tf.constant(1.0), tf.constant(self.config.reward_weight), tf.constant(0.0))
+        # An error that is estimated from samples may be negative, and its mean near zero, which is no scale.
+        loss, reward, _, _ = (1.0 / tf.maximum(tf.reduce_mean(tf.abs(term)), _SMALLEST_ERROR) for term in reference)
+        return TermWeights(loss, self.config.reward_weight * reward, tf.constant(0.0))
+
+    def improved(self, best: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
+        """Says whether a term or score is better than the best so far by what counts: 1 % (MBPO)."""
+        return best - new > 0.01 * tf.abs(best)
 
 
+class ValueAware(Objective):
+    """An objective that depends on the value functions: while those do not mean anything, the mse is added to it."""
+
+    def weights(self, reference: Terms, warm_up: bool) -> TermWeights:
+        return super().weights(reference, warm_up)._replace(mse=tf.constant(float(warm_up)))
+
+
+Build = TypeVar("Build", bound=Callable[[ModelConfig], Objective])
 _REGISTRY: dict[str, Callable[[ModelConfig], Objective]] = {}
 
 
-def register_objective(name: str) -> Callable[[Callable[[ModelConfig], Objective]], Callable[[ModelConfig], Objective]]:
-    """Returns a decorator that makes a function `ModelConfig -> Objective` available as `--loss=module:name`.
+def register_objective(name: str) -> Callable[[Build], Build]:
+    """Returns a decorator that makes an `Objective` class, or a function that makes one, `--loss=module:name`.
 
     Raises:
       ValueError: another module has taken the name.
     """
 
-    def register(build: Callable[[ModelConfig], Objective]) -> Callable[[ModelConfig], Objective]:
+    def register(build: Build) -> Build:
         if name in _REGISTRY and _REGISTRY[name].__module__ != build.__module__:
             raise ValueError(f"an objective {name!r} is registered already, by {_REGISTRY[name].__module__}")
         _REGISTRY[name] = build
@@ -99,97 +182,130 @@ def make_objective(config: ModelConfig) -> Objective:
 
 
 @register_objective("mle")
-def _mle(config: ModelConfig) -> Objective:
-    """Gaussian maximum likelihood (PETS, MBPO)."""
+class Likelihood(Objective):
+    """Gaussian maximum likelihood of state and reward (PETS, MBPO): both in nats, added as they are."""
 
-    def loss(prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Any) -> tf.Tensor:
+    samples = True
+
+    def loss(
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Sequence[ValueFunction]
+    ) -> tf.Tensor:
         return losses.gaussian_nll(
             prediction.next_observation, prediction.next_observation_log_variance, target.next_observation)
 
-    return Objective(loss, likelihood=True)
+    def predict(self, ensemble: DynamicsEnsemble, batch: Transition) -> Prediction:
+        return ensemble(batch.observation, batch.action)
+
+    def reward_loss(self, prediction: Prediction, target: Transition) -> tf.Tensor:
+        return _reward_nll(prediction.reward, prediction.reward_log_variance, target.reward)
+
+    def readout(self, prediction: Prediction, target: Transition) -> tf.Tensor:
+        return tf.zeros_like(prediction.reward)
+
+    def weights(self, reference: Terms, warm_up: bool) -> TermWeights:
+        return TermWeights(tf.constant(1.0), tf.constant(self.config.reward_weight), tf.constant(0.0))
+
+    def improved(self, best: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
+        return best - new > 0.01  # nats: what 1 % of one dimension's standard deviation is worth
 
 
 @register_objective("mse")
-def _mse(config: ModelConfig) -> Objective:
-    """Squared error."""
+class SquaredError(Objective):
+    """Squared error, each dimension in units of its changes' spread."""
 
-    def loss(prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Any) -> tf.Tensor:
-        return losses.mse(prediction.next_observation, target.next_observation)
-
-    return Objective(loss)
+    def loss(
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Sequence[ValueFunction]
+    ) -> tf.Tensor:
+        spread = prepared["spread"]
+        return losses.mse(prediction.next_observation / spread, target.next_observation / spread)
 
 
 @register_objective("itervaml")
-def _itervaml(config: ModelConfig) -> Objective:
+class IterVAML(ValueAware):
     """Squared value error (Farahmand 2018); the gradient runs through V into the prediction."""
 
-    def loss(prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Any) -> tf.Tensor:
-        value = _values(value_functions, prediction.next_observation)
-        return losses.itervaml(value, tf.transpose(prepared["value"], [2, 0, 1]))
+    def prepare(self, batch: Transition, value_functions: Sequence[ValueFunction]) -> Prepared:
+        return {"value": _values(value_functions, batch.next_observation)}  # [B, C]
 
-    return Objective(loss, _prepare_values, value_aware=True)
+    def loss(
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Sequence[ValueFunction]
+    ) -> tf.Tensor:
+        return losses.itervaml(_values(value_functions, prediction.next_observation), prepared["value"])
 
 
 @register_objective("calibrated_itervaml")
-def _calibrated_itervaml(config: ModelConfig) -> Objective:
+class CalibratedIterVAML(IterVAML):
     """Squared error of the expected value (Voelcker et al. 2025), estimated without bias from reparameterised samples.
 
-    The gradient runs through V and the samples into mean and variance.
+    The gradient runs through V and the samples into mean and variance. The reward's variance stays a read-out.
     """
 
-    def loss(prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Any) -> tf.Tensor:
-        stddev = tf.exp(0.5 * prediction.next_observation_log_variance)
-        sample = prediction.next_observation + stddev * tf.transpose(prepared["noise"], [2, 0, 1, 3])  # [k, E, B, D]
-        return losses.calibrated_itervaml(
-            _values(value_functions, sample), tf.transpose(prepared["value"], [2, 0, 1]))
+    samples = True
 
-    return Objective(loss, _prepare_values, value_aware=True, samples=config.value_samples)
+    def predict(self, ensemble: DynamicsEnsemble, batch: Transition) -> Prediction:
+        detached = super().predict(ensemble, batch)
+        return ensemble(batch.observation, batch.action)._replace(reward_log_variance=detached.reward_log_variance)
 
+    def loss(
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Sequence[ValueFunction]
+    ) -> tf.Tensor:
+        mean, log_variance = (x[..., tf.newaxis, :] for x in (
+            prediction.next_observation, prediction.next_observation_log_variance))
+        *leading, _, size = mean.shape
+        noise = tf.random.stateless_normal([*leading, self.config.value_samples, size], prepared["seed"])
+        sample = mean + noise * tf.exp(0.5 * log_variance)  # [E, B, k, D]
+        return losses.calibrated_itervaml(_values(value_functions, sample), prepared["value"])
 
-def _prepare_values(batch: Transition, value_functions: Sequence[ValueFunction]) -> Prepared:
-    return {"value": tf.stack([v(batch.next_observation) for v in value_functions], axis=-1)}  # [B, C]
-
-
-def _values(value_functions: Sequence[ValueFunction], observation: tf.Tensor) -> tf.Tensor:
-    """Returns `[C, ...]` of observations `[..., D]`."""
-    *leading, size = observation.shape
-    flat = tf.reshape(observation, [-1, size])
-    return tf.stack([tf.reshape(v(flat), leading) for v in value_functions])
-
-
-def _prepare_gradients(batch: Transition, value_functions: Sequence[ValueFunction]) -> Prepared:
-    gradient = value_gradients(value_functions, batch.next_observation)  # [C, B, D]
-    return {"value_gradient": tf.transpose(gradient, [1, 0, 2])}
+    def readout(self, prediction: Prediction, target: Transition) -> tf.Tensor:
+        return _reward_nll(tf.stop_gradient(prediction.reward), prediction.reward_log_variance, target.reward)
 
 
 @register_objective("taylor")
-def _taylor(config: ModelConfig) -> Objective:
+class Taylor(ValueAware):
     """First-order value error (Voelcker et al. 2022, eq. 5)."""
 
-    def finish(prepared: Prepared, data: Transition) -> Prepared:
-        gradient = clip_by_norm_quantile(
-            tf.transpose(prepared["value_gradient"], [1, 0, 2]), config.value_gradient_quantile)
-        return {"value_gradient": tf.transpose(gradient, [1, 0, 2])}
+    def prepare(self, batch: Transition, value_functions: Sequence[ValueFunction]) -> Prepared:
+        return {"value_gradient": value_gradients(value_functions, batch.next_observation)}  # [B, C, D]
 
-    def loss(prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Any) -> tf.Tensor:
-        gradient = tf.transpose(prepared["value_gradient"], [2, 0, 1, 3])  # [C, E, B, D]
-        return losses.taylor(prediction.next_observation, target.next_observation, gradient)
+    def finish(self, prepared: Prepared, data: Transition) -> Prepared:
+        """Clips the gradients, as value units per spread of each dimension, so that their norms mean something."""
+        spread = change_spread(data)
+        clipped = clip_by_norm_quantile(prepared["value_gradient"] * spread, self.config.value_gradient_quantile)
+        return {"value_gradient": clipped / spread}
 
-    return Objective(loss, _prepare_gradients, finish, value_aware=True)
+    def loss(
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Sequence[ValueFunction]
+    ) -> tf.Tensor:
+        return losses.taylor(prediction.next_observation, target.next_observation, prepared["value_gradient"])
 
 
 @register_objective("vagram")
-def _vagram(config: ModelConfig) -> Objective:
+class VaGraM(Taylor):
     """Value-gradient weighted squared error (Voelcker et al. 2022, eq. 7)."""
 
-    def finish(prepared: Prepared, data: Transition) -> Prepared:
-        gradient = clip_by_norm_quantile(
-            tf.transpose(prepared["value_gradient"], [1, 0, 2]), config.value_gradient_quantile)
-        # mean_c (g_cd e_d)² = (√(mean_c g_cd²) e_d)²: one gradient per example serves all critics.
-        return {"value_gradient": tf.sqrt(tf.reduce_mean(tf.square(gradient), axis=0))}  # [N, D]
+    def finish(self, prepared: Prepared, data: Transition) -> Prepared:
+        """Makes one weight of the clipped gradients of all critics, `[N, 1, D]`."""
+        weights = WEIGHTS[self.config.value_gradient_weights](super().finish(prepared, data)["value_gradient"])
+        return {"value_gradient": weights[:, tf.newaxis]}
 
-    def loss(prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Any) -> tf.Tensor:
-        gradient = prepared["value_gradient"][tf.newaxis]  # [1, E, B, D]
-        return losses.vagram(prediction.next_observation, target.next_observation, gradient)
+    def loss(
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Sequence[ValueFunction]
+    ) -> tf.Tensor:
+        return losses.vagram(prediction.next_observation, target.next_observation, prepared["value_gradient"])
 
-    return Objective(loss, _prepare_gradients, finish, value_aware=True)
+
+def change_spread(data: Transition) -> tf.Tensor:
+    """Returns the standard deviations `[D]` of the changes in data `[N]`, 1 for what does not vary."""
+    return moments(data.next_observation - data.observation)[1]
+
+
+def _reward_nll(mean: tf.Tensor, log_variance: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Returns the reward's negative log likelihood `[E, B]`."""
+    return losses.gaussian_nll(*(x[..., tf.newaxis] for x in (mean, log_variance, target)))
+
+
+def _values(value_functions: Sequence[ValueFunction], observation: tf.Tensor) -> tf.Tensor:
+    """Returns `[..., C]` of observations `[..., D]`."""
+    *leading, size = observation.shape
+    flat = tf.reshape(observation, [-1, size])
+    return tf.stack([tf.reshape(v(flat), leading) for v in value_functions], axis=-1)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from vagram_tf.dyna import Dyna
+from vagram_tf.model.objectives import change_spread
 from vagram_tf.model.value_gradients import values_and_gradients
 from vagram_tf.types import Transition
 
@@ -37,11 +38,11 @@ def diagnose(dyna: Dyna) -> Diagnosis:
     held_out = np.flatnonzero(dyna.trainer.held_out(data.reward.shape[0]))
     spaced = np.linspace(0, len(held_out) - 1, min(len(held_out), _EXAMPLES)).astype(int)
     examples = Transition(*(tf.gather(field, held_out[spaced]) for field in data))
-    after = examples.next_observation.numpy()
+    after, spread = examples.next_observation.numpy(), change_spread(data).numpy()
 
-    value, gradient = (x.numpy() for x in values_and_gradients(dyna.agent.value_functions, after))  # [C, B], [C, B, D]
-    norm = np.linalg.norm(gradient, axis=-1)  # [C, B]
-    longest = np.quantile(norm, dyna.config.model.value_gradient_quantile, axis=1, keepdims=True)
+    value, gradient = (x.numpy() for x in values_and_gradients(dyna.agent.value_functions, after))  # [B, C], [B, C, D]
+    norm = np.linalg.norm(gradient * spread, axis=-1)  # [B, C]
+    longest = np.quantile(norm, dyna.config.model.value_gradient_quantile, axis=0, keepdims=True)
     sensitivity = np.sqrt(np.mean(gradient**2, axis=(0, 1))) * after.std(axis=0)  # [D]
     scalars = {
         "value_gradient/norm": norm.mean(),

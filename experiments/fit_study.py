@@ -1,0 +1,87 @@
+"""Fits models without an agent: every objective, on fixed data with fixed critics, judged by the simulator.
+
+    python -m experiments.fit_study --quick                                    # a small part, in three minutes
+    python -m experiments.fit_study --source=runs/Hopper-v5/vagram/0           # a run of your own
+
+A source is a finished run's directory, or data that --keep took from one; without any, those that come with the
+repository: Hopper with 0, 15 nonlinear and 30 rotation distractors. Fresh models of every width are fitted with every
+objective and seed, and predict what follows in held-out states on the policy's own actions. Writes <output>.csv, and
+<output>.png and .svg: the value errors of vagram as a share of those of the others. Started again, it continues.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from absl import app
+from absl import flags as absl_flags
+
+from experiments import flags
+
+_SHIPPED = Path(__file__).parent / "fits" / "shipped"
+_QUICK: dict[str, Any] = {"seeds": 2, "steps": 200, "widths": ["16", "32x32"], "objectives": ["mle", "mse", "vagram"]}
+
+
+def define() -> None:
+    """Defines the flags."""
+    string, integer, names = absl_flags.DEFINE_string, absl_flags.DEFINE_integer, absl_flags.DEFINE_list
+    absl_flags.DEFINE_multi_string("source", [], "a run's directory or an .npz that --keep wrote; may be repeated")
+    names("objectives", ["mle", "mle_fixed", "mse", "itervaml", "taylor", "vagram", "vagram_dimension",
+                         "vagram_example"], "what is minimised: a --loss, mle_fixed, or vagram with other weights")
+    names("widths", ["16", "32x32", "64x64", "128x128x128"], "hidden units of the models, layer by layer")
+    integer("seeds", 5, "fresh ensembles per source, width and objective", lower_bound=1)
+    integer("members", 3, "networks in an ensemble, of which all but one are elites", lower_bound=2)
+    integer("steps", 2000, "most gradient steps of a fit", lower_bound=1)
+    integer("states", 1000, "held-out states of a run's directory that its simulator is asked about", lower_bound=2)
+    integer("jobs", min(2, os.cpu_count() or 1), "processes side by side", lower_bound=1)
+    absl_flags.DEFINE_bool("quick", False, "two small widths, three objectives, two seeds, 200 steps")
+    string("keep", None, "write the data and critics of the one --source to this .npz, and fit nothing")
+    string("output", "fit_study", "path of the files without suffix")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    given = absl_flags.FLAGS
+    try:
+        flags.check_packages("matplotlib", "scipy", "tqdm")
+        flags.check_output(given.output)
+        sources = _sources(given.source)
+        if given.keep:
+            flags.check_output(given.keep)
+            if len(sources) != 1:
+                raise ValueError(f"--keep takes one --source, got {len(sources)}")
+        options = given.flag_values_dict() | (_QUICK if given.quick else {})
+        from experiments.fits import table
+
+        cells = table.cells(sources, options["objectives"], options["widths"])
+        size = table.Size(options["seeds"], options["members"], options["steps"], given.states)
+        done = table.read(Path(f"{given.output}.csv"), size)
+    except (ValueError, OSError) as error:
+        flags.fail(str(error), 2)
+    from experiments.fits import work
+
+    try:
+        if given.keep:
+            print(f"written  {work.keep(sources[0], given.states, Path(given.keep))}")
+            return
+        rows = work.run(cells, size, given.jobs, done, Path(f"{given.output}.csv"))
+        from experiments.fits import figure
+
+        print(table.summary(rows))
+        written = [Path(f"{given.output}.csv"), *figure.draw(rows, given.output)]
+    except (ValueError, OSError) as error:
+        flags.fail(str(error), 1)
+    print("\n".join(f"written  {path}" for path in written))
+
+
+def _sources(named: list[str]) -> list[Path]:
+    """Returns the sources that were named, or those that come with the repository; raises ValueError."""
+    for path in map(Path, named):
+        if not path.is_file() and not (path / "config.json").is_file():
+            raise ValueError(f"--source={path} is neither a run's directory, which holds a config.json, nor an .npz")
+    return [*map(Path, named)] or sorted(_SHIPPED.glob("*.npz"))
+
+
+if __name__ == "__main__":
+    define()
+    app.run(main, flags_parser=flags.parse)

@@ -1,0 +1,1 @@
+"""What `experiments.fit_study` is made of: models without an agent."""

@@ -1,0 +1,64 @@
+"""The figure of `fit_study`: where vagram's models are better than the others', over width and distractors."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from scipy import stats
+
+from experiments.drawing import style
+from experiments.fits.table import Row
+
+_SUBJECT = "vagram"
+_FACTOR = 2.0  # the colours end where one is so many times as good as the other
+
+
+def draw(rows: Sequence[Row], output: str) -> list[Path]:
+    """Draws a phase diagram of value error, and one of own loss, against every other objective; returns the files.
+
+    A cell is the ratio of the means over seeds, below 1 where vagram is better, and its 95 % bootstrap interval.
+    """
+    others = [name for name in dict.fromkeys(row.objective for row in rows) if name != _SUBJECT]
+    if not others or all(row.objective != _SUBJECT for row in rows):
+        return []
+    with plt.rc_context(style.STYLE):
+        size = (2.6 * len(others) + 0.6, 4.6)
+        figure, panels = plt.subplots(2, len(others), figsize=size, layout="constrained", squeeze=False)
+        for line, (name, label) in zip(panels, (("value_error", "value error"), ("own_loss", "own loss")), strict=True):
+            for axes, other in zip(line, others, strict=True):
+                _phases(figure, axes, rows, name, other)
+                axes.set_title(f"{label}: {_SUBJECT} / {other}")
+        return style.save(figure, output)
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> tuple[float, float, float]:
+    """Returns the ratio of two means and its 95 % bootstrap interval, NaN where a side has one value."""
+    value = float(np.mean(above) / np.mean(below))
+    if min(len(above), len(below)) < 2:
+        return value, float("nan"), float("nan")
+    interval = stats.bootstrap(
+        (above, below), lambda a, b, axis: np.mean(a, axis=axis) / np.mean(b, axis=axis), method="percentile",
+        vectorized=True, rng=0).confidence_interval
+    return value, float(interval.low), float(interval.high)
+
+
+def _phases(figure: Figure, axes: Axes, rows: Sequence[Row], name: str, other: str) -> None:
+    widths, distractors = (list(dict.fromkeys(getattr(row, of) for row in rows)) for of in ("width", "distractors"))
+    ratios = np.full([len(distractors), len(widths)], np.nan)
+    for (y, kind), (x, width) in ((a, b) for a in enumerate(distractors) for b in enumerate(widths)):
+        above, below = (
+            np.array([getattr(row, name) for row in rows
+                      if (row.distractors, row.width, row.objective) == (kind, width, objective)])
+            for objective in (_SUBJECT, other))
+        if len(above) and len(below):
+            ratios[y, x], low, high = ratio(above, below)
+            axes.text(x, y, f"{ratios[y, x]:.2f}\n[{low:.2f}, {high:.2f}]", ha="center", va="center", fontsize=7)
+    axes.imshow(ratios, cmap="RdBu_r", norm=LogNorm(1 / _FACTOR, _FACTOR), aspect="auto")
+    axes.set_xticks(range(len(widths)), widths)
+    axes.set_yticks(range(len(distractors)), distractors)
+    axes.set(xlabel="hidden units of the model", ylabel="distractors")
+    axes.tick_params(length=0)

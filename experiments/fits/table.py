@@ -1,0 +1,150 @@
+"""The cells of a fit study, its rows, and its table in words. Nothing here imports TensorFlow."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vagram_tf.config import LOSSES, ModelConfig
+from vagram_tf.run.files import write
+
+OBJECTIVES: dict[str, dict[str, Any]] = {
+    **{loss: {"loss": loss} for loss in LOSSES},
+    "mle_fixed": {"loss": "mle", "variance_bounds": "fixed"},
+    "vagram_agreement": {"loss": "vagram", "value_gradient_weights": "agreement"},
+    "vagram_dimension": {"loss": "vagram", "value_gradient_weights": "dimension"},
+    "vagram_example": {"loss": "vagram", "value_gradient_weights": "example"},
+}
+"""What may be compared, and the model's settings that it differs in. `vagram` has the weights that are the default."""
+
+
+class Size(NamedTuple):
+    """How much a study does: seeds, networks per ensemble, most steps of a fit, judged states."""
+
+    seeds: int
+    members: int
+    steps: int
+    states: int
+
+
+class Cell(NamedTuple):
+    """One model on one source: what is fitted once per seed."""
+
+    source: Path
+    objective: str
+    hidden_units: tuple[int, ...]
+
+    @property
+    def width(self) -> str:
+        return "x".join(map(str, self.hidden_units))
+
+    def model(self, base: ModelConfig, size: Size) -> ModelConfig:
+        """Returns the settings of its fits: those of the run, but for what a study fixes and the cell varies."""
+        import dataclasses
+
+        free = {"loss": "vagram", "value_gradient_weights": ModelConfig.value_gradient_weights,
+                "variance_bounds": "relative"} | OBJECTIVES[self.objective]
+        return dataclasses.replace(
+            base, **free, model_hidden_units=self.hidden_units, members=size.members, elites=size.members - 1,
+            max_fit_steps=size.steps)
+
+
+class Row(NamedTuple):
+    """One fit. Errors are those of `judge.Errors`; `value_spread` is the standard deviation of V in the judged states.
+
+    Attributes:
+      source: the run's directory or the data's file, by name.
+      distractors: their number and kind in words, `0` for none.
+    """
+
+    source: str
+    distractors: str
+    width: str
+    objective: str
+    seed: int
+    value_error: float
+    target_error: float
+    own_loss: float
+    task_error: float
+    distractor_error: float
+    reward_error: float
+    value_spread: float
+    fit_steps: int
+    seconds: float
+    members: int
+    most_steps: int
+
+
+def cells(sources: Sequence[Path], objectives: Sequence[str], widths: Sequence[str]) -> list[Cell]:
+    """Returns every combination.
+
+    Raises:
+      ValueError: an objective or a width is none.
+    """
+    for objective in objectives:
+        if objective not in OBJECTIVES:
+            raise ValueError(f"there is no objective {objective!r}; there are {', '.join(OBJECTIVES)}")
+    try:
+        layers = [tuple(int(units) for units in width.split("x")) for width in widths]
+    except ValueError:
+        layers = [()]
+    if not layers or any(not units or min(units) < 1 for units in layers):
+        raise ValueError(f"--widths must be units joined by x, as in 16,32x32; got {','.join(widths)!r}")
+    return [Cell(source, objective, units) for source in sources for units in layers for objective in objectives]
+
+
+def read(path: Path, size: Size) -> list[Row]:
+    """Returns the rows of a study that was begun, none if there is none.
+
+    Raises:
+      ValueError: the file holds something else, or a study of another size.
+    """
+    if not path.exists():
+        return []
+    try:
+        with open(path, newline="") as file:
+            rows = [Row(*(kind(row[name]) for name, kind in Row.__annotations__.items()))
+                    for row in csv.DictReader(file)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no table of a fit study: {error}") from None
+    if any((row.members, row.most_steps) != (size.members, size.steps) for row in rows):
+        raise ValueError(f"{path} holds a study of another size; choose another --output, or its --members and --steps")
+    return rows
+
+
+def save(path: Path, rows: Sequence[Row]) -> None:
+    """Writes the rows as CSV, whole or not at all."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(Row._fields)
+    table.writerows([f"{x:.5g}" if isinstance(x, float) else x for x in row] for row in rows)
+    write(path, text.getvalue().encode())
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """Returns means over seeds, and the standard errors of value error and own loss, in a table per source."""
+    lines = []
+    for distractors in dict.fromkeys(row.distractors for row in rows):
+        mine = [row for row in rows if row.distractors == distractors]
+        lines += ["", f"distractors: {distractors}; standard deviation of V {mine[0].value_spread:.3g}", "",
+                  f"{'width':12} {'objective':17} {'value error':>16} {'own loss':>18} {'target':>8} {'task':>7} "
+                  f"{'distractors':>11} {'reward':>8} {'steps':>6}"]
+        for width, objective in dict.fromkeys((row.width, row.objective) for row in mine):
+            cell = [row for row in mine if (row.width, row.objective) == (width, objective)]
+
+            def mean(name: str, cell: list[Row] = cell) -> float:
+                return float(np.mean([getattr(row, name) for row in cell]))
+
+            def error(name: str, cell: list[Row] = cell) -> float:
+                values = [getattr(row, name) for row in cell]
+                return float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else float("nan")
+
+            lines.append(
+                f"{width:12} {objective:17} {mean('value_error'):8.3g} ± {error('value_error'):<5.2g} "
+                f"{mean('own_loss'):10.3g} ± {error('own_loss'):<5.2g} {mean('target_error'):8.3g} "
+                f"{mean('task_error'):7.3f} {mean('distractor_error'):11.3f} {mean('reward_error'):8.3g} "
+                f"{mean('fit_steps'):6.0f}")
+    return "\n".join([*lines, ""])

@@ -1,0 +1,84 @@
+"""Does the work of a fit study: its cells in processes side by side, its rows on the disk as they come."""
+
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from tqdm import tqdm
+
+from experiments.fits.table import Cell, Row, Size, save
+
+
+def keep(source: Path, states: int, path: Path) -> Path:
+    """Writes the data and critics of a source to an `.npz`; see `data.from_run` for the errors."""
+    _source(source, states).save(path)
+    return path
+
+
+def run(cells: Sequence[Cell], size: Size, jobs: int, done: Sequence[Row], path: Path) -> list[Row]:
+    """Fits and judges what is not done yet, and writes the table after every cell.
+
+    Args:
+      cells: to be fitted.
+      size: of the study.
+      jobs: processes.
+      done: rows that an earlier start has left.
+      path: of the table.
+
+    Returns:
+      All rows, in the order of the cells.
+
+    Raises:
+      ValueError: a source does not fit.
+    """
+    order = {_key(cell): i for i, cell in enumerate(cells)}
+    rows = [row for row in done if (row.source, row.width, row.objective) in order]
+    missing = {cell: [seed for seed in range(size.seeds) if (*_key(cell), seed) not in {
+        (row.source, row.width, row.objective, row.seed) for row in rows}] for cell in cells}
+    total = sum(map(len, missing.values()))
+    context = multiprocessing.get_context("spawn")
+    bar = tqdm(total=total, unit="fit", dynamic_ncols=True, mininterval=0.5)
+    with bar, ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        futures = [pool.submit(fit, cell, size, seeds) for cell, seeds in missing.items() if seeds]
+        try:
+            for future in as_completed(futures):
+                rows += future.result()
+                rows.sort(key=lambda row: (order[row.source, row.width, row.objective], row.seed))
+                save(path, rows)
+                bar.update(len(future.result()))
+                bar.set_postfix_str(f"{rows[-1].distractors}")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return rows
+
+
+def fit(cell: Cell, size: Size, seeds: Sequence[int]) -> list[Row]:
+    """Fits and judges one cell with each of the seeds; what a process is given to do."""
+    study = _source(cell.source, size.states)
+    from experiments.fits import judge
+
+    of = judge.Judge(study)
+    model = cell.model(study.config.model, size)
+    return [
+        Row(_name(cell.source), study.distractors, cell.width, cell.objective, seed, *result.errors, of.value_spread,
+            result.steps, result.seconds, size.members, size.steps)
+        for seed, result in zip(seeds, judge.fits(study, of, model, seeds), strict=True)]
+
+
+def _source(path: Path, states: int):
+    from vagram_tf import quiet
+
+    quiet.load_tensorflow(1)
+    from experiments.fits import data
+
+    return data.load(path) if path.is_file() else data.from_run(path, states)
+
+
+def _name(source: Path) -> str:
+    return source.stem if source.is_file() else str(source)
+
+
+def _key(cell: Cell) -> tuple[str, str, str]:
+    return _name(cell.source), cell.width, cell.objective

@@ -1,0 +1,111 @@
+"""Which weights a fit ends with: averaged over its steps, of each member's best epoch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import tensorflow as tf
+
+from vagram_tf.model.objectives import Terms
+
+
+class AveragedWeights:
+    """An exponential average of the weights over a fit's steps, which takes the noise of the last steps out of them.
+
+    Args:
+      variables: what is trained, every one with the member axis first.
+      kept: share of the average that a gradient step keeps, in [0, 1); less in the first steps, so that the weights
+        that the fit begins with do not outlast them. 0 averages nothing.
+    """
+
+    def __init__(self, variables: Sequence[tf.Variable], kept: float):
+        self._variables, self._kept, self._steps = variables, kept, 0
+        self._average = [tf.identity(v) for v in variables]
+
+    def add(self, steps: int) -> None:
+        """Takes in the weights as they are after so many more gradient steps."""
+        self._steps += steps
+        kept = min(self._kept**steps, 1.0 - steps / self._steps)
+        self._average = [kept * a + (1.0 - kept) * v for a, v in zip(self._average, self._variables, strict=True)]
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Puts the average where the weights are, for as long as the context lasts."""
+        trained = [tf.identity(v) for v in self._variables]
+        self.assign()
+        yield
+        for variable, value in zip(self._variables, trained, strict=True):
+            variable.assign(value)
+
+    def assign(self) -> None:
+        for variable, value in zip(self._variables, self._average, strict=True):
+            variable.assign(value)
+
+
+class EarlyStopping:
+    """Each member's best weights, and when no member improves any more.
+
+    A member's best weights are those of its lowest score. It improves while its score, its state term or its reward
+    term does by what counts, each against its own best: in the score alone, a reward that cannot be learned, or a
+    state that cannot, would drown what the other still gains.
+
+    Args:
+      judged: the variables that are kept, every one with the member axis first.
+      improved: `(best, new) -> bool`, what counts as better.
+      patience: epochs without an improvement, after which it has stopped, and
+      patience_steps: gradient steps without one, at least.
+    """
+
+    def __init__(
+        self,
+        judged: Sequence[tf.Variable],
+        improved: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        patience: int,
+        patience_steps: int,
+    ):
+        self._judged, self._improved = judged, improved
+        self._patience, self._patience_steps = patience, patience_steps
+        self._weights = [tf.identity(v) for v in judged]
+        self._bests: list[tf.Tensor] = []
+        self._steps_since = self._epochs_since = 0
+
+    @property
+    def best_score(self) -> tf.Tensor:
+        """Each member's lowest score, `[E]`."""
+        return self._bests[0]
+
+    @property
+    def stopped(self) -> bool:
+        return self._epochs_since >= self._patience and self._steps_since >= self._patience_steps
+
+    def judge(self, score: tf.Tensor, terms: Terms, steps: int = 0) -> None:
+        """Takes in what the judged variables, as they are now, are worth.
+
+        Args:
+          score: `[E]`.
+          terms: `[E]` each.
+          steps: gradient steps since the last call; 0 with the weights that the fit begins with.
+        """
+        measured = [score, terms.loss, terms.reward_loss]
+        if not self._bests:
+            self._bests = measured
+            return
+        self._epochs_since, self._steps_since = self._epochs_since + 1, self._steps_since + steps
+        if any(tf.reduce_any(self._improved(best, new)) for best, new in zip(self._bests, measured, strict=True)):
+            self._epochs_since = self._steps_since = 0
+        better = score < self._bests[0]
+        if tf.reduce_any(better):
+            self._weights = [_choose(better, v, b) for v, b in zip(self._judged, self._weights, strict=True)]
+        # A mark is moved by what counts, so that many small gains add up to one; what is not a number moves none.
+        self._bests = [tf.where(better, score, self._bests[0])] + [
+            tf.where(self._improved(best, new), new, best)
+            for best, new in zip(self._bests[1:], measured[1:], strict=True)]
+
+    def restore(self) -> None:
+        """Gives each member its best weights."""
+        for variable, value in zip(self._judged, self._weights, strict=True):
+            variable.assign(value)
+
+
+def _choose(improved: tf.Tensor, new: tf.Tensor, old: tf.Tensor) -> tf.Tensor:
+    """Takes each member's row, the first axis, from `new` where it improved and from `old` elsewhere."""
+    return tf.where(tf.reshape(improved, [-1] + [1] * (old.shape.rank - 1)), new, old)
