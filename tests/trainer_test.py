@@ -8,7 +8,7 @@ from vagram_tf.config import LOSSES, VALUE_GRADIENT_WEIGHTS, ModelConfig
 from vagram_tf.model import losses, splits
 from vagram_tf.model.ensemble import DynamicsEnsemble
 from vagram_tf.model.fit_weights import AveragedWeights
-from vagram_tf.model.objectives import Objective, Terms, TermWeights, change_spread, make_objective
+from vagram_tf.model.objectives import Objective, TermWeights, change_spread, make_objective
 from vagram_tf.model.trainer import ModelTrainer
 from vagram_tf.types import Transition
 

@@ -27,8 +27,6 @@ from vagram_tf.types import TerminationFunction, Transition
 _ROLLOUT_ROWS = 5_000  # most rollouts of one compiled pass, so that the layers' outputs stay in the cache
 _CREDIBLE_MARGIN = 5.0  # imagined steps may leave the range of the real data by this many of its widths
 
-_VALUE_FUNCTIONS = {"all": slice(None), "critics": slice(0, 2), "targets": slice(2, 4)}  # of those of the agent
-
 PHASES = ("collect", "fit", "imagine", "improve", "evaluate")
 
 
@@ -62,7 +60,7 @@ class Dyna:
             *sizes, model.members, model.elites, model.model_hidden_units, model.variance_bounds,
             model.model_target)
         self.trainer = ModelTrainer(
-            self.ensemble, objective, self.agent.value_functions[_VALUE_FUNCTIONS[model.value_functions]], model,
+            self.ensemble, objective, self.agent.values_of(model.value_functions), model,
             seeding.derive(seed, "model"))
         self.termination = self._termination(env, sizes[0])
         noise = objective.samples if config.dyna.rollout_noise == "auto" else config.dyna.rollout_noise == "on"

@@ -1,8 +1,7 @@
 """Fits fresh models to fixed data and critics, and judges them against the simulator."""
 
-import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -76,7 +75,7 @@ class Judge:
             tf.reduce_mean(share[:own]), tf.reduce_mean(share[own:]), _rms(wrong_reward))))
 
 
-def fits(study: FitData, judge: Judge, config: ModelConfig, seeds: Iterator[int]) -> Iterator[Fit]:
+def fits(study: FitData, judge: Judge, config: ModelConfig, seeds: Iterable[int]) -> Iterator[Fit]:
     """Fits a fresh ensemble with each of the seeds; one compilation serves all.
 
     Args:
@@ -86,15 +85,18 @@ def fits(study: FitData, judge: Judge, config: ModelConfig, seeds: Iterator[int]
       seeds: of initial weights, bootstrap and batches.
     """
     data = study.real
-    sizes = data.observation.shape[-1], data.action.shape[-1]
-    shape = (config.members, config.elites, config.model_hidden_units, config.variance_bounds, config.model_target)
-    ensemble = DynamicsEnsemble(*sizes, *shape)
-    critics = {"critics": slice(0, 2), "targets": slice(2, 4), "all": slice(None)}[config.value_functions]
-    trainer = ModelTrainer(ensemble, make_objective(config), study.agent.value_functions[critics], config, seed=0)
+
+    def fresh() -> DynamicsEnsemble:
+        return DynamicsEnsemble(
+            data.observation.shape[-1], data.action.shape[-1], config.members, config.elites,
+            config.model_hidden_units, config.variance_bounds, config.model_target)
+
+    ensemble = fresh()
+    trainer = ModelTrainer(
+        ensemble, make_objective(config), study.agent.values_of(config.value_functions), config, seed=0)
     for seed in seeds:
         tf.keras.utils.set_random_seed(seeding.derive(seed, "networks"))
-        fresh = DynamicsEnsemble(*sizes, *shape)
-        for variable, value in zip(ensemble.variables, fresh.variables, strict=True):
+        for variable, value in zip(ensemble.variables, fresh().variables, strict=True):
             variable.assign(value)
         trainer.forget(seeding.derive(seed, "model"))
         start = time.perf_counter()

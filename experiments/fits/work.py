@@ -4,10 +4,14 @@ import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from experiments.fits.table import Cell, Row, Size, save
+
+if TYPE_CHECKING:
+    from experiments.fits.data import FitData
 
 
 def keep(source: Path, states: int, path: Path) -> Path:
@@ -67,7 +71,7 @@ def fit(cell: Cell, size: Size, seeds: Sequence[int]) -> list[Row]:
         for seed, result in zip(seeds, judge.fits(study, of, model, seeds), strict=True)]
 
 
-def _source(path: Path, states: int):
+def _source(path: Path, states: int) -> "FitData":
     from vagram_tf import quiet
 
     quiet.load_tensorflow(1)

@@ -173,6 +173,10 @@ class SoftActorCritic(tf.Module):
 
         return [value_of(critic) for critic in self._critics]
 
+    def values_of(self, which: str) -> list[ValueFunction]:
+        """Returns the value functions of the `critics`, of the `targets`, or of `all`."""
+        return self.value_functions[{"critics": slice(0, 2), "targets": slice(2, 4), "all": slice(None)}[which]]
+
     @property
     def normalizer_variables(self) -> list[tf.Variable]:
         """Mean and standard deviation `[D]` of observations, by which all networks see them: 0 and 1 at first."""

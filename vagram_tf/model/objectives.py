@@ -23,6 +23,8 @@ from vagram_tf.model.ensemble import DynamicsEnsemble, moments
 from vagram_tf.model.value_gradients import WEIGHTS, clip_by_norm_quantile, value_gradients
 from vagram_tf.types import Prediction, Transition, ValueFunction
 
+ValueFunctions = Sequence[ValueFunction]
+
 Prepared = dict[str, tf.Tensor]
 """What an objective knows beside the transitions: what it has prepared of each, and `spread` and `seed` of the fit."""
 
@@ -65,7 +67,7 @@ class Objective:
     def __init__(self, config: ModelConfig):
         self.config = config
 
-    def prepare(self, batch: Transition, value_functions: Sequence[ValueFunction]) -> Prepared:
+    def prepare(self, batch: Transition, value_functions: ValueFunctions) -> Prepared:
         """Returns what the loss needs of each transition `[B]`: tensors `[B, ...]`.
 
         Runs compiled, once per fit, over the dataset in pieces. The value functions do not change during a fit.
@@ -77,7 +79,7 @@ class Objective:
         return prepared
 
     def loss(
-        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Sequence[ValueFunction]
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: ValueFunctions
     ) -> tf.Tensor:
         """Returns the state term, `[E, B]`.
 
@@ -95,7 +97,7 @@ class Objective:
         return ensemble(batch.observation, batch.action, detach_variance=True)
 
     def terms(
-        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Sequence[ValueFunction]
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: ValueFunctions
     ) -> Terms:
         """Returns all terms, `[E, B]` each; see `loss` for the arguments."""
         spread = prepared["spread"]
@@ -188,7 +190,7 @@ class Likelihood(Objective):
     samples = True
 
     def loss(
-        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Sequence[ValueFunction]
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: ValueFunctions
     ) -> tf.Tensor:
         return losses.gaussian_nll(
             prediction.next_observation, prediction.next_observation_log_variance, target.next_observation)
@@ -214,7 +216,7 @@ class SquaredError(Objective):
     """Squared error, each dimension in units of its changes' spread."""
 
     def loss(
-        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Sequence[ValueFunction]
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: ValueFunctions
     ) -> tf.Tensor:
         spread = prepared["spread"]
         return losses.mse(prediction.next_observation / spread, target.next_observation / spread)
@@ -224,11 +226,11 @@ class SquaredError(Objective):
 class IterVAML(ValueAware):
     """Squared value error (Farahmand 2018); the gradient runs through V into the prediction."""
 
-    def prepare(self, batch: Transition, value_functions: Sequence[ValueFunction]) -> Prepared:
+    def prepare(self, batch: Transition, value_functions: ValueFunctions) -> Prepared:
         return {"value": _values(value_functions, batch.next_observation)}  # [B, C]
 
     def loss(
-        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Sequence[ValueFunction]
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: ValueFunctions
     ) -> tf.Tensor:
         return losses.itervaml(_values(value_functions, prediction.next_observation), prepared["value"])
 
@@ -247,7 +249,7 @@ class CalibratedIterVAML(IterVAML):
         return ensemble(batch.observation, batch.action)._replace(reward_log_variance=detached.reward_log_variance)
 
     def loss(
-        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Sequence[ValueFunction]
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: ValueFunctions
     ) -> tf.Tensor:
         mean, log_variance = (x[..., tf.newaxis, :] for x in (
             prediction.next_observation, prediction.next_observation_log_variance))
@@ -264,7 +266,7 @@ class CalibratedIterVAML(IterVAML):
 class Taylor(ValueAware):
     """First-order value error (Voelcker et al. 2022, eq. 5)."""
 
-    def prepare(self, batch: Transition, value_functions: Sequence[ValueFunction]) -> Prepared:
+    def prepare(self, batch: Transition, value_functions: ValueFunctions) -> Prepared:
         return {"value_gradient": value_gradients(value_functions, batch.next_observation)}  # [B, C, D]
 
     def finish(self, prepared: Prepared, data: Transition) -> Prepared:
@@ -274,7 +276,7 @@ class Taylor(ValueAware):
         return {"value_gradient": clipped / spread}
 
     def loss(
-        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Sequence[ValueFunction]
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: ValueFunctions
     ) -> tf.Tensor:
         return losses.taylor(prediction.next_observation, target.next_observation, prepared["value_gradient"])
 
@@ -289,7 +291,7 @@ class VaGraM(Taylor):
         return {"value_gradient": weights[:, tf.newaxis]}
 
     def loss(
-        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: Sequence[ValueFunction]
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: ValueFunctions
     ) -> tf.Tensor:
         return losses.vagram(prediction.next_observation, target.next_observation, prepared["value_gradient"])
 
@@ -304,7 +306,7 @@ def _reward_nll(mean: tf.Tensor, log_variance: tf.Tensor, target: tf.Tensor) -> 
     return losses.gaussian_nll(*(x[..., tf.newaxis] for x in (mean, log_variance, target)))
 
 
-def _values(value_functions: Sequence[ValueFunction], observation: tf.Tensor) -> tf.Tensor:
+def _values(value_functions: ValueFunctions, observation: tf.Tensor) -> tf.Tensor:
     """Returns `[..., C]` of observations `[..., D]`."""
     *leading, size = observation.shape
     flat = tf.reshape(observation, [-1, size])

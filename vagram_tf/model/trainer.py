@@ -27,7 +27,7 @@ class ModelTrainer(tf.Module):
     Args:
       ensemble: the networks.
       objective: what they are trained for.
-      value_functions: C functions `[B, D] -> [B]` for objectives that are value-aware.
+      value_functions: C functions `[B, D] -> [B]` for objectives that depend on values.
       config: learning rate, batch size, patience and so on.
       seed: of the generator behind holdout choice, bootstrap, batch order and samples of the prediction.
     """
@@ -117,7 +117,7 @@ class ModelTrainer(tf.Module):
         return self._objective.finish(prepared, data)
 
     def _reference(self, data: Transition, prepared: Prepared, spread: tf.Tensor) -> Terms:
-        """Returns the terms `[B]` of a model that has learned nothing: the mean change and reward, with their spread."""
+        """Returns the terms `[B]` of a model that knows nothing but mean and spread of changes and rewards."""
         rows = tf.cast(tf.linspace(0, data.reward.shape[0] - 1, min(data.reward.shape[0], _REFERENCE_ROWS)), tf.int32)
         change, _ = moments(data.next_observation - data.observation)
         reward, reward_spread = (x[0] for x in moments(data.reward[:, tf.newaxis]))
