@@ -97,7 +97,7 @@ class ModelConfig:
     weight_averaging: float = _field(0.99, "share of the averaged weights kept per gradient step of a fit; 0: off")
     value_functions: str = _field("critics", "what value-aware losses see: critics, targets, all (both)")
     value_gradient_weights: str = _field(
-        "agreement", "vagram's weights: agreement (of critics, per dimension), dimension, example (the paper's)")
+        "dimension", "vagram's weights: dimension (one each), agreement (of critics, likewise), example (the paper's)")
     value_samples: int = _field(2, "samples of the predicted state that calibrated_itervaml values, at least 2")
     value_gradient_scale: str = _field("rms", "rms: state and reward term start a fit equally large; none: raw")
     value_gradient_quantile: float = _field(0.95, "value gradients longer than this quantile of norms are cut to it")
