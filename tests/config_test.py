@@ -31,7 +31,8 @@ IMPOSSIBLE = [
     ({"distractors": -1}, "distractors must be at least 0, got -1"),
     ({"distractor_seed": -1}, "distractor_seed must be at least 0, got -1"),
     ({"distractor_kind": "loud"},
-     "distractor_kind must be one of linear, nonlinear, noise, correlated, rotation, bystander, got 'loud'"),
+     "distractor_kind must be one of linear, nonlinear, noise, correlated, rotation, bystander, "
+     "got 'loud'"),
     ({"termination": "maybe"}, "termination must be one of auto, none, learned, got 'maybe'"),
     # model
     ({"loss": "vagran"}, "loss must be one of .*, calibrated_itervaml, taylor, vagram, or module:name, got 'vagran'"),
@@ -41,9 +42,6 @@ IMPOSSIBLE = [
     ({"value_gradient_weights": "critic"},
      "value_gradient_weights must be one of example, dimension, agreement, got 'critic'"),
     ({"model_target": "delta"}, "model_target must be one of change, state, got 'delta'"),
-    ({"weight_averaging": -0.1}, r"weight_averaging must be within \[0, 0.9999\], got -0.1"),
-    ({"weight_averaging": 1.0}, r"weight_averaging must be within \[0, 0.9999\], got 1"),
-    ({"weight_averaging": NAN}, r"weight_averaging must be within \[0, 0.9999\], got nan"),
     ({"loss": ""}, "loss must be one of"),
     ({"members": 0}, "members must be at least 1, got 0"),
     ({"elites": 0}, "elites must be at least 1, got 0"),
@@ -128,17 +126,16 @@ def test_values_at_the_edge_are_accepted():
     settings = dict(
         members=1, elites=1, random_steps=10, holdout_share=0.9, value_gradient_quantile=1.0, discount=0.0,
         target_update_rate=1.0, distractors=0, model_weight_decay=0.0, reward_weight=0.0, warm_up_epochs=0.0,
-        weight_averaging=0.0, loss="my.module:huber", target_entropy=None, divergence_factor=1.0, imagined_share=(0, 0, 0, 1),
+        loss="my.module:huber", target_entropy=None, divergence_factor=1.0, imagined_share=(0, 0, 0, 1),
         rollout_schedule=(5, 5, 1, 1000))
     accepted = Config().replace(**settings).flat()
     assert {name: accepted[name] for name in settings} == settings
 
 
-def test_defaults_are_those_of_the_redesign():
+def test_defaults_that_differ_from_the_papers():
     model, agent = Config().model, Config().agent
-    assert (model.model_target, model.value_functions, model.value_gradient_weights) == (
-        "change", "critics", "agreement")
-    assert model.weight_averaging == 0.99 and agent.layer_normalization
+    assert (model.value_functions, model.value_gradient_weights) == ("critics", "dimension")
+    assert model.model_target == "change" and agent.layer_normalization
 
 
 def test_replace_finds_the_section_and_leaves_the_original():
@@ -201,7 +198,6 @@ def configs(draw):
         "value_gradient_weights": st.sampled_from(VALUE_GRADIENT_WEIGHTS),
         "value_gradient_scale": st.sampled_from(VALUE_GRADIENT_SCALES),
         "model_target": st.sampled_from(MODEL_TARGETS),
-        "weight_averaging": st.floats(0, 0.9999),
         "value_gradient_quantile": st.floats(0, 1, exclude_min=True),
         "reward_weight": st.floats(0, 1e9),
         "agent_hidden_units": layers,
@@ -274,7 +270,8 @@ def test_json_may_leave_settings_out():
     ('{"model": {"model_learning_rate": "1e-3"}}', "model_learning_rate must be of type float, got '1e-3'"),
     ('{"model": {"model_learning_rate": false}}', "model_learning_rate must be of type float, got False"),
     ('{"agent": {"feature_normalization": 1}}', "feature_normalization must be of type bool, got 1"),
-    ('{"agent": {"layer_normalization": "yes"}}', "layer_normalization must be of type bool, got 'yes'"),
+    ('{"agent": {"layer_normalization": "yes"}}',
+     "layer_normalization must be of type bool, got 'yes'"),
     ('{"agent": {"target_entropy": "-1"}}', "target_entropy must be of type float, got '-1'"),
     ('{"model": {"model_hidden_units": 200}}', "model_hidden_units must be a list, got 200"),
     ('{"model": {"model_hidden_units": [200.5]}}', "model_hidden_units must be of type int, got 200.5"),

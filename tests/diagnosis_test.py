@@ -28,7 +28,7 @@ def test_value_gradients_of_a_known_value(dyna, monkeypatch):
     monkeypatch.setattr(SoftActorCritic, "value_functions", values)
     found = diagnosis.diagnose(dyna)
     data = dyna.real.all()
-    spread = np.std(data.next_observation - data.observation, axis=0)[0]  # of the changes of all the data
+    spread = np.std(data.next_observation - data.observation, axis=0)[0]  # of all the data
     assert not 0.8 < spread < 1.25
     after = data.next_observation.numpy()[held_out(data)]
     norm = spread * np.stack([np.full(12, 3.0), np.abs(8.0 * after[:, 0])], axis=1)
@@ -51,11 +51,12 @@ def test_value_and_errors_are_of_the_held_out_transitions(dyna, monkeypatch):
     monkeypatch.setattr(SoftActorCritic, "value_functions", [lambda s: s[:, 1]])
     head = dyna.ensemble._mean_head
     weights = head.get_weights()
-    head.set_weights([np.zeros_like(weight) for weight in weights])  # predicts no change: nothing was fitted yet
+    head.set_weights([np.zeros_like(weight) for weight in weights])  # predicts no change
     np.testing.assert_array_equal(dyna.ensemble._target_mean, np.zeros(6))
     found = diagnosis.diagnose(dyna)
     head.set_weights(weights)
-    assert found.histograms["train/value"].tolist() == data.next_observation.numpy()[chosen, 1:2].tolist()
+    value = data.next_observation.numpy()[chosen, 1:2]  # [B, C]
+    assert found.histograms["train/value"].tolist() == value.tolist()
     change = (data.next_observation - data.observation).numpy()[chosen]
     expected = np.sqrt(np.mean((change / change.std(axis=0)) ** 2, axis=1))
     np.testing.assert_allclose(found.histograms["model/member_errors"], np.tile(expected, (3, 1)), rtol=1e-4)

@@ -34,7 +34,8 @@ class Counter(gymnasium.Env):
 
     def step(self, action):
         self._step += 1
-        return self._observation() + float(action[0]), float(self._step), False, False, {"step": self._step}
+        observation = self._observation() + float(action[0])
+        return observation, float(self._step), False, False, {"step": self._step}
 
 
 def episode(env, seed, steps=60):
@@ -240,8 +241,8 @@ def test_a_bystander_is_a_cheetah_under_a_policy_of_its_own(bystanders):
     """The first has its 17 dimensions, the second the 3 that are left."""
     env = bystanders(20)
     x = episode(env, seed=5, steps=10)[:, 3:]
-    generator = np.random.default_rng([5, 2])  # of the episode; the start of other kinds is drawn, too
-    generator.normal(size=20)
+    generator = np.random.default_rng([5, 2])  # of the episode
+    generator.normal(size=20)  # the start of other kinds is drawn, too
     for bystander, seen in zip(env._bystanders, (x[:, :17], x[:, 17:]), strict=True):
         robot, gains = gymnasium.make("HalfCheetah-v5"), bystander._gains
         observation, _ = robot.reset(seed=int(generator.integers(2**31)))
@@ -253,7 +254,7 @@ def test_a_bystander_is_a_cheetah_under_a_policy_of_its_own(bystanders):
     assert np.all(env._bystanders[0]._gains != env._bystanders[1]._gains)
 
 
-def test_a_bystanders_policy_depends_on_the_seed_of_the_dynamics_and_its_start_on_the_episodes(bystanders):
+def test_a_bystanders_policy_is_of_the_dynamics_seed_and_its_start_of_the_episodes(bystanders):
     first, same, other = (bystanders(20, seed) for seed in (3, 3, 4))
     one, two, three = (episode(env, seed=5) for env in (first, same, other))
     np.testing.assert_array_equal(one, two)

@@ -383,7 +383,8 @@ def poison(variable, value):
     variable.assign(values)
 
 
-@pytest.mark.parametrize("choice, seen", [("all", [0, 1, 2, 3]), ("critics", [0, 1]), ("targets", [2, 3])])
+@pytest.mark.parametrize(
+    "choice, seen", [("all", [0, 1, 2, 3]), ("critics", [0, 1]), ("targets", [2, 3])])
 def test_all_critics_that_were_chosen_enter_the_value_gradients(cheap, choice, seen):
     dyna = cheap(value_functions=choice)
     take(dyna, 20)
@@ -391,7 +392,7 @@ def test_all_critics_that_were_chosen_enter_the_value_gradients(cheap, choice, s
     before = dyna.trainer.prepare(data)["value_gradient"].numpy()
     assert before.shape == (20, 1, 3)  # one weight stands for all critics
     for i, critic in enumerate(dyna.agent._critics):
-        kernel = critic.trainable_variables[-2]  # of Q; a layer that is normalised after it has no size
+        kernel = critic.trainable_variables[-2]  # of Q: those of normalised layers have no size
         kept = kernel.numpy()
         kernel.assign(3.0 * kept)
         apart = np.abs(dyna.trainer.prepare(data)["value_gradient"] - before).max()
@@ -402,7 +403,8 @@ def test_all_critics_that_were_chosen_enter_the_value_gradients(cheap, choice, s
 
 def test_losses_see_both_critics_and_no_target_unless_told_otherwise(cheap):
     dyna = cheap()
-    assert dyna.config.model.value_functions == "critics" and len(dyna.trainer._value_functions) == 2
+    assert dyna.config.model.value_functions == "critics"
+    assert len(dyna.trainer._value_functions) == 2
 
 
 @pytest.mark.parametrize("target", ["change", "state"])
@@ -414,7 +416,8 @@ def test_the_ensemble_predicts_the_target_that_was_chosen(cheap, target):
     np.testing.assert_array_equal(after, np.full([3, 1, 3], 5.0 if target == "change" else 0.0))
 
 
-@pytest.mark.parametrize("loss, noise", [(loss, loss in ("mle", "calibrated_itervaml")) for loss in LOSSES])
+@pytest.mark.parametrize(
+    "loss, noise", [(loss, loss in ("mle", "calibrated_itervaml")) for loss in LOSSES])
 def test_rollouts_draw_noise_where_the_loss_trains_it_unless_told_otherwise(cheap, loss, noise):
     assert cheap(loss=loss).imagination._noise == noise
     assert cheap(loss=loss, rollout_noise="on").imagination._noise

@@ -1,4 +1,4 @@
-"""The ensemble: members apart from one another, normalised inputs and targets, bounded variances, elites."""
+"""The ensemble: members apart from one another, normalised data, bounded variances, elites."""
 
 import numpy as np
 import pytest
@@ -101,16 +101,18 @@ def test_one_member_is_a_plain_network(shared, inputs):
         np.testing.assert_allclose(prediction.reward[member], mean[:, D], rtol=1e-4, atol=1e-5)
 
 
-# Two transitions: next observations less observations are (1, -10, 5) ± (2, 100, 0), rewards 7 ± 0.5, and next
-# observations (1, 0, 6) ± (3, 100, 2).
+# Two transitions: next observations less observations are (1, -10, 5) ± (2, 100, 0), rewards
+# 7 ± 0.5, and next observations (1, 0, 6) ± (3, 100, 2).
 TWO = Transition(
-    tf.constant([[1.0, 10.0, 3.0], [-1.0, 10.0, -1.0]]), tf.zeros([2, A]), tf.constant([7.5, 6.5]), tf.ones(2),
+    tf.constant([[1.0, 10.0, 3.0], [-1.0, 10.0, -1.0]]), tf.zeros([2, A]),
+    tf.constant([7.5, 6.5]), tf.ones(2),
     tf.constant([[4.0, 100.0, 8.0], [-2.0, -100.0, 4.0]]))
 
 
 @pytest.mark.parametrize("target, mean, stddev", [
-    ("change", [1.0, -10.0, 5.0], [2.0, 100.0, 1.0]), ("state", [1.0, 0.0, 6.0], [3.0, 100.0, 2.0])])
-def test_heads_predict_targets_less_their_mean_in_units_of_their_spread(inputs, target, mean, stddev):
+    ("change", [1.0, -10.0, 5.0], [2.0, 100.0, 1.0]),
+    ("state", [1.0, 0.0, 6.0], [3.0, 100.0, 2.0])])
+def test_heads_predict_targets_less_their_mean_in_their_spread(inputs, target, mean, stddev):
     ensemble = make(target=target)
     ensemble.fit_normalizer(TWO)
     for head in (ensemble._mean_head, ensemble._log_variance_head):
@@ -120,15 +122,18 @@ def test_heads_predict_targets_less_their_mean_in_units_of_their_spread(inputs, 
         prediction = ensemble(*inputs)
         state = prediction.next_observation - (inputs[0] if target == "change" else 0.0)
         np.testing.assert_allclose(
-            state, np.broadcast_to(np.add(mean, np.multiply(stddev, head[:D])), [E, B, D]), rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(prediction.reward, np.full([E, B], 7.0 + 0.5 * head[D]), rtol=1e-6)
-    # A spread of one unit, but for the soft bounds: log variance -3 in units of the squared spread.
+            state, np.broadcast_to(np.add(mean, np.multiply(stddev, head[:D])), [E, B, D]),
+            rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            prediction.reward, np.full([E, B], 7.0 + 0.5 * head[D]), rtol=1e-6)
+    # A log-variance of -3 in units of the squared spread, but for the soft bounds.
     ensemble._log_variance_head.bias.assign(tf.fill([E, 1, D + 1], -3.0))
     prediction = ensemble(*inputs)
     np.testing.assert_allclose(
         prediction.next_observation_log_variance,
         np.broadcast_to(-3.0 + 2.0 * np.log(stddev), [E, B, D]), atol=0.05)
-    np.testing.assert_allclose(prediction.reward_log_variance, np.full([E, B], -3.0 + 2.0 * np.log(0.5)), atol=0.05)
+    np.testing.assert_allclose(
+        prediction.reward_log_variance, np.full([E, B], -3.0 + 2.0 * np.log(0.5)), atol=0.05)
 
 
 @pytest.mark.parametrize("target", ["change", "state"])
@@ -147,19 +152,22 @@ def test_equal_weights_predict_equal_numbers_of_units(inputs, target):
 @pytest.mark.parametrize("bounds", ["relative", "absolute"])
 @pytest.mark.parametrize("target", ["change", "state"])
 def test_what_a_fitted_ensemble_predicts_stays_when_the_targets_move(inputs, bounds, target):
-    # Other data of the same inputs: the head takes on other units, of a hundred times the size or a hundredth.
+    # Other data of the same inputs: the head takes on units of a hundred times the size or less.
     ensemble = make(bounds=bounds, target=target)
     data = transitions(np.random.default_rng(0).normal(size=(100, D)), np.zeros([100, A]))
-    data = data._replace(next_observation=data.observation + normal(100, D, seed=1), reward=normal(100, seed=2))
+    data = data._replace(next_observation=data.observation + normal(100, D, seed=1),
+                         reward=normal(100, seed=2))
     ensemble.fit_normalizer(data)
     before = ensemble(*inputs)
     moved = data._replace(
-        next_observation=data.observation + normal(100, D, seed=1) * [100.0, 0.01, 1.0] + [50.0, 0.0, -3.0],
+        next_observation=(
+            data.observation + normal(100, D, seed=1) * [100.0, 0.01, 1.0] + [50.0, 0.0, -3.0]),
         reward=0.01 * data.reward - 20.0)
     for new in (moved, data):
         ensemble.fit_normalizer(new)
         after = ensemble(*inputs)
-        np.testing.assert_allclose(after.next_observation, before.next_observation, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            after.next_observation, before.next_observation, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(after.reward, before.reward, rtol=1e-4, atol=1e-4)
         if new is moved:  # the units did change
             assert ensemble._target_stddev[0] > 50.0 and ensemble._target_stddev[D] < 0.02
@@ -283,7 +291,7 @@ def test_one_transition_gives_a_finite_normaliser(ensemble):
 def test_variance_bounds_follow_the_spread_of_the_targets(ensemble, inputs):
     before = ensemble(*inputs)
     generator = np.random.default_rng(0)
-    observation = np.ones([500, D])  # inputs that do not vary leave the features as they were, but for the shift
+    observation = np.ones([500, D])  # which leaves the features as they were, but for the shift
     change = generator.normal(size=(500, D)) * [0.01, 1.0, 0.0] + [5.0, 0.0, 3.0]
     reward = generator.normal(size=500) * 100.0
     data = transitions(observation, np.zeros([500, A]))

@@ -59,6 +59,13 @@ for name, seed in seeds.items():
     said["sample_signature_" + name] = dynamics.signatures["sample"](
         observation=observation, action=action, seed=seed)
     said["policy_sample_" + name] = policy.sample(observation, seed)
+slopes = []
+for critic in range(said["value"]["value"].shape[0]):
+    with tf.GradientTape() as tape:
+        tape.watch(observation)
+        value = policy.value(observation)["value"][critic]
+    slopes.append(tape.gradient(value, observation, unconnected_gradients="zero"))
+said["differentiated"] = {"value": tf.stack(slopes)}
 many = 20000
 said["sample_many"] = dynamics.sample(
     tf.repeat(observation[:1], many, 0), tf.repeat(action[:1], many, 0), tf.constant([5, 6], tf.int32))
@@ -126,7 +133,7 @@ class Models:
         if name.startswith("InvertedPendulum"):  # the pole falls steadily to one side
             drift = np.zeros([4, 1, size + 1], np.float32)
             drift[:, 0, 1] = 0.06
-            mean, stddev = self.ensemble._target_mean, self.ensemble._target_stddev  # the head's units
+            mean, stddev = self.ensemble._target_mean, self.ensemble._target_stddev  # its units
             self.ensemble._mean_head.bias.assign((drift - mean) / stddev)
             self.ensemble._mean_head.kernel.assign(0.02 * self.ensemble._mean_head.kernel / stddev)
         self.ensemble.elites.assign(ELITES)
@@ -237,9 +244,18 @@ def test_values_and_their_gradients_equal_the_live_critics(exported):
     models, said, _ = exported
     observation, functions = tf.constant(models.observation), models.agent.value_functions
     close(said["value"]["value"], [function(observation) for function in functions])
-    close(said["value"]["value_gradient"], np.moveaxis(value_gradients(functions, observation), 1, 0))  # [C, B, D]
+    gradient = np.moveaxis(value_gradients(functions, observation), 1, 0)  # [C, B, D]
+    close(said["value"]["value_gradient"], gradient)
     assert said["value"]["value_gradient"].shape == (4, *models.observation.shape)
     assert np.ptp(said["value"]["value"], axis=0).min() > 1e-3  # critics differ
+
+
+def test_values_of_an_export_can_be_differentiated(exported):
+    """As the figures' models do, whose loss has its gradient from an export's values."""
+    _, said, _ = exported
+    assert np.abs(said["value"]["value_gradient"]).max() > 0.1
+    np.testing.assert_allclose(
+        said["differentiated"]["value"], said["value"]["value_gradient"], rtol=1e-4, atol=1e-5)
 
 
 def test_export_of_a_policy_holds_every_variable_of_the_critics(exported):
@@ -247,7 +263,7 @@ def test_export_of_a_policy_holds_every_variable_of_the_critics(exported):
     stored = tf.train.load_checkpoint(str(directory / "policy/40/variables/variables"))
     values = [stored.get_tensor(name) for name in stored.get_variable_to_shape_map()]
     variables = [*models.agent.critic_variables, *models.agent.actor_variables]
-    assert len(models.agent.critic_variables) == 4 * 10  # with gain and offset of two normalised layers
+    assert len(models.agent.critic_variables) == 4 * 10  # gains and offsets are among them
     for variable in variables:
         assert any(np.array_equal(value, variable) for value in values), variable.name
 

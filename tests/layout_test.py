@@ -54,7 +54,8 @@ def test_the_library_knows_no_programs_and_no_flags():
     assert importers("absl.app") == set()
 
 
-@pytest.mark.parametrize("name", ["model.losses", "model.splits", "schedules", "envs.terminations"])
+@pytest.mark.parametrize(
+    "name", ["model.losses", "model.splits", "schedules", "envs.terminations"])
 def test_pure_modules_import_nothing_of_ours_but_types(name):
     path = ROOT / "vagram_tf" / f"{name.replace('.', '/')}.py"
     ours = {module for module in imports(path) if module.split(".")[0] in ("vagram_tf", "experiments")}

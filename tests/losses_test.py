@@ -57,7 +57,8 @@ def test_calibrated_itervaml_by_hand():
 def test_calibrated_itervaml_is_the_mean_product_over_pairs_of_samples(samples):
     predicted, target = tensor(normal(E, B, samples, C)), tensor(normal(E, B, C, seed=1))
     error = predicted - target[:, :, tf.newaxis]
-    pairs = [error[:, :, i] * error[:, :, j] for i in range(samples) for j in range(samples) if i != j]
+    pairs = [error[:, :, i] * error[:, :, j]
+             for i in range(samples) for j in range(samples) if i != j]
     expected = tf.reduce_mean(tf.add_n(pairs) / len(pairs), axis=-1)
     np.testing.assert_allclose(losses.calibrated_itervaml(predicted, target), expected, rtol=1e-10)
 
@@ -70,8 +71,9 @@ def test_calibrated_itervaml_expects_the_squared_error_of_the_expected_value_and
     value = (mean + stddev * normal(samples, count, 3)) @ weight  # [k, B]
     error, variance = (mean - target) @ weight, np.sum((weight * stddev) ** 2)
     target_value = tensor(np.full([count, 1], target @ weight))
-    calibrated = losses.calibrated_itervaml(tensor(value.T[:, :, np.newaxis]), target_value).numpy()
-    plain = losses.itervaml(tensor(value.mean(axis=0)[:, np.newaxis]), target_value).numpy()
+    samples_of_v, mean_v = value.T[:, :, np.newaxis], value.mean(axis=0)[:, np.newaxis]
+    calibrated = losses.calibrated_itervaml(tensor(samples_of_v), target_value).numpy()
+    plain = losses.itervaml(tensor(mean_v), target_value).numpy()
     for loss, expected in ((calibrated, error**2), (plain, error**2 + variance / samples)):
         assert abs(loss.mean() - expected) < 4.0 * loss.std() / count**0.5
     assert abs(plain.mean() - error**2) > 20.0 * plain.std() / count**0.5
@@ -113,11 +115,12 @@ def test_gaussian_nll_by_hand_and_against_scipy():
 
 
 # The losses as functions of (prediction, target), with everything else held fixed.
+SOME_GRADIENT = tensor(normal(B, C, D, seed=9))
 STATE_LOSSES = {
     "mse": losses.mse,
     "gaussian_nll": lambda prediction, target: losses.gaussian_nll(prediction, tf.zeros_like(prediction), target),
-    "taylor": lambda prediction, target: losses.taylor(prediction, target, tensor(normal(B, C, D, seed=9))),
-    "vagram": lambda prediction, target: losses.vagram(prediction, target, tensor(normal(B, C, D, seed=9))),
+    "taylor": lambda prediction, target: losses.taylor(prediction, target, SOME_GRADIENT),
+    "vagram": lambda prediction, target: losses.vagram(prediction, target, SOME_GRADIENT),
 }
 WEIGHTED = {"taylor": losses.taylor, "vagram": losses.vagram}
 
@@ -142,14 +145,17 @@ def test_a_value_gradient_is_shared_or_each_members_own(loss):
     result = loss(prediction, target, own)
     assert result.shape == (E, B)
     for member in range(E):
-        np.testing.assert_allclose(result[member], loss(prediction, target, own[member])[member], rtol=1e-12)
+        np.testing.assert_allclose(
+            result[member], loss(prediction, target, own[member])[member], rtol=1e-12)
     shared = own[0]
     np.testing.assert_allclose(
-        loss(prediction, target, tf.broadcast_to(shared, [E, B, C, D])), loss(prediction, target, shared), rtol=1e-12)
+        loss(prediction, target, tf.broadcast_to(shared, [E, B, C, D])),
+        loss(prediction, target, shared), rtol=1e-12)
 
 
 # The losses of values, and the shape of what is predicted.
-VALUE_LOSSES = {"itervaml": (losses.itervaml, (E, B, C)), "calibrated": (losses.calibrated_itervaml, (E, B, K, C))}
+VALUE_LOSSES = {"itervaml": (losses.itervaml, (E, B, C)),
+                "calibrated": (losses.calibrated_itervaml, (E, B, K, C))}
 
 
 @pytest.mark.parametrize("loss, shape", VALUE_LOSSES.values(), ids=VALUE_LOSSES)
@@ -158,14 +164,17 @@ def test_target_values_are_shared_or_each_members_own(loss, shape):
     result = loss(predicted, own)
     assert result.shape == (E, B)
     for member in range(E):
-        np.testing.assert_allclose(result[member], loss(predicted, own[member])[member], rtol=1e-12)
+        np.testing.assert_allclose(
+            result[member], loss(predicted, own[member])[member], rtol=1e-12)
 
 
 # Every loss with arguments of shapes `[E, B, ...]`; the first is what is predicted.
 ARGUMENTS = {
     "gaussian_nll": (losses.gaussian_nll, ((D,), (D,), (D,))), "mse": (losses.mse, ((D,), (D,))),
-    "taylor": (losses.taylor, ((D,), (D,), (C, D))), "vagram": (losses.vagram, ((D,), (D,), (C, D))),
-    "itervaml": (losses.itervaml, ((C,), (C,))), "calibrated": (losses.calibrated_itervaml, ((K, C), (C,))),
+    "taylor": (losses.taylor, ((D,), (D,), (C, D))),
+    "vagram": (losses.vagram, ((D,), (D,), (C, D))),
+    "itervaml": (losses.itervaml, ((C,), (C,))),
+    "calibrated": (losses.calibrated_itervaml, ((K, C), (C,))),
 }
 
 
@@ -189,7 +198,8 @@ def test_only_the_first_of_at_least_two_leading_axes_may_be_missing(loss, shapes
                       for i, shape in enumerate(shapes)))
 
     assert call((2, E, B), (E, B)).shape == (2, E, B)
-    for predicted, compared in [((B,), ()), ((2, E, B), (B,)), ((2, E, B), (2, B)), ((2, E, B), (2, E))]:
+    for predicted, compared in [
+            ((B,), ()), ((2, E, B), (B,)), ((2, E, B), (2, B)), ((2, E, B), (2, E))]:
         with pytest.raises(ValueError):
             call(predicted, compared)
 
@@ -215,7 +225,8 @@ def test_a_prediction_needs_an_axis_of_dimensions():
 
 
 @pytest.mark.parametrize("shape", [
-    (B, D), (C, D), (1, C, D), (B, C, 1), (E, 1, C, D), (1, B, C, D), (E, B, C, 1), (B, E, C, D), (E + 1, B, C, D),
+    (B, D), (C, D), (1, C, D), (B, C, 1), (E, 1, C, D), (1, B, C, D), (E, B, C, 1), (B, E, C, D),
+    (E + 1, B, C, D),
     (B + 1, C, D), (C, B, D), (C, E, B, D), (D,), ()])
 @pytest.mark.parametrize("loss", WEIGHTED.values(), ids=WEIGHTED)
 def test_a_value_gradient_of_another_shape_is_refused(loss, shape):
@@ -224,7 +235,8 @@ def test_a_value_gradient_of_another_shape_is_refused(loss, shape):
 
 
 @pytest.mark.parametrize("target", [
-    (C,), (B,), (B, 1), (1, C), (E, 1, C), (1, B, C), (E, B, 1), (E + 1, B, C), (1, B, 1), (E, B, C, 1), (C, E, B),
+    (C,), (B,), (B, 1), (1, C), (E, 1, C), (1, B, C), (E, B, 1), (E + 1, B, C), (1, B, 1),
+    (E, B, C, 1), (C, E, B),
     (B, C + 1), ()])
 @pytest.mark.parametrize("loss, shape", VALUE_LOSSES.values(), ids=VALUE_LOSSES)
 def test_a_target_value_of_another_shape_is_refused(loss, shape, target):
@@ -271,7 +283,8 @@ def test_taylor_is_bounded_by_vagram_and_reaches_the_bound():
 def test_itervaml_of_linear_values_is_taylor():
     slope = tensor(normal(C, D, seed=3))
     prediction, target = tensor(normal(E, B, D)), tensor(normal(B, D, seed=1))
-    values = [tf.einsum("cd,ebd->ebc", slope, prediction) + 7.0, tf.einsum("cd,bd->bc", slope, target) + 7.0]
+    values = [tf.einsum("cd,ebd->ebc", slope, prediction) + 7.0,
+              tf.einsum("cd,bd->bc", slope, target) + 7.0]
     gradient = tf.broadcast_to(slope, [B, C, D])
     np.testing.assert_allclose(losses.itervaml(*values), losses.taylor(prediction, target, gradient), rtol=1e-9)
 

@@ -1,4 +1,4 @@
-"""Objectives: what each computes from networks, in which units, who gets a gradient, and objectives of one's own."""
+"""Objectives: what each computes, in which units, who gets a gradient, and those of one's own."""
 
 import dataclasses
 import importlib
@@ -63,8 +63,9 @@ def finished(objective, data, values):
 
 
 def prepared_for(objective, data, values):
-    """Returns what the trainer hands to the loss: the members' shares of what was prepared, the spread and a seed."""
-    return per_member(finished(objective, data, values)) | {"spread": change_spread(data), "seed": SEED}
+    """Returns what the trainer hands to the loss: what was prepared, the spread and a seed."""
+    known = per_member(finished(objective, data, values))
+    return known | {"spread": change_spread(data), "seed": SEED}
 
 
 def quadratic(weights, center=0.0):
@@ -84,7 +85,8 @@ def gradients_by_hand(next_observation):
 
 def config(loss, **changes):
     """The clip is off, and vagram's weights are the paper's: those that stand for all critics."""
-    return ModelConfig(**{"loss": loss, "value_gradient_quantile": 1.0, "value_gradient_weights": "example"} | changes)
+    settings = {"value_gradient_quantile": 1.0, "value_gradient_weights": "example"} | changes
+    return ModelConfig(loss=loss, **settings)
 
 
 # Every built-in, and vagram with every rule for its weights.
@@ -93,7 +95,8 @@ EVERY = [config(name) for name in LOSSES] + [
 
 
 def named(settings):
-    return f"{settings.loss}-{settings.value_gradient_weights}" if settings.loss == "vagram" else settings.loss
+    rule = f"-{settings.value_gradient_weights}" if settings.loss == "vagram" else ""
+    return settings.loss + rule
 
 
 @pytest.mark.parametrize("settings", EVERY, ids=named)
@@ -117,13 +120,17 @@ def expected_losses(prediction, data):
     stddev = tf.exp(0.5 * prediction.next_observation_log_variance)
     noise = tf.random.stateless_normal([E, B, 4, D], SEED)  # for four samples
     samples = [mean + stddev * noise[:, :, i] for i in range(4)]
-    value = tf.stack([v(target) for v in VALUES], axis=-1)
+
+    def of_each(state):
+        return tf.stack([v(state) for v in VALUES], axis=-1)
+
+    value = of_each(target)
     return {
         "mle": losses.gaussian_nll(mean, prediction.next_observation_log_variance, target),
         "mse": losses.mse(mean / spread, target / spread),
-        "itervaml": losses.itervaml(tf.stack([v(mean) for v in VALUES], axis=-1), value),
+        "itervaml": losses.itervaml(of_each(mean), value),
         "calibrated_itervaml": losses.calibrated_itervaml(
-            tf.stack([tf.stack([v(sample) for v in VALUES], axis=-1) for sample in samples], axis=-2), value),
+            tf.stack([of_each(sample) for sample in samples], axis=-2), value),
         "taylor": losses.taylor(mean, target, gradient),
         "vagram": losses.vagram(mean, target, gradient),
     }
@@ -152,9 +159,10 @@ def test_prepared_gradients_are_those_of_the_values_at_the_next_observation():
 def test_vagram_weights_errors_by_the_rule_that_is_configured(rule):
     objective, data = make_objective(config("vagram", value_gradient_weights=rule)), dataset(B)
     weights = WEIGHTS[rule](tf.constant(gradients_by_hand(data.next_observation), tf.float32))
-    np.testing.assert_allclose(finished(objective, data, VALUES)["value_gradient"], weights[:, tf.newaxis], rtol=1e-4)
+    known = prepared_for(objective, data, VALUES)
+    np.testing.assert_allclose(known["value_gradient"][0], weights[:, tf.newaxis], rtol=1e-4)
     prediction, error = prediction_near(data)
-    loss = objective.loss(prediction, per_member(data), prepared_for(objective, data, VALUES), VALUES)
+    loss = objective.loss(prediction, per_member(data), known, VALUES)
     np.testing.assert_allclose(loss, np.mean((weights * error) ** 2, axis=-1), rtol=1e-4)
 
 
@@ -165,48 +173,56 @@ def test_the_clip_is_per_critic_over_the_whole_dataset(name):
     observation[:, 0] = [*np.linspace(1.0, 2.0, 10), 50.0]
     data = Transition(tf.zeros([11, 1]), tf.zeros([11, A]), tf.zeros(11), tf.ones(11), tf.constant(observation))
     objective = make_objective(config(name, value_gradient_quantile=0.9))
-    gradient = finished(objective, data, [quadratic([1.0]), quadratic([100.0])])["value_gradient"].numpy()
+    values = [quadratic([1.0]), quadratic([100.0])]
+    gradient = finished(objective, data, values)["value_gradient"].numpy()
     expected = np.minimum(observation, 2.0) * [1.0, 100.0]  # the 90th percentile of 11 norms is the second longest
     if name == "taylor":
         np.testing.assert_allclose(gradient[..., 0], expected, rtol=1e-5)
     else:
-        np.testing.assert_allclose(gradient[:, 0, 0], np.sqrt(np.square(expected).mean(axis=1)), rtol=1e-5)
+        np.testing.assert_allclose(
+            gradient[:, 0, 0], np.sqrt(np.square(expected).mean(axis=1)), rtol=1e-5)
 
 
 def test_the_clip_is_of_gradients_per_spread_of_each_dimension():
-    # Changes ±1 and ±100, so spreads 1 and 100. Per spread the gradients of the four examples are (3, 4), (0, 5),
-    # (0, 5) and (6, 8): the last, of norm 10, is cut to 5. Per unit, dimension 1 is next to nothing and the first is
-    # among the longest.
+    # Changes ±1 and ±100, so spreads 1 and 100. Per spread the gradients of the four examples are
+    # (3, 4), (0, 5), (0, 5) and (6, 8): the last, of norm 10, is cut to 5. Per unit, dimension 1
+    # is next to nothing and the first is among the longest.
     change = np.array([[1.0, 100.0], [-1.0, -100.0], [1.0, -100.0], [-1.0, 100.0]])
-    data = Transition(tf.zeros([4, 2]), tf.zeros([4, A]), tf.zeros(4), tf.ones(4), tf.constant(change, tf.float32))
+    data = Transition(tf.zeros([4, 2]), tf.zeros([4, A]), tf.zeros(4), tf.ones(4),
+                      tf.constant(change, tf.float32))
     gradient = np.array([[3.0, 0.04], [0.0, 0.05], [0.0, 0.05], [6.0, 0.08]])[:, np.newaxis]
     objective = make_objective(config("taylor", value_gradient_quantile=2 / 3))
-    clipped = objective.finish({"value_gradient": tf.constant(gradient, tf.float32)}, data)["value_gradient"]
+    known = objective.finish({"value_gradient": tf.constant(gradient, tf.float32)}, data)
+    clipped = known["value_gradient"]
     np.testing.assert_allclose(
         clipped[:, 0], [[3.0, 0.04], [0.0, 0.05], [0.0, 0.05], [3.0, 0.04]], rtol=1e-5, atol=1e-7)
 
 
 def test_the_spread_is_the_standard_deviation_of_the_changes():
     before = 7.0 + 100.0 * normal(4, 3)
-    change = tf.constant([[1.0, 100.0, 5.0], [-1.0, -100.0, 5.0], [1.0, -100.0, 5.0], [-1.0, 100.0, 5.0]])
+    change = tf.constant(
+        [[1.0, 100.0, 5.0], [-1.0, -100.0, 5.0], [1.0, -100.0, 5.0], [-1.0, 100.0, 5.0]])
     data = Transition(before, tf.zeros([4, A]), tf.zeros(4), tf.ones(4), before + change)
-    np.testing.assert_allclose(change_spread(data), [1.0, 100.0, 1.0], rtol=1e-4)  # the last does not vary
+    np.testing.assert_allclose(change_spread(data), [1.0, 100.0, 1.0], rtol=1e-4)  # 5: no spread
 
 
-# One member, one example: errors (1, 20) of a change with the spread (1, 10); reward 3 instead of 1. Standard
-# deviations 2 and 10 of the state, ½ of the reward. Two linear critics, of slopes (2, 0.1) and (0, 0.3).
-ONE = Transition(tf.zeros([1, 1, 2]), tf.zeros([1, 1, A]), tf.ones([1, 1]), tf.ones([1, 1]), tf.zeros([1, 1, 2]))
+# One member, one example: errors (1, 20) of a change with the spread (1, 10); reward 3 instead of
+# 1. Standard deviations 2 and 10 of the state, ½ of the reward. Two linear critics, of slopes
+# (2, 0.1) and (0, 0.3).
+ONE = Transition(tf.zeros([1, 1, 2]), tf.zeros([1, 1, A]), tf.ones([1, 1]), tf.ones([1, 1]),
+                 tf.zeros([1, 1, 2]))
 PREDICTED = Prediction(tf.constant([[[1.0, 20.0]]]), tf.constant([[3.0]]),
                        2.0 * tf.math.log([[[2.0, 10.0]]]), 2.0 * tf.math.log([[0.5]]))
 SLOPES = np.array([[2.0, 0.1], [0.0, 0.3]])
-LINEAR = [lambda s, slope=slope: tf.linalg.matvec(s, tf.constant(slope, tf.float32)) + 5.0 for slope in SLOPES]
+LINEAR = [lambda s, slope=slope: tf.linalg.matvec(s, tf.constant(slope, tf.float32)) + 5.0
+          for slope in SLOPES]
 LOG_TWO_PI = 1.8378770664093453
 STATE_NLL = 0.5 * (1.0 / 4.0 + 4.0) + np.log(2.0) + np.log(10.0) + LOG_TWO_PI
 REWARD_NLL = 0.5 * 16.0 + np.log(0.5) + 0.5 * LOG_TWO_PI
 
 
 def samples_by_hand():
-    """Two samples' errors in the value of each critic, `[k, C]`: mean plus standard deviation times noise."""
+    """Two samples' errors in the value of each critic, `[k, C]`: mean plus spread times noise."""
     noise = tf.random.stateless_normal([1, 1, 2, 2], SEED).numpy()[0, 0]
     return (np.array([1.0, 20.0]) + noise * [2.0, 10.0]) @ SLOPES.T
 
@@ -225,9 +241,12 @@ def test_terms_by_hand(settings, state):
     objective = make_objective(settings)
     alone = tf.nest.map_structure(lambda x: x[0], ONE)
     known = tf.nest.map_structure(lambda x: x[tf.newaxis], finished(objective, alone, LINEAR))
-    terms = objective.terms(PREDICTED, ONE, known | {"spread": tf.constant([1.0, 10.0]), "seed": SEED}, LINEAR)
-    readout = {"mle": 0.0, "calibrated_itervaml": REWARD_NLL}.get(settings.loss, STATE_NLL + REWARD_NLL)
-    expected = Terms(state, REWARD_NLL if settings.loss == "mle" else 4.0, (1.0 + 4.0) / 2.0, readout)
+    known |= {"spread": tf.constant([1.0, 10.0]), "seed": SEED}
+    terms = objective.terms(PREDICTED, ONE, known, LINEAR)
+    reward = REWARD_NLL if settings.loss == "mle" else 4.0
+    others = {"mle": 0.0, "calibrated_itervaml": REWARD_NLL}
+    readout = others.get(settings.loss, STATE_NLL + REWARD_NLL)
+    expected = Terms(state, reward, (1.0 + 4.0) / 2.0, readout)
     for name, term, value in zip(Terms._fields, terms, expected, strict=True):
         assert term.shape == (1, 1), name
         np.testing.assert_allclose(term[0, 0], value, rtol=1e-5, err_msg=name)
@@ -236,13 +255,14 @@ def test_terms_by_hand(settings, state):
 # Balance.
 
 
-REFERENCE = Terms(*(tf.constant(term) for term in ([6.0, -2.0], [0.5, 0.0], [1.0, 3.0], [7.0, 7.0])))
+REFERENCE = Terms(*map(tf.constant, ([6.0, -2.0], [0.5, 0.0], [1.0, 3.0], [7.0, 7.0])))
 
 
 @pytest.mark.parametrize("warm_up", [False, True])
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_term_is_divided_by_its_magnitude_for_the_reference(name, warm_up):
-    # Mean sizes 4 and 0.25. The mse of the warm-up is in units of the spread, where a reference costs 1 anyway.
+    # Mean sizes 4 and 0.25. The mse of the warm-up is in units of the spread, where a reference
+    # costs 1 anyway.
     weights = make_objective(config(name, reward_weight=0.5)).weights(REFERENCE, warm_up)
     mse = float(warm_up and name in VALUE_AWARE)
     expected = (1.0, 0.5, 0.0) if name == "mle" else (0.25, 2.0, mse)  # a likelihood is not scaled
@@ -274,21 +294,22 @@ def test_the_readout_judges_nothing():
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_what_counts_as_better(name):
-    # 1 % of an error, also of one that samples make negative; 0.01 nats of a likelihood, whatever its size.
+    # 1 % of an error, also of one that samples make negative; 0.01 nats of a likelihood.
     improved = make_objective(config(name)).improved
     best = tf.constant([100.0, 100.0, -1.0, -1.0, 100.0])
     new = tf.constant([98.9, 99.1, -1.011, -1.009, np.nan])
     assert improved(best, new).numpy().tolist() == [True, name == "mle", True, False, False]
 
 
-# Units: one dimension is told in thousandths of what it was, and the critics see it in the old unit.
+# Units: one dimension is told in thousandths, and the critics see it in the old unit.
 
 
 UNITS = tf.constant([1.0, 1000.0, 1.0])
 
 
 def in_other_units(data):
-    return data._replace(observation=data.observation * UNITS, next_observation=data.next_observation * UNITS)
+    return data._replace(observation=data.observation * UNITS,
+                         next_observation=data.next_observation * UNITS)
 
 
 @pytest.mark.parametrize("settings", EVERY, ids=named)
@@ -302,17 +323,19 @@ def test_no_term_and_no_weight_depends_on_the_unit_of_a_dimension(settings):
         prediction, _ = prediction_near(dataset())
         prediction = prediction._replace(
             next_observation=prediction.next_observation * units,
-            next_observation_log_variance=prediction.next_observation_log_variance + 2.0 * tf.math.log(units))
+            next_observation_log_variance=(
+                prediction.next_observation_log_variance + 2.0 * tf.math.log(units)))
         known = prepared_for(objective, data, values)
         terms = objective.terms(prediction, per_member(data), known, values)
-        weights = objective.weights(Terms(*(tf.reshape(term, [-1]) for term in terms)), warm_up=True)
+        weights = objective.weights(terms, warm_up=True)
         found.append((terms, weights, known.get("value_gradient", 0.0) * units))
     (terms, weights, gradient), (other_terms, other_weights, other_gradient) = found
     np.testing.assert_allclose(other_gradient, gradient, rtol=1e-4)  # clipped and weighted alike
     log_unit = {"loss": np.log(1000.0) * (settings.loss == "mle"),
                 "readout": np.log(1000.0) * (settings.loss not in SAMPLING)}
     for name, term, other in zip(Terms._fields, terms, other_terms, strict=True):
-        np.testing.assert_allclose(other, term + log_unit.get(name, 0.0), rtol=1e-3, atol=1e-3, err_msg=name)
+        np.testing.assert_allclose(
+            other, term + log_unit.get(name, 0.0), rtol=1e-3, atol=1e-3, err_msg=name)
     np.testing.assert_allclose(other_weights, weights, rtol=1e-3)
 
 
@@ -347,7 +370,8 @@ def test_gradients_agree_with_finite_differences(settings):
     mean = prediction.next_observation
 
     def loss(mean):
-        return objective.loss(prediction._replace(next_observation=mean), per_member(data), known, AGREEING)
+        moved = prediction._replace(next_observation=mean)
+        return objective.loss(moved, per_member(data), known, AGREEING)
 
     with tf.GradientTape() as tape:
         tape.watch(mean)

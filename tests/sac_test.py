@@ -139,7 +139,7 @@ def test_optimizer_slots_exist_before_the_first_update(shared):
 
 def test_the_critics_share_no_variable(shared):
     variables = shared.critic_variables
-    assert len(variables) == 4 * 10  # kernel and bias of three layers, gain and offset of two that are normalised
+    assert len(variables) == 4 * 10  # three kernels and biases, two gains and offsets
     assert len({variable.ref() for variable in variables + shared.actor_variables}) == len(variables) + 6
 
 
@@ -155,14 +155,14 @@ def test_critics_start_apart_and_targets_as_their_copies(shared):
 # Values.
 
 
-def diverse():
+def diverse(**changes):
     """An agent whose four critics all differ, with an actor that reacts strongly to the observation."""
-    agent = make()
+    agent = make(**changes)
     for i, critic in enumerate(agent._critics):
         for variable in critic.variables:
             variable.assign(variable * (1.0 + 0.2 * i) + 0.05 * i)
     for variable in agent.actor_variables:
-        variable.assign(2.0 * variable)
+        variable.assign(1.5 * variable)  # with more, its actions are at their bounds
     return agent
 
 
@@ -177,8 +177,9 @@ def test_values_are_q_of_each_critic_at_the_policys_mode():
     assert len({value[0] for value in values}) == 4
 
 
-def test_the_gradient_of_a_value_does_not_run_through_the_action():
-    agent, observation, step = diverse(), normal(6, D), 1e-2
+@pytest.mark.parametrize("normalized", [True, False])
+def test_the_gradient_of_a_value_does_not_run_through_the_action(normalized):
+    agent, observation, step = diverse(layer_normalization=normalized), normal(6, D), 1e-2
     gradient = value_gradients(agent.value_functions, observation).numpy()
     action = agent.mode(observation)
     at_fixed_action, along_the_policy = np.zeros_like(gradient), np.zeros_like(gradient)
@@ -198,6 +199,15 @@ def test_the_gradient_of_a_value_does_not_run_through_the_action():
     error = np.abs(gradient - at_fixed_action)
     assert np.mean(error < 1e-3) > 0.85  # a kink of a ReLU may lie within a step
     assert error.mean() < 0.2 * apart.mean()
+
+
+@pytest.mark.parametrize(
+    "which, critics", [("critics", [0, 1]), ("targets", [2, 3]), ("all", [0, 1, 2, 3])])
+def test_values_of_critics_or_targets_or_all(which, critics):
+    agent, observation = diverse(), normal(6, D)
+    found = [value(observation).numpy().tolist() for value in agent.values_of(which)]
+    assert found == [agent.value_functions[critic](observation).numpy().tolist()
+                     for critic in critics]
 
 
 def test_the_gradient_of_a_value_does_not_reach_the_actor():
@@ -309,14 +319,16 @@ def randomized(variables, seed=0):
 
 
 def relu_network(variables, inputs, normalized):
-    """Returns the hidden layers' pre-activations and the output; kernels, biases, gains and offsets are told by name.
+    """Returns the hidden layers' pre-activations, normalised, and the output.
 
-    A layer is normalised over its units; 0.001 keeps it from a division by zero.
+    Kernels, biases, gains and offsets are told apart by their names. A layer is normalised over
+    its units; 0.001 keeps it from a division by zero.
     """
     by_name = {kind: [v.numpy() for v in variables if v.name.endswith(f"/{kind}:0")]
                for kind in ("kernel", "bias", "gamma", "beta")}
     hidden, features = [], inputs
-    for i, (kernel, bias) in enumerate(zip(by_name["kernel"][:-1], by_name["bias"][:-1], strict=True)):
+    layers = zip(by_name["kernel"][:-1], by_name["bias"][:-1], strict=True)
+    for i, (kernel, bias) in enumerate(layers):
         features = features @ kernel + bias
         if normalized:
             mean, variance = features.mean(-1, keepdims=True), features.var(-1, keepdims=True)
@@ -330,7 +342,8 @@ def test_critics_are_networks_whose_hidden_layers_are_normalised():
     agent, observation, action = make(), normal(6, D, scale=5.0), tf.tanh(normal(6, A, seed=1))
     for i, critic in enumerate(agent._critics):
         randomized(critic.variables, 10 * i)
-        hidden, q = relu_network(critic.variables, np.concatenate([observation, action], axis=-1), True)
+        inputs = np.concatenate([observation, action], axis=-1)
+        hidden, q = relu_network(critic.variables, inputs, True)
         np.testing.assert_allclose(critic((observation, action))[0], q[:, 0], rtol=1e-3, atol=1e-3)
         for features in hidden:
             np.testing.assert_allclose(features.mean(axis=-1), np.zeros(6), atol=1e-4)
@@ -348,11 +361,13 @@ def test_the_actor_is_not_normalised(normalized):
     randomized(agent.actor_variables)
     assert len(agent.actor_variables) == 6
     _, parameters = relu_network(agent.actor_variables, observation.numpy(), False)
-    np.testing.assert_allclose(agent.mode(observation), np.tanh(parameters[:, :A]), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        agent.mode(observation), np.tanh(parameters[:, :A]), rtol=1e-4, atol=1e-4)
 
 
 def test_critics_without_it_are_plain_networks():
-    agent, observation, action = make(layer_normalization=False), normal(6, D), tf.tanh(normal(6, A, seed=1))
+    agent = make(layer_normalization=False)
+    observation, action = normal(6, D), tf.tanh(normal(6, A, seed=1))
     critic = agent._critics[2]
     assert len(critic.variables) == 6
     _, q = relu_network(critic.variables, np.concatenate([observation, action], axis=-1), False)
@@ -364,16 +379,17 @@ def test_q_is_bounded_far_outside_the_data_where_layers_are_normalised(normalize
     agent = make(layer_normalization=normalized)
     observation, action = normal(50, D), tf.tanh(normal(50, A, seed=1))
     for critic in agent._critics:
-        near, far = (np.abs(critic((factor * observation, action))[0]).max() for factor in (1.0, 1e6))
+        near, far = (np.abs(critic((factor * observation, action))[0]).max()
+                     for factor in (1.0, 1e6))
         # A normalised layer of 8 units is of length √8 at most.
-        bound = 8.0**0.5 * np.linalg.norm(critic._head.kernel) + np.abs(critic._head.bias)[0] + 1e-4
-        assert (far < 3.0 * near) == (far <= bound) == normalized
+        bound = 8.0**0.5 * np.linalg.norm(critic._head.kernel) + np.abs(critic._head.bias)[0]
+        assert (far < 3.0 * near) == (far <= bound + 1e-4) == normalized
         assert normalized or far > 1e4 * near
 
 
 def test_an_update_moves_gains_and_offsets_of_both_critics_and_their_targets_follow():
     agent = make(target_update_rate=0.25)
-    scales = [v for critic in agent._critics for v in critic.variables if "normalization" in v.name]
+    scales = [v for v in agent.critic_variables if "normalization" in v.name]
     assert len(scales) == 4 * 4
     start = [variable.numpy() for variable in scales]
     by_hand(agent, batches(updates=1))

@@ -88,7 +88,8 @@ def test_every_slot_of_a_sample_is_used_once_where_batches_fit(generator):
     samples = tf.constant([[0, 1, 2, 3, 4, 5], [9, 9, 9, 7, 8, 7]])
     batches = splits.shuffled_batches(samples, 2, generator).numpy()
     assert batches.shape == (3, 2, 2)
-    assert [sorted(batches[:, member].ravel()) for member in range(2)] == [[0, 1, 2, 3, 4, 5], [7, 7, 8, 9, 9, 9]]
+    used = [sorted(batches[:, member].ravel()) for member in range(2)]
+    assert used == [[0, 1, 2, 3, 4, 5], [7, 7, 8, 9, 9, 9]]
 
 
 def test_a_batch_larger_than_the_data_repeats_them(generator):
@@ -103,7 +104,7 @@ def test_everything_random_comes_from_the_generator():
         generator = tf.random.Generator.from_seed(seed, alg="philox")
         holdout = splits.split(100, 0.5, 10, generator)[1]
         samples = splits.bootstrap(tf.range(50), E, generator)
-        found.append([x.numpy().tolist() for x in (
-            holdout, samples, splits.shuffled_batches(tf.stack([tf.range(50)] * E), 5, generator))])
+        batches = splits.shuffled_batches(tf.stack([tf.range(50)] * E), 5, generator)
+        found.append([x.numpy().tolist() for x in (holdout, samples, batches)])
     assert found[0] == found[1]
     assert all(one != other for one, other in zip(found[0], found[2], strict=True))

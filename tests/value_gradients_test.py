@@ -1,4 +1,4 @@
-"""Value gradients: finite differences, critics kept apart, the outlier clip, weights, the three-argument loss."""
+"""Value gradients: finite differences, critics apart, the clip, weights, three arguments' loss."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,8 @@ def test_gradients_agree_with_finite_differences():
     for dimension in range(D):
         moved = step * np.eye(D)[dimension]
         difference = smooth_value(tensor(observation + moved)) - smooth_value(tensor(observation - moved))
-        np.testing.assert_allclose(gradient[:, 0, dimension], difference / (2 * step), rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(
+            gradient[:, 0, dimension], difference / (2 * step), rtol=1e-6, atol=1e-8)
 
 
 def test_each_critic_has_its_own_gradient_and_not_the_sum_of_those_before():
@@ -71,7 +72,8 @@ def test_observations_may_have_any_leading_axes(leading):
         np.testing.assert_allclose(values[index], value, rtol=1e-12)
         np.testing.assert_allclose(gradients[index], gradient, rtol=1e-12)
     np.testing.assert_allclose(values[..., 0], smooth_value(tensor(observation)), rtol=1e-12)
-    np.testing.assert_array_equal(gradients, vagram_tf.value_gradients(functions, tensor(observation)))
+    np.testing.assert_array_equal(gradients,
+                                  vagram_tf.value_gradients(functions, tensor(observation)))
 
 
 def test_an_observation_needs_an_axis_of_dimensions():
@@ -158,7 +160,8 @@ def test_there_is_a_rule_for_each_choice():
 
 def test_example_weights_by_hand():
     # Over critics: (9 + 16) / 2, (1 + 4) / 2; (1 + 4) / 2, (4 + 4) / 2.
-    np.testing.assert_allclose(WEIGHTS["example"](TWO), np.sqrt([[12.5, 2.5], [2.5, 4.0]]), rtol=1e-12)
+    expected = np.sqrt([[12.5, 2.5], [2.5, 4.0]])
+    np.testing.assert_allclose(WEIGHTS["example"](TWO), expected, rtol=1e-12)
 
 
 def test_example_weights_give_the_loss_of_all_critics():
@@ -166,7 +169,8 @@ def test_example_weights_give_the_loss_of_all_critics():
         [(B, C, D), (2, B, D), (B, D)]))
     weights = WEIGHTS["example"](gradient)[:, tf.newaxis]
     np.testing.assert_allclose(
-        losses.vagram(prediction, target, weights), losses.vagram(prediction, target, gradient), rtol=1e-12)
+        losses.vagram(prediction, target, weights), losses.vagram(prediction, target, gradient),
+        rtol=1e-12)
 
 
 def test_dimension_weights_by_hand():
@@ -185,19 +189,22 @@ def test_agreement_weights_of_two_critics_by_hand():
 def test_agreement_weights_of_three_critics_are_of_the_mean_over_their_pairs():
     # Dimension 0: 1 · 2, 1 · 4, 2 · 4; dimension 1: 3 · -1, 3 · 5, -1 · 5. One example.
     gradient = tensor([[[1.0, 3.0], [2.0, -1.0], [4.0, 5.0]]])
-    np.testing.assert_allclose(WEIGHTS["agreement"](gradient), np.sqrt([[14 / 3, 7 / 3]]), rtol=1e-12)
+    expected = np.sqrt([[14 / 3, 7 / 3]])
+    np.testing.assert_allclose(WEIGHTS["agreement"](gradient), expected, rtol=1e-12)
 
 
 def test_a_single_critic_agrees_with_itself():
     gradient = tensor([[[3.0, 0.0]], [[1.0, -2.0]]])
-    np.testing.assert_allclose(WEIGHTS["agreement"](gradient), np.sqrt([[5.0, 2.0]] * 2), rtol=1e-12)
+    expected = np.sqrt([[5.0, 2.0]] * 2)
+    np.testing.assert_allclose(WEIGHTS["agreement"](gradient), expected, rtol=1e-12)
     np.testing.assert_array_equal(WEIGHTS["agreement"](gradient), WEIGHTS["dimension"](gradient))
 
 
 def test_agreement_keeps_what_critics_share_and_loses_what_they_do_not():
-    # Gradient 2 in dimension 0 and 0 in dimension 1, each critic with errors of spread 3 of its own.
+    # Gradient 2 in dimension 0 and 0 in dimension 1, each critic with its own errors of spread 3.
     gradient = np.array([2.0, 0.0]) + 3.0 * normal(40_000, 2, 2)
-    agreed, dimension = (WEIGHTS[rule](tensor(gradient)).numpy()[0] for rule in ("agreement", "dimension"))
+    agreed, dimension = (WEIGHTS[rule](tensor(gradient)).numpy()[0]
+                         for rule in ("agreement", "dimension"))
     np.testing.assert_allclose(dimension, [np.sqrt(13.0), 3.0], rtol=0.01)
     np.testing.assert_allclose(agreed[0], 2.0, rtol=0.05)
     assert agreed[1] < 0.1 * dimension[1]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vagram_tf.envs.learned import LearnedEnv, LearnedVectorEnv
     from vagram_tf.envs.terminations import register as register_termination
     from vagram_tf.model import losses
-    from vagram_tf.model.objectives import Objective, register_objective
+    from vagram_tf.model.objectives import Objective, ValueAware, register_objective
     from vagram_tf.model.value_gradients import clip_by_norm_quantile, vagram_loss, value_gradients
     from vagram_tf.presets import preset
 
@@ -31,6 +31,7 @@ _PUBLIC = {
     "LearnedEnv": ("vagram_tf.envs.learned", "LearnedEnv"),
     "LearnedVectorEnv": ("vagram_tf.envs.learned", "LearnedVectorEnv"),
     "Objective": ("vagram_tf.model.objectives", "Objective"),
+    "ValueAware": ("vagram_tf.model.objectives", "ValueAware"),
     "clip_by_norm_quantile": ("vagram_tf.model.value_gradients", "clip_by_norm_quantile"),
     "losses": ("vagram_tf.model.losses", None),
     "preset": ("vagram_tf.presets", "preset"),
@@ -45,6 +46,7 @@ __all__ = [
     "LearnedEnv",
     "LearnedVectorEnv",
     "Objective",
+    "ValueAware",
     "clip_by_norm_quantile",
     "losses",
     "preset",

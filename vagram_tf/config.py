@@ -83,7 +83,7 @@ class ModelConfig:
     members: int = _field(7, "networks in the ensemble")
     elites: int = _field(5, "members, best on the holdout, that rollouts use")
     model_hidden_units: tuple[int, ...] = _field((200, 200, 200, 200), "units of each hidden layer of a member")
-    model_learning_rate: float = _field(1e-3, "Adam's learning rate for the ensemble")
+    model_learning_rate: float = _field(3e-3, "Adam's learning rate for the ensemble")
     model_weight_decay: float = _field(5e-5, "L2 coefficient on the ensemble's kernels")
     model_batch_size: int = _field(256, "examples per member and gradient step")
     holdout_share: float = _field(0.2, "share of the real data held out from a fit")
@@ -94,14 +94,13 @@ class ModelConfig:
     variance_bounds: str = _field(
         "relative", "of log-variances: relative (to the targets', learned), absolute (learned, MBPO), fixed (VaGraM)")
     model_target: str = _field("change", "what the heads predict: the state's change, or the next state itself")
-    weight_averaging: float = _field(0.99, "share of the averaged weights kept per gradient step of a fit; 0: off")
     value_functions: str = _field("critics", "what value-aware losses see: critics, targets, all (both)")
     value_gradient_weights: str = _field(
         "dimension", "vagram's weights: dimension (one each), agreement (of critics, likewise), example (the paper's)")
     value_samples: int = _field(2, "samples of the predicted state that calibrated_itervaml values, at least 2")
     value_gradient_scale: str = _field("rms", "rms: state and reward term start a fit equally large; none: raw")
     value_gradient_quantile: float = _field(0.95, "value gradients longer than this quantile of norms are cut to it")
-    reward_weight: float = _field(1.0, "weight of the reward's error against the state term")
+    reward_weight: float = _field(0.1, "weight of the reward's error against the state term; 1 in a likelihood")
     warm_up_epochs: float = _field(1.0, "epochs in which value-aware objectives add the mse")
 
     def __post_init__(self) -> None:
@@ -123,8 +122,10 @@ class ModelConfig:
         _one_of("variance_bounds", self.variance_bounds, VARIANCE_BOUNDS)
         _one_of("value_functions", self.value_functions, VALUE_FUNCTIONS)
         _one_of("value_gradient_weights", self.value_gradient_weights, VALUE_GRADIENT_WEIGHTS)
+        if (self.value_gradient_weights, self.value_functions) == ("agreement", "all"):
+            raise ValueError("value_gradient_weights=agreement compares critics that were trained apart, and targets "
+                             "are their copies: value_functions must be critics or targets, got 'all'")
         _one_of("model_target", self.model_target, MODEL_TARGETS)
-        _within(0, 0.9999, weight_averaging=self.weight_averaging)
         _one_of("value_gradient_scale", self.value_gradient_scale, VALUE_GRADIENT_SCALES)
 
 

@@ -46,9 +46,11 @@ class FitData(NamedTuple):
         return f"{env.distractors} {env.distractor_kind}" if env.distractors else "0"
 
     def save(self, path: Path) -> None:
-        """Writes one compressed `.npz`."""
+        """Writes one compressed `.npz`: of the run's next observations only those that no transition begins with."""
         arrays = {f"{label}_{name}": field.numpy() for label in ("real", "judged")
                   for name, field in getattr(self, label)._asdict().items()}
+        arrays["real_next_observation"] = arrays["real_next_observation"][~_follows(self.real)]
+        arrays["real_follows"] = _follows(self.real)
         arrays |= {f"agent_{i}": variable.numpy() for i, variable in enumerate(_variables(self.agent))}
         np.savez_compressed(path, config=np.array(self.config.to_json()), **arrays)
 
@@ -62,8 +64,11 @@ def load(path: Path) -> FitData:
     try:
         with np.load(path) as arrays:
             config = Config.from_json(str(arrays["config"]))
+            after = np.roll(arrays["real_observation"], -1, axis=0)
+            after[~arrays["real_follows"]] = arrays["real_next_observation"]
             real, judged = (Transition(*(tf.constant(arrays[f"{label}_{name}"]) for name in Transition._fields))
                             for label in ("real", "judged"))
+            real = real._replace(next_observation=tf.constant(after))
             agent = SoftActorCritic(real.observation.shape[-1], real.action.shape[-1], config.agent, seed=0)
             for i, variable in enumerate(_variables(agent)):
                 variable.assign(arrays[f"agent_{i}"])
@@ -114,9 +119,8 @@ def _replay(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yields reward, discount and next observation `[D]` of other actions `[M, A]` in the states of the slots `[M]`."""
     environment = GymnasiumEnvironment(suite.make(config.env), config.run.seed)
-    observation, discount = real.observation.numpy(), real.discount.numpy()
-    follows = np.all(real.next_observation.numpy()[:-1] == observation[1:], axis=-1) & (discount[:-1] > 0)
-    starts = np.append(0, np.flatnonzero(~follows) + 1)
+    observation = real.observation.numpy()
+    starts = np.append(0, np.flatnonzero(~_follows(real)) + 1)
     try:
         for slot, action in zip(slots, actions, strict=True):
             episode = int(np.searchsorted(starts, slot, side="right")) - 1
@@ -127,6 +131,14 @@ def _replay(
             yield after.reward, after.discount, after.observation
     finally:
         environment.close()
+
+
+def _follows(real: Transition) -> np.ndarray:
+    """Says of transitions `[N]` in their order whether the next one is the next step of the same episode."""
+    observation, next_observation, discount = (
+        field.numpy() for field in (real.observation, real.next_observation, real.discount))
+    same = np.all(next_observation[:-1] == observation[1:], axis=-1) & (discount[:-1] > 0)
+    return np.append(same, False)
 
 
 def _variables(agent: SoftActorCritic) -> list[tf.Variable]:

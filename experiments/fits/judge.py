@@ -52,7 +52,7 @@ class Judge:
         self._critics = study.agent.value_functions[:2]
         self._value, gradient = values_and_gradients(self._critics, judged.next_observation)  # [M, C], [M, C, D]
         spread = change_spread(study.real)
-        quantile = study.config.model.value_gradient_quantile
+        quantile = ModelConfig.value_gradient_quantile
         self._gradient = example_weights(clip_by_norm_quantile(gradient * spread, quantile) / spread)  # [M, D]
 
     @property

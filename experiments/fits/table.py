@@ -21,6 +21,9 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
 """What may be compared, and the model's settings that it differs in. `vagram` has the weights that are the default."""
 
 
+_PATIENCE_STEPS = 500  # a fresh model's: a run's goes on from the fit before and needs less
+
+
 class Size(NamedTuple):
     """How much a study does: seeds, networks per ensemble, most steps of a fit, judged states."""
 
@@ -41,15 +44,11 @@ class Cell(NamedTuple):
     def width(self) -> str:
         return "x".join(map(str, self.hidden_units))
 
-    def model(self, base: ModelConfig, size: Size) -> ModelConfig:
-        """Returns the settings of its fits: those of the run, but for what a study fixes and the cell varies."""
-        import dataclasses
-
-        free = {"loss": "vagram", "value_gradient_weights": ModelConfig.value_gradient_weights,
-                "variance_bounds": "relative"} | OBJECTIVES[self.objective]
-        return dataclasses.replace(
-            base, **free, model_hidden_units=self.hidden_units, members=size.members, elites=size.members - 1,
-            max_fit_steps=size.steps)
+    def model(self, size: Size) -> ModelConfig:
+        """Returns the settings of its fits: the defaults but for the cell and the size, whatever the run had."""
+        return ModelConfig(
+            **OBJECTIVES[self.objective], model_hidden_units=self.hidden_units, members=size.members,
+            elites=size.members - 1, max_fit_steps=size.steps, patience_steps=_PATIENCE_STEPS)
 
 
 class Row(NamedTuple):

@@ -64,7 +64,7 @@ def fit(cell: Cell, size: Size, seeds: Sequence[int]) -> list[Row]:
     from experiments.fits import judge
 
     of = judge.Judge(study)
-    model = cell.model(study.config.model, size)
+    model = cell.model(size)
     return [
         Row(_name(cell.source), study.distractors, cell.width, cell.objective, seed, *result.errors, of.value_spread,
             result.steps, result.seconds, size.members, size.steps)

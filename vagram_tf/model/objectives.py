@@ -185,7 +185,7 @@ def make_objective(config: ModelConfig) -> Objective:
 
 @register_objective("mle")
 class Likelihood(Objective):
-    """Gaussian maximum likelihood of state and reward (PETS, MBPO): both in nats, added as they are."""
+    """Gaussian maximum likelihood of state and reward (PETS, MBPO): both in nats, the reward one dimension more."""
 
     samples = True
 
@@ -205,7 +205,7 @@ class Likelihood(Objective):
         return tf.zeros_like(prediction.reward)
 
     def weights(self, reference: Terms, warm_up: bool) -> TermWeights:
-        return TermWeights(tf.constant(1.0), tf.constant(self.config.reward_weight), tf.constant(0.0))
+        return TermWeights(*map(tf.constant, (1.0, 1.0, 0.0)))
 
     def improved(self, best: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
         return best - new > 0.01  # nats: what 1 % of one dimension's standard deviation is worth

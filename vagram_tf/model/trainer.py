@@ -1,4 +1,4 @@
-"""Fits the ensemble: bootstrap, holdout, averaged weights, early stopping per member, elites."""
+"""Fits the ensemble: bootstrap, holdout, early stopping per member, elites."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import tensorflow as tf
 from vagram_tf.config import ModelConfig
 from vagram_tf.model import splits
 from vagram_tf.model.ensemble import DynamicsEnsemble, moments
-from vagram_tf.model.fit_weights import AveragedWeights, EarlyStopping
+from vagram_tf.model.early_stopping import EarlyStopping
 from vagram_tf.model.objectives import Objective, Prepared, Terms, TermWeights, change_spread
 from vagram_tf.types import Prediction, Transition, ValueFunction
 
@@ -77,16 +77,13 @@ class ModelTrainer(tf.Module):
         # Scores judge the means. A read-out that only watches them goes on learning when they have stopped improving.
         judged = ensemble.trainable_variables if self._objective.samples else ensemble.mean_variables
         stopping = EarlyStopping(judged, self._objective.improved, config.patience, config.patience_steps)
-        average = AveragedWeights(ensemble.trainable_variables, config.weight_averaging)
         score, steps, epochs = judge(), 0, 0
         while not stopping.stopped and steps < config.max_fit_steps:
             order = splits.shuffled_batches(samples, config.model_batch_size, self._generator)
             order = order[: config.max_fit_steps - steps]
-            self._train_epoch(data, prepared, spread, order, weights, average)
-            with average.in_place():
-                score = judge(order.shape[0])
+            self._train_epoch(data, prepared, spread, order, weights)
+            score = judge(order.shape[0])
             steps, epochs = steps + order.shape[0], epochs + 1
-        average.assign()
         stopping.restore()
         ensemble.elites.assign(tf.argsort(stopping.best_score, stable=True)[: ensemble.elites.shape[0]])
 
@@ -130,8 +127,7 @@ class ModelTrainer(tf.Module):
         return self._objective.terms(nothing, target, extra, self._value_functions)
 
     def _train_epoch(
-        self, data: Transition, prepared: Prepared, spread: tf.Tensor, order: tf.Tensor, weights: TermWeights,
-        average: AveragedWeights,
+        self, data: Transition, prepared: Prepared, spread: tf.Tensor, order: tf.Tensor, weights: TermWeights
     ) -> None:
         """Trains on the batches `[steps, E, batch]`, in compiled chunks of one shape."""
         for start in range(0, order.shape[0], self._chunk_steps):
@@ -140,7 +136,6 @@ class ModelTrainer(tf.Module):
             chunk = tf.pad(chunk, [[0, self._chunk_steps - steps], [0, 0], [0, 0]])
             batch, extra = _gather((data, prepared), chunk)
             self._train_steps(batch, extra, spread, tf.constant(steps), self._new_seed(), weights)
-            average.add(steps)
 
     def _terms_on(
         self, data: Transition, prepared: Prepared, spread: tf.Tensor, slots: tf.Tensor, seed: tf.Tensor

@@ -1,44 +1,10 @@
-"""Which weights a fit ends with: averaged over its steps, of each member's best epoch."""
+"""When a fit ends, and with which weights: each member's best."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from vagram_tf.model.objectives import Terms
-
-
-class AveragedWeights:
-    """An exponential average of the weights over a fit's steps, which takes the noise of the last steps out of them.
-
-    Args:
-      variables: what is trained, every one with the member axis first.
-      kept: share of the average that a gradient step keeps, in [0, 1); less in the first steps, so that the weights
-        that the fit begins with do not outlast them. 0 averages nothing.
-    """
-
-    def __init__(self, variables: Sequence[tf.Variable], kept: float):
-        self._variables, self._kept, self._steps = variables, kept, 0
-        self._average = [tf.identity(v) for v in variables]
-
-    def add(self, steps: int) -> None:
-        """Takes in the weights as they are after so many more gradient steps."""
-        self._steps += steps
-        kept = min(self._kept**steps, 1.0 - steps / self._steps)
-        self._average = [kept * a + (1.0 - kept) * v for a, v in zip(self._average, self._variables, strict=True)]
-
-    @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Puts the average where the weights are, for as long as the context lasts."""
-        trained = [tf.identity(v) for v in self._variables]
-        self.assign()
-        yield
-        for variable, value in zip(self._variables, trained, strict=True):
-            variable.assign(value)
-
-    def assign(self) -> None:
-        for variable, value in zip(self._variables, self._average, strict=True):
-            variable.assign(value)
 
 
 class EarlyStopping:

@@ -1,96 +1,21 @@
-"""Which weights a fit ends with: averages by hand, each member's best ones, and when a fit stops."""
+"""When a fit ends, and with which weights: each member's best, improvements, and patience."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from vagram_tf.config import ModelConfig
-from vagram_tf.model.fit_weights import AveragedWeights, EarlyStopping
+from vagram_tf.model.early_stopping import EarlyStopping
 from vagram_tf.model.objectives import Objective, Terms
 
 E = 2
-
-
-# Averages.
-
-
-@pytest.fixture
-def weight():
-    """One weight per member, `[E]`; they start at 100."""
-    return tf.Variable([100.0] * E)
-
-
-def averaged(weight, average):
-    with average.in_place():
-        return weight.numpy().tolist()
-
-
-def walk(weight, average, *values, steps=1):
-    """Sets the weights to one value after another; returns the average after each, of the first member."""
-    found = []
-    for value in values:
-        weight.assign([value, -value])
-        average.add(steps)
-        first, second = averaged(weight, average)
-        assert second == -first  # members are not mixed
-        found.append(first)
-    return found
-
-
-def test_before_a_step_the_average_is_the_start(weight):
-    assert averaged(weight, AveragedWeights([weight], 0.9)) == [100.0] * E
-
-
-def test_the_first_steps_forget_the_start_and_are_averaged_evenly(weight):
-    # 0.9 would keep more than the mean does, until there are ten.
-    means = walk(weight, AveragedWeights([weight], 0.9), 3.0, 6.0, 12.0, 3.0)
-    np.testing.assert_allclose(means, [3.0, 4.5, 7.0, 6.0], rtol=1e-6)
-
-
-def test_later_averages_are_exponential(weight):
-    # Half of the average is kept as soon as the mean keeps more than that: from the second on.
-    means = walk(weight, AveragedWeights([weight], 0.5), 1.0, 3.0, 6.0, 0.0)
-    np.testing.assert_allclose(means, [1.0, 2.0, 4.0, 2.0], rtol=1e-6)
-    # 1 for 20 steps, then 0: 0.9, 0.9², 0.9³ are left of it.
-    average = AveragedWeights([weight], 0.9)
-    walk(weight, average, *[1.0] * 20)
-    np.testing.assert_allclose(walk(weight, average, 0.0, 0.0, 0.0), [0.9, 0.81, 0.729], rtol=1e-5)
-
-
-def test_several_steps_at_once_count_as_so_many(weight):
-    average = AveragedWeights([weight], 0.9)
-    assert walk(weight, average, 8.0, steps=6) == [8.0]
-    # The mean would keep 6 / 8 of the average, 0.9² is more; then 8 / 12 and 0.9⁴ = 0.6561, which is less.
-    np.testing.assert_allclose(walk(weight, average, 0.0, steps=2), [6.0], rtol=1e-6)
-    np.testing.assert_allclose(walk(weight, average, 0.0, steps=4), [6.0 * 0.6561], rtol=1e-5)
-
-
-def test_kept_0_is_the_last_weights(weight):
-    assert walk(weight, AveragedWeights([weight], 0.0), 1.0, 5.0, -2.0) == [1.0, 5.0, -2.0]
-
-
-def test_the_average_is_in_place_for_a_while_or_for_good():
-    weights = [tf.Variable([1.0, 2.0]), tf.Variable([[3.0], [4.0]])]
-    average = AveragedWeights(weights, 0.5)
-    average.add(1)
-    for variable in weights:
-        variable.assign(10.0 * variable)
-    average.add(1)
-    with average.in_place():
-        assert [variable.numpy().tolist() for variable in weights] == [[5.5, 11.0], [[16.5], [22.0]]]
-    assert [variable.numpy().tolist() for variable in weights] == [[10.0, 20.0], [[30.0], [40.0]]]
-    average.assign()
-    assert [variable.numpy().tolist() for variable in weights] == [[5.5, 11.0], [[16.5], [22.0]]]
-
-
-# Early stopping.
 
 
 one_percent = Objective(ModelConfig()).improved
 
 
 class Script:
-    """Judges one epoch after another: the weight of both members is the epoch's number, of 10 steps each."""
+    """Judges one epoch of 10 steps after another; the weight of both members is its number."""
 
     def __init__(self, patience=2, patience_steps=1, improved=one_percent):
         self.weight, self.epoch = tf.Variable([-1.0] * E), 0
@@ -98,7 +23,10 @@ class Script:
         self.weight.assign([0.0] * E)
 
     def judge(self, score, state=None, reward=None):
-        """Takes numbers `[E]` or one for both; what is left out stays as it is. Returns whether the fit stops."""
+        """Takes numbers `[E]`, or one for both; what is left out does not change.
+
+        Returns whether the fit stops.
+        """
         score, state, reward = (tf.broadcast_to(tf.constant(1.0 if x is None else x), [E])
                                 for x in (score, state, reward))
         self.weight.assign([float(self.epoch)] * E)
@@ -130,11 +58,13 @@ def test_without_a_lower_score_the_weights_are_those_of_the_beginning():
 
 def test_it_stops_when_nothing_improves_for_the_patience():
     script = Script(patience=2)
-    assert [script.judge(score) for score in (4.0, 3.0, 3.0, 2.0, 2.0, 2.0)] == [False] * 5 + [True]
+    stopped = [script.judge(score) for score in (4.0, 3.0, 3.0, 2.0, 2.0, 2.0)]
+    assert stopped == [False] * 5 + [True]
 
 
 def test_patience_counts_epochs_and_steps_and_both_must_be_over():
-    for patience, patience_steps, epochs in ((2, 1, 2), (2, 20, 2), (2, 21, 3), (4, 21, 4), (1, 35, 4)):
+    for patience, patience_steps, epochs in (
+            (2, 1, 2), (2, 20, 2), (2, 21, 3), (4, 21, 4), (1, 35, 4)):
         script = Script(patience, patience_steps)
         stopped = [script.judge(1.0) for _ in range(6)]
         assert stopped.index(True) == epochs
@@ -148,7 +78,8 @@ def test_an_improvement_below_what_counts_is_kept_but_the_patience_goes_on():
 
 def test_one_member_that_improves_is_enough():
     script = Script(patience=1)
-    assert [script.judge(score) for score in ([4.0, 4.0], [9.0, 3.0], [3.0, 9.0], [9.0, 9.0])] == [False] * 3 + [True]
+    stopped = [script.judge(score) for score in ([4.0, 4.0], [9.0, 3.0], [3.0, 9.0], [9.0, 9.0])]
+    assert stopped == [False] * 3 + [True]
 
 
 @pytest.mark.parametrize("learned", ["state", "reward"])
@@ -156,13 +87,14 @@ def test_a_term_that_cannot_be_learned_does_not_stop_what_the_other_still_gains(
     # In the score of 101 the term that falls from 1 to 0.6 is below 1 % from epoch to epoch.
     script = Script(patience=1)
     other = "reward" if learned == "state" else "state"
-    for falls, stops in ((1.0, False), (0.9, False), (0.8, False), (0.7, False), (0.6, False), (0.6, True)):
-        assert script.judge(100.0 + falls, **{learned: falls, other: 100.0}) == stops
+    stopped = [script.judge(100.0 + falls, **{learned: falls, other: 100.0})
+               for falls in (1.0, 0.9, 0.8, 0.7, 0.6, 0.6)]
+    assert stopped == [False] * 5 + [True]
     assert script.kept() == [4.0, 4.0]
 
 
 def test_each_term_is_against_its_own_best_and_of_one_member():
-    # The state of member 0 gets worse while that of member 1 gets better: no mean over members hides it.
+    # The state of member 0 gets worse while that of member 1 gets better: no mean hides it.
     script = Script(patience=1)
     assert not script.judge(5.0, [1.0, 1.0])
     assert not script.judge(5.0, [3.0, 0.9])
@@ -177,7 +109,8 @@ def test_many_small_gains_of_a_term_add_up_to_one():
 
 def test_a_score_that_rises_while_a_term_improves_goes_on_and_keeps_the_lowest():
     script = Script(patience=1)
-    assert not any(script.judge(score, state) for score, state in ((5.0, 3.0), (6.0, 2.0), (7.0, 1.0)))
+    assert not any(
+        script.judge(score, state) for score, state in ((5.0, 3.0), (6.0, 2.0), (7.0, 1.0)))
     assert script.kept() == [-1.0, -1.0]
 
 
@@ -198,7 +131,8 @@ def test_what_counts_is_asked_of_who_is_passed_in():
 
 
 def test_weights_of_any_rank_are_kept_by_member():
-    weights = [tf.Variable(tf.zeros([E])), tf.Variable(tf.zeros([E, 3])), tf.Variable(tf.zeros([E, 1, 2]))]
+    weights = [tf.Variable(tf.zeros([E])), tf.Variable(tf.zeros([E, 3])),
+               tf.Variable(tf.zeros([E, 1, 2]))]
     stopping = EarlyStopping(weights, one_percent, 1, 1)
     for score, value in (([1.0, 1.0], 0.0), ([2.0, 0.5], 7.0), ([3.0, 3.0], 9.0)):
         for variable in weights:
