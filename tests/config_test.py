@@ -41,6 +41,8 @@ IMPOSSIBLE = [
     ({"value_functions": "both"}, "value_functions must be one of all, critics, targets, got 'both'"),
     ({"value_gradient_weights": "critic"},
      "value_gradient_weights must be one of example, dimension, agreement, got 'critic'"),
+    ({"value_gradient_weights": "agreement", "value_functions": "all"},
+     "value_functions must be critics or targets, got 'all'"),
     ({"model_target": "delta"}, "model_target must be one of change, state, got 'delta'"),
     ({"loss": ""}, "loss must be one of"),
     ({"members": 0}, "members must be at least 1, got 0"),
@@ -135,7 +137,8 @@ def test_values_at_the_edge_are_accepted():
 def test_defaults_that_differ_from_the_papers():
     model, agent = Config().model, Config().agent
     assert (model.value_functions, model.value_gradient_weights) == ("critics", "dimension")
-    assert model.model_target == "change" and agent.layer_normalization
+    assert (model.model_target, model.reward_weight) == ("change", 0.1)
+    assert agent.layer_normalization
 
 
 def test_replace_finds_the_section_and_leaves_the_original():
@@ -185,7 +188,11 @@ def schedules(draw, low, high):
 def configs(draw):
     members = draw(st.integers(1, 20))
     elites = draw(st.integers(1, members))
-    return Config().replace(members=members, elites=elites, **draw(st.fixed_dictionaries({}, optional={
+    rule = draw(st.sampled_from(VALUE_GRADIENT_WEIGHTS))
+    functions = draw(st.sampled_from(
+        [x for x in VALUE_FUNCTIONS if (rule, x) != ("agreement", "all")]))
+    return Config().replace(members=members, elites=elites, value_gradient_weights=rule,
+                            value_functions=functions, **draw(st.fixed_dictionaries({}, optional={
         "name": st.text(),
         "distractors": st.integers(0, 10**6),
         "distractor_kind": st.sampled_from(DISTRACTOR_KINDS),
@@ -194,8 +201,6 @@ def configs(draw):
         "model_hidden_units": layers,
         "model_learning_rate": positive,
         "holdout_share": st.floats(0, 0.9, exclude_min=True),
-        "value_functions": st.sampled_from(VALUE_FUNCTIONS),
-        "value_gradient_weights": st.sampled_from(VALUE_GRADIENT_WEIGHTS),
         "value_gradient_scale": st.sampled_from(VALUE_GRADIENT_SCALES),
         "model_target": st.sampled_from(MODEL_TARGETS),
         "value_gradient_quantile": st.floats(0, 1, exclude_min=True),

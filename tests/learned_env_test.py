@@ -34,8 +34,8 @@ def drifting(tmp_path_factory):
     """A model whose first dimension grows by 1 per step, without noise, and pays 0.5; it ends beyond 13."""
     ensemble = DynamicsEnsemble(2, 1, 2, 2, (2,))
     ensemble._mean_head.kernel.assign(tf.zeros_like(ensemble._mean_head.kernel))
-    ensemble._mean_head.bias.assign(np.tile([[[1.0, 0.0, 0.5]]], [2, 1, 1]))
-    ensemble._target_log_variance.assign([-40.0] * 3)
+    ensemble._target_mean.assign([1.0, 0.0, 0.5])
+    ensemble._target_stddev.assign([np.exp(-20.0)] * 3)
     directory = tmp_path_factory.mktemp("drifting") / "1"
     module = export.ExportedDynamics(
         ensemble, lambda state: (state[:, 0] > 13.5) | terminations.never(state),

@@ -265,7 +265,8 @@ def test_every_term_is_divided_by_its_magnitude_for_the_reference(name, warm_up)
     # costs 1 anyway.
     weights = make_objective(config(name, reward_weight=0.5)).weights(REFERENCE, warm_up)
     mse = float(warm_up and name in VALUE_AWARE)
-    expected = (1.0, 0.5, 0.0) if name == "mle" else (0.25, 2.0, mse)  # a likelihood is not scaled
+    # A likelihood is not scaled, and its reward is one dimension more.
+    expected = (1.0, 1.0, 0.0) if name == "mle" else (0.25, 2.0, mse)
     assert [float(weight) for weight in weights] == list(expected)
     score = weights.score(REFERENCE)
     by_hand = [expected[0] * loss + expected[1] * reward + expected[2] * state

@@ -110,8 +110,8 @@ def from_run(directory: Path, states: int, seed: int = 0) -> FitData:
         after = list(_replay(config, real, slots, action.numpy()))
     except EnvironmentFault as fault:
         raise ValueError(f"{directory} cannot be replayed: {fault}") from fault
-    reward, discount, next_observation = (tf.constant(np.array(field, np.float32)) for field in zip(*after, strict=True))
-    return FitData(config, real, Transition(observation, action, reward, discount, next_observation), dyna.agent)
+    followed = (tf.constant(np.array(field, np.float32)) for field in zip(*after, strict=True))
+    return FitData(config, real, Transition(observation, action, *followed), dyna.agent)
 
 
 def _replay(

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from vagram_tf.config import ModelConfig
 from vagram_tf.model import splits
-from vagram_tf.model.ensemble import DynamicsEnsemble, moments
 from vagram_tf.model.early_stopping import EarlyStopping
+from vagram_tf.model.ensemble import DynamicsEnsemble, moments
 from vagram_tf.model.objectives import Objective, Prepared, Terms, TermWeights, change_spread
 from vagram_tf.types import Prediction, Transition, ValueFunction
 

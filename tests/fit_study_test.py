@@ -1,0 +1,274 @@
+"""Models without an agent: the data, the judge, the table, the figure, the program."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import programs
+import pytest
+import tensorflow as tf
+
+from experiments.fits import data, figure, judge, table, work
+from experiments.fits.data import FitData
+from vagram_tf.agent.sac import SoftActorCritic
+from vagram_tf.config import AgentConfig, Config
+from vagram_tf.envs import suite
+from vagram_tf.model.splits import held_out
+from vagram_tf.types import Transition
+
+D, A, N, M = 3, 1, 40, 12
+SHIPPED = sorted((programs.ROOT / "experiments" / "fits" / "shipped").glob("*.npz"))
+SIZE = table.Size(seeds=2, members=2, steps=3, states=5)
+
+
+def linear_value(slope):
+    return lambda s: tf.linalg.matvec(s, tf.constant(slope, tf.float32))
+
+
+class Agent:
+    """Two critics that are linear: V = 2 s0 - s2 and V = 3 s1."""
+
+    value_functions = [linear_value([2.0, 0.0, -1.0]), linear_value([0.0, 3.0, 0.0])]
+
+
+def transitions(count, seed=0):
+    draw = np.random.default_rng(seed).normal
+    observation = draw(size=(count, D))
+    fields = (observation, np.tanh(draw(size=(count, A))), draw(size=count), np.ones(count),
+              observation + draw(size=(count, D)))
+    return Transition(*(tf.constant(field, tf.float32) for field in fields))
+
+
+@pytest.fixture
+def study():
+    """Two task dimensions and one distractor."""
+    config = Config().replace(distractors=1, discount=0.5)
+    judged = transitions(M, seed=1)._replace(discount=tf.constant([0.0] + [1.0] * (M - 1)))
+    return FitData(config, transitions(N), judged, Agent())
+
+
+# The judge.
+
+
+def test_a_perfect_prediction_has_no_error(study):
+    of = judge.Judge(study)
+    target = study.judged.next_observation
+    errors = of.errors(tf.stack([target, target]), tf.stack([study.judged.reward] * 2))
+    assert list(errors) == [0.0] * 6
+    values = np.stack([v(target) for v in Agent.value_functions])
+    np.testing.assert_allclose(of.value_spread, values.std(), rtol=1e-5)
+
+
+def test_errors_by_hand(study):
+    judged = study.judged
+    error = np.random.default_rng(2).normal(size=(2, M, D)).astype(np.float32)
+    wrong_reward = np.random.default_rng(3).normal(size=(2, M)).astype(np.float32)
+    errors = judge.Judge(study).errors(judged.next_observation + error, judged.reward + wrong_reward)
+    value = np.stack([2.0 * error[..., 0] - error[..., 2], 3.0 * error[..., 1]], axis=-1)
+    discount = 0.5 * judged.discount.numpy()
+    change = np.sqrt(np.square(judged.next_observation - judged.observation).mean(axis=0))
+    share = np.sqrt(np.square(error).mean(axis=(0, 1))) / change
+    np.testing.assert_allclose(errors.value_error, np.sqrt(np.square(value).mean()), rtol=1e-4)
+    target = wrong_reward + discount * value.mean(axis=-1)
+    np.testing.assert_allclose(errors.target_error, np.sqrt(np.square(target).mean()), rtol=1e-4)
+    squared_gradient = np.array([2.0**2, 3.0**2, 1.0**2]) / 2  # the mean over critics; all norms equal: no clip
+    own = (squared_gradient * np.square(error).mean(axis=(0, 1))).sum()
+    np.testing.assert_allclose(errors.own_loss, own, rtol=1e-4)
+    np.testing.assert_allclose(errors.task_error, share[:2].mean(), rtol=1e-4)
+    np.testing.assert_allclose(errors.distractor_error, share[2], rtol=1e-4)
+    np.testing.assert_allclose(errors.reward_error, np.sqrt(np.square(wrong_reward).mean()), rtol=1e-4)
+
+
+def test_predicting_no_change_is_an_error_of_one(study):
+    no_change = tf.stack([study.judged.observation] * 2)
+    errors = judge.Judge(study).errors(no_change, tf.stack([study.judged.reward] * 2))
+    np.testing.assert_allclose([errors.task_error, errors.distractor_error], 1.0, rtol=1e-5)
+
+
+# Data.
+
+
+def test_data_come_back_from_a_file_to_the_bit(tmp_path):
+    config = Config().replace(agent_hidden_units=(4, 4))
+    agent = SoftActorCritic(D, A, config.agent, seed=0)
+    real = transitions(N)
+    follows = [i % 7 != 6 for i in range(N)]  # episodes of seven steps
+    after = real.next_observation.numpy()
+    after[:-1][follows[:-1]] = real.observation.numpy()[1:][follows[:-1]]
+    saved = FitData(config, real._replace(next_observation=tf.constant(after)), transitions(M, seed=1), agent)
+    saved.save(tmp_path / "data.npz")
+    loaded = data.load(tmp_path / "data.npz")
+    assert loaded.config == config
+    for label in ("real", "judged"):
+        for field, expected in zip(getattr(loaded, label), getattr(saved, label), strict=True):
+            np.testing.assert_array_equal(field, expected)
+    for mine, other in zip(loaded.agent.value_functions, agent.value_functions, strict=True):
+        np.testing.assert_array_equal(mine(real.observation), other(real.observation))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 damaged", b"no zip file at all"])
+def test_a_file_that_holds_something_else_is_named(tmp_path, content):
+    (tmp_path / "data.npz").write_bytes(content)
+    with pytest.raises(ValueError, match="data.npz is no data of a fit study: "):
+        data.load(tmp_path / "data.npz")
+
+
+def test_a_run_gives_its_data_its_critics_and_what_its_simulator_does(tmp_path):
+    run = programs.copied_run(tmp_path)
+    study = data.from_run(run, states=8)
+    count = study.real.reward.shape[0]
+    assert count == 90 and study.judged.reward.shape[0] == 8
+    out = study.real.observation.numpy()[held_out(count, study.config.model.holdout_share).numpy()]
+    env = suite.make(study.config.env)
+    for i, observation in enumerate(study.judged.observation.numpy()):
+        assert (out == observation).all(axis=1).any()  # never trained on
+        env.reset(seed=0)
+        cosine, sine, velocity = observation.astype(float)
+        env.unwrapped.state = np.array([np.arctan2(sine, cosine), velocity])
+        after, reward, *_ = env.step(2.0 * study.judged.action.numpy()[i])  # of the range [-2, 2]
+        np.testing.assert_allclose(study.judged.next_observation[i], after, atol=1e-5)
+        np.testing.assert_allclose(study.judged.reward[i], reward, atol=1e-4)
+    again = data.from_run(run, states=8)
+    np.testing.assert_array_equal(again.judged.action, study.judged.action)
+
+
+def test_a_directory_that_is_no_run_or_has_no_checkpoint_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="is no run: it has no config.json"):
+        data.from_run(tmp_path, states=5)
+    (tmp_path / "config.json").write_text(Config().to_json())
+    with pytest.raises(ValueError, match="has no checkpoint"):
+        data.from_run(tmp_path, states=5)
+
+
+def test_an_environment_that_does_not_repeat_itself_is_refused():
+    config = Config().replace(**{key: value for key, value in programs.TINY.items()})
+    real = transitions(5)
+    with pytest.raises(data.EnvironmentFault, match="does not repeat itself"):
+        list(data._replay(config, real, np.array([0]), np.zeros([1, A])))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_data_are_those_that_they_are_called(path):
+    study = data.load(path)
+    kind = path.stem.removeprefix("hopper_").replace("_", " ")
+    assert study.config.env.name == "Hopper-v5" and study.distractors == kind
+    assert study.task_dimensions == 11 and study.real.reward.shape[0] >= 10_000
+    assert study.judged.reward.shape[0] == 1000
+    assert isinstance(study.config.agent, AgentConfig) and study.config.agent.layer_normalization
+    # The simulator's answers: the critics' values of them differ, and those of no change are wrong.
+    of = judge.Judge(study)
+    nothing = of.errors(study.judged.observation[tf.newaxis], study.judged.reward[tf.newaxis])
+    assert 0.05 * of.value_spread < nothing.value_error < of.value_spread
+
+
+# Cells and rows.
+
+
+def test_every_objective_differs_from_the_defaults_in_what_it_is_called_after_alone():
+    base = table.Cell(Path("x"), "vagram", (4,)).model(SIZE)
+    for name, changes in table.OBJECTIVES.items():
+        model = table.Cell(Path("x"), name, (4,)).model(SIZE)
+        differing = {field for field in vars(base) if getattr(model, field) != getattr(base, field)}
+        assert differing <= set(changes)
+    assert (base.members, base.elites, base.max_fit_steps) == (2, 1, 3)
+
+
+@pytest.mark.parametrize("objectives, widths, message", [
+    (["konstant"], ["4"], "there is no objective 'konstant'; there are mle"),
+    (["mle"], ["4y4"], "--widths must be units joined by x"),
+    (["mle"], ["0"], "--widths must be units joined by x"),
+    (["mle"], [], "--widths must be units joined by x"),
+])
+def test_cells_that_are_none_are_refused(objectives, widths, message):
+    with pytest.raises(ValueError, match=message):
+        table.cells([Path("x")], objectives, widths)
+
+
+def row(objective="vagram", width="16", seed=0, distractors="0", value_error=1.0, own_loss=1.0):
+    return table.Row("source", distractors, width, objective, seed, value_error, 1.0, own_loss, 0.5, 0.5, 0.1, 40.0,
+                     3, 1.0, 2, 3)
+
+
+def test_rows_come_back_from_their_table_and_another_size_is_refused(tmp_path):
+    path = tmp_path / "study.csv"
+    assert table.read(path, SIZE) == []
+    rows = [row(), row("mle", seed=1)]
+    table.save(path, rows)
+    assert table.read(path, SIZE) == rows
+    with pytest.raises(ValueError, match="another size"):
+        table.read(path, SIZE._replace(steps=4))
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="no table of a fit study"):
+        table.read(path, SIZE)
+
+
+def test_the_table_in_words_has_means_and_standard_errors():
+    text = table.summary([row(value_error=1.0), row(value_error=3.0, seed=1)])
+    assert "standard deviation of V 40" in text
+    assert "vagram" in text and "2 ± 1 " in text
+
+
+# The figure.
+
+
+def test_a_ratio_and_its_interval():
+    value, low, high = figure.ratio(np.array([1.0, 2.0, 3.0]), np.array([4.0, 4.0, 4.0]))
+    assert value == 0.5 and 0.25 <= low < 0.5 < high <= 0.75
+    value, low, high = figure.ratio(np.array([1.0]), np.array([4.0]))
+    assert value == 0.25 and np.isnan([low, high]).all()
+
+
+def test_the_figure_shows_vagram_against_every_other(tmp_path):
+    rows = [row(objective, width, seed, kind) for objective in ("vagram", "mle", "mse") for width in ("16", "32x32")
+            for seed in (0, 1) for kind in ("0", "30 rotation")]
+    written = figure.draw(rows, str(tmp_path / "study"))
+    assert [path.suffix for path in written] == [".png", ".svg"]
+    text = written[1].read_text()
+    assert "value error: vagram / mle" in text and "own loss: vagram / mse" in text and "30 rotation" in text
+    assert figure.draw([row("mle")], str(tmp_path / "none")) == []
+
+
+# The work.
+
+
+def test_a_study_continues_where_it_is(tmp_path):
+    cells = table.cells(SHIPPED[:1], ["mse"], ["4"])
+    path = tmp_path / "study.csv"
+    rows = work.run(cells, SIZE, 1, [], path)
+    assert [(r.source, r.distractors, r.width, r.objective, r.seed) for r in rows] == [
+        (SHIPPED[0].stem, "0", "4", "mse", seed) for seed in (0, 1)]
+    assert all(np.isfinite(r.value_error) and r.fit_steps == 3 for r in rows) and rows[0] != rows[1]
+    before = table.read(path, SIZE)
+    assert work.run(cells, SIZE._replace(seeds=3), 1, before, path)[:2] == before
+    assert table.read(path, SIZE)[:2] == before and len(table.read(path, SIZE)) == 3
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--source=nowhere"], "--source=nowhere is neither a run's directory"),
+    (["--objectives=konstant"], "there is no objective 'konstant'"),
+    (["--keep=here.npz"], "--keep takes one --source"),
+    (["--output=no/such/place"], "there is no directory no/such"),
+])
+def test_what_does_not_fit_is_refused_in_one_line(arguments, message):
+    process = programs.program("fit_study", arguments)
+    assert process.returncode == 2
+    (line,) = programs.error_lines(process)
+    assert message in line
+
+
+def test_the_committed_table_holds_every_cell_and_the_figure_is_its():
+    folder = programs.ROOT / "results" / "fit_study"
+    with open(folder / "fit_study.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    cells = {(r["distractors"], r["width"]) for r in rows}
+    assert cells == {(kind, width) for kind in ("0", "15 nonlinear", "30 rotation")
+                     for width in ("16", "32x32", "64x64", "128x128x128")}
+    text = (folder / "fit_study.svg").read_text()
+    for kind, width in cells:
+        above, below = (np.array([float(r["value_error"]) for r in rows
+                                  if (r["distractors"], r["width"], r["objective"]) == (kind, width, objective)])
+                        for objective in ("vagram", "mle"))
+        assert len(above) == len(below) == 5
+        assert f"{figure.ratio(above, below)[0]:.2f}" in text
+    assert json.loads((folder / "machine.json").read_text())["processor"]
