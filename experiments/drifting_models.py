@@ -7,7 +7,8 @@ import tensorflow as tf
 from vagram_tf.config import ModelConfig
 from vagram_tf.model import losses
 from vagram_tf.model.ensemble import DynamicsEnsemble
-from vagram_tf.model.objectives import change_spread, make_objective
+from vagram_tf.model.objective import change_spread
+from vagram_tf.model.objectives import make_objective
 from vagram_tf.types import Transition, ValueFunction
 
 _BATCH = 128

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from vagram_tf.envs.learned import LearnedEnv, LearnedVectorEnv
     from vagram_tf.envs.terminations import register as register_termination
     from vagram_tf.model import losses
-    from vagram_tf.model.objectives import Objective, ValueAware, register_objective
+    from vagram_tf.model.objective import Objective, ValueAware
+    from vagram_tf.model.objectives import register_objective
     from vagram_tf.model.value_gradients import clip_by_norm_quantile, vagram_loss, value_gradients
     from vagram_tf.presets import preset
 
@@ -30,8 +31,8 @@ _PUBLIC = {
     "Config": ("vagram_tf.config", "Config"),
     "LearnedEnv": ("vagram_tf.envs.learned", "LearnedEnv"),
     "LearnedVectorEnv": ("vagram_tf.envs.learned", "LearnedVectorEnv"),
-    "Objective": ("vagram_tf.model.objectives", "Objective"),
-    "ValueAware": ("vagram_tf.model.objectives", "ValueAware"),
+    "Objective": ("vagram_tf.model.objective", "Objective"),
+    "ValueAware": ("vagram_tf.model.objective", "ValueAware"),
     "clip_by_norm_quantile": ("vagram_tf.model.value_gradients", "clip_by_norm_quantile"),
     "losses": ("vagram_tf.model.losses", None),
     "preset": ("vagram_tf.presets", "preset"),

@@ -123,8 +123,7 @@ class ModelConfig:
         _one_of("value_functions", self.value_functions, VALUE_FUNCTIONS)
         _one_of("value_gradient_weights", self.value_gradient_weights, VALUE_GRADIENT_WEIGHTS)
         if (self.value_gradient_weights, self.value_functions) == ("agreement", "all"):
-            raise ValueError("value_gradient_weights=agreement compares critics that were trained apart, and targets "
-                             "are their copies: value_functions must be critics or targets, got 'all'")
+            raise ValueError("agreement compares value functions that are no copies: critics or targets, got 'all'")
         _one_of("model_target", self.model_target, MODEL_TARGETS)
         _one_of("value_gradient_scale", self.value_gradient_scale, VALUE_GRADIENT_SCALES)
 

@@ -10,7 +10,8 @@ from experiments.fits.data import FitData
 from vagram_tf import seeding
 from vagram_tf.config import ModelConfig
 from vagram_tf.model.ensemble import DynamicsEnsemble
-from vagram_tf.model.objectives import change_spread, make_objective
+from vagram_tf.model.objective import change_spread
+from vagram_tf.model.objectives import make_objective
 from vagram_tf.model.trainer import ModelTrainer
 from vagram_tf.model.value_gradients import clip_by_norm_quantile, example_weights, values_and_gradients
 from vagram_tf.types import Transition

@@ -9,7 +9,7 @@ from vagram_tf.config import ModelConfig
 from vagram_tf.model import splits
 from vagram_tf.model.early_stopping import EarlyStopping
 from vagram_tf.model.ensemble import DynamicsEnsemble, moments
-from vagram_tf.model.objectives import Objective, Prepared, Terms, TermWeights, change_spread
+from vagram_tf.model.objective import Objective, Prepared, Terms, TermWeights, change_spread
 from vagram_tf.types import Prediction, Transition, ValueFunction
 
 _BOUND_WIDTH_WEIGHT = 0.01  # PETS: keeps the log-variance bounds tight

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from vagram_tf.dyna import Dyna
-from vagram_tf.model.objectives import change_spread
+from vagram_tf.model.objective import change_spread
 from vagram_tf.model.value_gradients import values_and_gradients
 from vagram_tf.types import Transition
 

@@ -1,0 +1,143 @@
+"""What an objective is: all that a fit minimises, in one place."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from vagram_tf.config import ModelConfig
+from vagram_tf.model import losses
+from vagram_tf.model.ensemble import DynamicsEnsemble, moments
+from vagram_tf.types import Prediction, Transition, ValueFunction
+
+ValueFunctions = Sequence[ValueFunction]
+
+Prepared = dict[str, tf.Tensor]
+"""What an objective knows beside the transitions: what it has prepared of each, and `spread` and `seed` of the fit."""
+
+_SMALLEST_ERROR = 1e-12  # a term that is less than this for the reference is not scaled up further
+
+
+class Terms(NamedTuple):
+    """What a prediction costs, all of one shape: the state term, the reward's, the state's mse, the read-out's."""
+
+    loss: tf.Tensor
+    reward_loss: tf.Tensor
+    mse: tf.Tensor
+    readout: tf.Tensor
+
+
+class TermWeights(NamedTuple):
+    """The scalar weight of each term that judges a prediction. The read-out judges none and has weight 1."""
+
+    loss: tf.Tensor
+    reward_loss: tf.Tensor
+    mse: tf.Tensor
+
+    def score(self, terms: Terms) -> tf.Tensor:
+        """Returns what early stopping and the choice of elites go by."""
+        return self.loss * terms.loss + self.reward_loss * terms.reward_loss + self.mse * terms.mse
+
+
+class Objective:
+    """What the ensemble is trained for. A subclass defines `loss`, and overrides what else differs.
+
+    Args:
+      config: the model's settings.
+
+    Attributes:
+      samples: the loss trains the predicted spread, so imagined rollouts draw from it unless told otherwise.
+    """
+
+    samples = False
+
+    def __init__(self, config: ModelConfig):
+        self.config = config
+
+    def prepare(self, batch: Transition, value_functions: ValueFunctions) -> Prepared:
+        """Returns what the loss needs of each transition `[B]`: tensors `[B, ...]`.
+
+        Runs compiled, once per fit, over the dataset in pieces. The value functions do not change during a fit.
+        """
+        return {}
+
+    def finish(self, prepared: Prepared, data: Transition) -> Prepared:
+        """Turns what was prepared of the whole dataset `[N]` into what batches are taken of, for what needs all."""
+        return prepared
+
+    def loss(
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: ValueFunctions
+    ) -> tf.Tensor:
+        """Returns the state term, `[E, B]`.
+
+        Args:
+          prediction: `[E, B]`, in the environment's units.
+          target: `[E, B]`, the real transitions; `target.next_observation` is what was to be predicted.
+          prepared: tensors `[E, B, ...]`, as prepared; `spread` `[D]`, the standard deviations of the changes in the
+            data, 1 for what does not vary; and a stateless `seed` `[2]`, new at every step, the same at every score.
+          value_functions: C functions `[B, D] -> [B]`.
+        """
+        raise NotImplementedError
+
+    def predict(self, ensemble: DynamicsEnsemble, batch: Transition) -> Prediction:
+        """Lets the ensemble predict a batch `[E, B]`. The variance is a read-out: it does not train the features."""
+        return ensemble(batch.observation, batch.action, detach_variance=True)
+
+    def terms(
+        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: ValueFunctions
+    ) -> Terms:
+        """Returns all terms, `[E, B]` each; see `loss` for the arguments."""
+        spread = prepared["spread"]
+        return Terms(
+            self.loss(prediction, target, prepared, value_functions),
+            self.reward_loss(prediction, target),
+            losses.mse(prediction.next_observation / spread, target.next_observation / spread),
+            self.readout(prediction, target))
+
+    def reward_loss(self, prediction: Prediction, target: Transition) -> tf.Tensor:
+        """Returns the squared error of the reward, `[E, B]`."""
+        return tf.square(prediction.reward - target.reward)
+
+    def readout(self, prediction: Prediction, target: Transition) -> tf.Tensor:
+        """Returns the negative log likelihood that the predicted variances, alone, are trained on, `[E, B]`."""
+        state = losses.gaussian_nll(tf.stop_gradient(prediction.next_observation),
+                                    prediction.next_observation_log_variance, target.next_observation)
+        return state + reward_nll(tf.stop_gradient(prediction.reward), prediction.reward_log_variance, target.reward)
+
+    def weights(self, reference: Terms, warm_up: bool) -> TermWeights:
+        """Chooses the weights of a fit's terms.
+
+        Every term is divided by its magnitude for the reference, which predicts the mean of changes and rewards: a
+        prediction of nothing costs 1 in the state and `reward_weight` in the reward. The reference depends on data
+        and critics alone, so the balance is the same whatever the model has learned.
+
+        Args:
+          reference: the terms of the reference, of any one shape.
+          warm_up: the critics do not mean anything yet.
+        """
+        if self.config.value_gradient_scale == "none":
+            return TermWeights(tf.constant(1.0), tf.constant(self.config.reward_weight), tf.constant(0.0))
+        # An error that is estimated from samples may be negative, and its mean near zero, which is no scale.
+        loss, reward, _, _ = (1.0 / tf.maximum(tf.reduce_mean(tf.abs(term)), _SMALLEST_ERROR) for term in reference)
+        return TermWeights(loss, self.config.reward_weight * reward, tf.constant(0.0))
+
+    def improved(self, best: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
+        """Says whether a term or score is better than the best so far by what counts: 1 % (MBPO)."""
+        return best - new > 0.01 * tf.abs(best)
+
+
+class ValueAware(Objective):
+    """An objective that depends on the value functions: while those do not mean anything, the mse is added to it."""
+
+    def weights(self, reference: Terms, warm_up: bool) -> TermWeights:
+        return super().weights(reference, warm_up)._replace(mse=tf.constant(float(warm_up)))
+
+
+def change_spread(data: Transition) -> tf.Tensor:
+    """Returns the standard deviations `[D]` of the changes in data `[N]`, 1 for what does not vary."""
+    return moments(data.next_observation - data.observation)[1]
+
+
+def reward_nll(mean: tf.Tensor, log_variance: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Returns the reward's negative log likelihood `[E, B]`."""
+    return losses.gaussian_nll(*(x[..., tf.newaxis] for x in (mean, log_variance, target)))
