@@ -95,8 +95,7 @@ class ModelConfig:
         "relative", "of log-variances: relative (to the targets', learned), absolute (learned, MBPO), fixed (VaGraM)")
     model_target: str = _field("change", "what the heads predict: the state's change, or the next state itself")
     value_functions: str = _field("critics", "what value-aware losses see: critics, targets, all (both)")
-    value_gradient_weights: str = _field(
-        "dimension", "vagram's weights: dimension (one each), agreement (of critics, likewise), example (the paper's)")
+    value_gradient_weights: str = _field("dimension", "vagram's weights, one per: dimension, agreement, example (paper)")
     value_samples: int = _field(2, "samples of the predicted state that calibrated_itervaml values, at least 2")
     value_gradient_scale: str = _field("rms", "rms: state and reward term start a fit equally large; none: raw")
     value_gradient_quantile: float = _field(0.95, "value gradients longer than this quantile of norms are cut to it")
@@ -123,7 +122,7 @@ class ModelConfig:
         _one_of("value_functions", self.value_functions, VALUE_FUNCTIONS)
         _one_of("value_gradient_weights", self.value_gradient_weights, VALUE_GRADIENT_WEIGHTS)
         if (self.value_gradient_weights, self.value_functions) == ("agreement", "all"):
-            raise ValueError("agreement compares value functions that are no copies: critics or targets, got 'all'")
+            raise ValueError("for agreement, value_functions must be critics or targets, got 'all'")
         _one_of("model_target", self.model_target, MODEL_TARGETS)
         _one_of("value_gradient_scale", self.value_gradient_scale, VALUE_GRADIENT_SCALES)
 
