@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from vagram_tf.config import ModelConfig
 from vagram_tf.model.early_stopping import EarlyStopping
-from vagram_tf.model.objectives import Objective, Terms
+from vagram_tf.model.objective import Objective, Terms
 
 E = 2
 

@@ -7,7 +7,8 @@ import tensorflow as tf
 from vagram_tf.config import LOSSES, VALUE_GRADIENT_WEIGHTS, ModelConfig
 from vagram_tf.model import losses, splits
 from vagram_tf.model.ensemble import DynamicsEnsemble
-from vagram_tf.model.objectives import Objective, TermWeights, change_spread, make_objective
+from vagram_tf.model.objective import Objective, TermWeights, change_spread
+from vagram_tf.model.objectives import make_objective
 from vagram_tf.model.trainer import ModelTrainer
 from vagram_tf.types import Transition
 

@@ -95,7 +95,7 @@ class ModelConfig:
         "relative", "of log-variances: relative (to the targets', learned), absolute (learned, MBPO), fixed (VaGraM)")
     model_target: str = _field("change", "what the heads predict: the state's change, or the next state itself")
     value_functions: str = _field("critics", "what value-aware losses see: critics, targets, all (both)")
-    value_gradient_weights: str = _field("dimension", "vagram's weights, one per: dimension, agreement, example (paper)")
+    value_gradient_weights: str = _field("dimension", "vagram's weights: by dimension, agreement, example (paper)")
     value_samples: int = _field(2, "samples of the predicted state that calibrated_itervaml values, at least 2")
     value_gradient_scale: str = _field("rms", "rms: state and reward term start a fit equally large; none: raw")
     value_gradient_quantile: float = _field(0.95, "value gradients longer than this quantile of norms are cut to it")

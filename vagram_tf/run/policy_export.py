@@ -13,7 +13,7 @@ from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 
 from vagram_tf.agent.sac import SoftActorCritic
-from vagram_tf.model.value_gradients import values_and_gradients
+from vagram_tf.model.value_gradients import value_gradients
 from vagram_tf.run.action_range import ActionRange
 from vagram_tf.run.signatures import OBSERVATION, SEED, Exported, Signature, Value
 
@@ -37,8 +37,11 @@ class ExportedPolicy(Exported):
             return {"action": action_range.from_unit(agent.sample(observation, seed))}
 
         def value(observation: tf.Tensor) -> dict[str, tf.Tensor]:
-            value, gradient = values_and_gradients(agent.value_functions, observation)  # [B, C], [B, C, D]
-            return {"value": tf.transpose(value), "value_gradient": tf.transpose(gradient, [1, 0, 2])}
+            gradient = value_gradients(agent.value_functions, observation)  # [B, C, D]
+            return {
+                "value": tf.stack([value_function(observation) for value_function in agent.value_functions]),
+                "value_gradient": tf.transpose(gradient, [1, 0, 2]),
+            }
 
         inputs = {"observation": OBSERVATION}
         signatures = {
