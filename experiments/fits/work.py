@@ -31,13 +31,13 @@ def run(cells: Sequence[Cell], size: Size, jobs: int, done: Sequence[Row], path:
       path: of the table.
 
     Returns:
-      All rows, in the order of the cells.
+      All rows, in the order of the cells; before them those of other cells that an earlier start has left.
 
     Raises:
       ValueError: a source does not fit.
     """
     order = {_key(cell): i for i, cell in enumerate(cells)}
-    rows = [row for row in done if (row.source, row.width, row.objective) in order]
+    rows = list(done)
     missing = {cell: [seed for seed in range(size.seeds) if (*_key(cell), seed) not in {
         (row.source, row.width, row.objective, row.seed) for row in rows}] for cell in cells}
     total = sum(map(len, missing.values()))
@@ -48,7 +48,7 @@ def run(cells: Sequence[Cell], size: Size, jobs: int, done: Sequence[Row], path:
         try:
             for future in as_completed(futures):
                 rows += future.result()
-                rows.sort(key=lambda row: (order[row.source, row.width, row.objective], row.seed))
+                rows.sort(key=lambda row: (order.get((row.source, row.width, row.objective), -1), row.seed))
                 save(path, rows)
                 bar.update(len(future.result()))
                 bar.set_postfix_str(f"{rows[-1].distractors}")
