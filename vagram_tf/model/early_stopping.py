@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from vagram_tf.model.objectives import Terms
+from vagram_tf.model.objective import Terms
 
 
 class EarlyStopping:
