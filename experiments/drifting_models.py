@@ -45,6 +45,7 @@ class Models(tf.Module):
         size, actions = data.observation.shape[-1], data.action.shape[-1]
         self._ensemble = DynamicsEnsemble(size, actions, count, count, config.model_hidden_units)
         self._ensemble.fit_normalizer(data)
+        self._spread = change_spread(data)
         self._generator = tf.random.Generator.from_seed(seed, alg="philox")
         examples = data.reward.shape[0]
         self._bootstrap = self._generator.uniform([count, examples], maxval=examples, dtype=tf.int32)
@@ -81,14 +82,14 @@ class Models(tf.Module):
 
     @tf.function(jit_compile=True, autograph=False)
     def _train(self, batches: Transition, prepared: dict[str, tf.Tensor]) -> None:
-        variables, spread = self._ensemble.trainable_variables, change_spread(self._data)
+        variables = self._ensemble.trainable_variables
 
         def train_step(i: tf.Tensor) -> tuple[tf.Tensor]:
             batch, known = tf.nest.map_structure(lambda field: field[i], (batches, prepared))
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(variables)
                 prediction = self._objective.predict(self._ensemble, batch)
-                loss = self._objective.loss(prediction, batch, known | {"spread": spread}, self._values)
+                loss = self._objective.loss(prediction, batch, known | {"spread": self._spread}, self._values)
                 total = tf.reduce_sum(tf.reduce_mean(loss, axis=-1))  # each model gets its own examples' gradient
             gradients = tape.gradient(total, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
             self._optimizer.apply_gradients(zip(gradients, variables, strict=True))

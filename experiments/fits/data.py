@@ -51,7 +51,7 @@ class FitData(NamedTuple):
                   for name, field in getattr(self, label)._asdict().items()}
         arrays["real_next_observation"] = arrays["real_next_observation"][~_follows(self.real)]
         arrays["real_follows"] = _follows(self.real)
-        arrays |= {f"agent_{i}": variable.numpy() for i, variable in enumerate(_variables(self.agent))}
+        arrays |= {f"agent_{i}": variable.numpy() for i, variable in enumerate(self.agent.network_variables)}
         np.savez_compressed(path, config=np.array(self.config.to_json()), **arrays)
 
 
@@ -70,7 +70,7 @@ def load(path: Path) -> FitData:
                             for label in ("real", "judged"))
             real = real._replace(next_observation=tf.constant(after))
             agent = SoftActorCritic(real.observation.shape[-1], real.action.shape[-1], config.agent, seed=0)
-            for i, variable in enumerate(_variables(agent)):
+            for i, variable in enumerate(agent.network_variables):
                 variable.assign(arrays[f"agent_{i}"])
     except Exception as error:  # of zip files, arrays, configurations and their shapes
         raise ValueError(f"{path} is no data of a fit study: {one_line(error)}") from error
@@ -139,7 +139,3 @@ def _follows(real: Transition) -> np.ndarray:
         field.numpy() for field in (real.observation, real.next_observation, real.discount))
     same = np.all(next_observation[:-1] == observation[1:], axis=-1) & (discount[:-1] > 0)
     return np.append(same, False)
-
-
-def _variables(agent: SoftActorCritic) -> list[tf.Variable]:
-    return agent.normalizer_variables + agent.actor_variables + agent.critic_variables

@@ -7,7 +7,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 from scipy import stats
 
 from experiments.drawing import style
@@ -26,11 +25,11 @@ def draw(rows: Sequence[Row], output: str) -> list[Path]:
     if not others or all(row.objective != _SUBJECT for row in rows):
         return []
     with plt.rc_context(style.STYLE):
-        size = (2.6 * len(others) + 0.6, 4.6)
+        size = (4.2 * len(others) + 0.6, 5.6)
         figure, panels = plt.subplots(2, len(others), figsize=size, layout="constrained", squeeze=False)
         for line, (name, label) in zip(panels, (("value_error", "value error"), ("own_loss", "own loss")), strict=True):
             for axes, other in zip(line, others, strict=True):
-                _phases(figure, axes, rows, name, other)
+                _phases(axes, rows, name, other)
                 axes.set_title(f"{label}: {_SUBJECT} / {other}")
         return style.save(figure, output)
 
@@ -46,7 +45,7 @@ def ratio(above: np.ndarray, below: np.ndarray) -> tuple[float, float, float]:
     return value, float(interval.low), float(interval.high)
 
 
-def _phases(figure: Figure, axes: Axes, rows: Sequence[Row], name: str, other: str) -> None:
+def _phases(axes: Axes, rows: Sequence[Row], name: str, other: str) -> None:
     widths, distractors = (list(dict.fromkeys(getattr(row, of) for row in rows)) for of in ("width", "distractors"))
     ratios = np.full([len(distractors), len(widths)], np.nan)
     for (y, kind), (x, width) in ((a, b) for a in enumerate(distractors) for b in enumerate(widths)):
@@ -56,7 +55,9 @@ def _phases(figure: Figure, axes: Axes, rows: Sequence[Row], name: str, other: s
             for objective in (_SUBJECT, other))
         if len(above) and len(below):
             ratios[y, x], low, high = ratio(above, below)
-            axes.text(x, y, f"{ratios[y, x]:.2f}\n[{low:.2f}, {high:.2f}]", ha="center", va="center", fontsize=7)
+            dark = abs(np.log(ratios[y, x])) > 0.7 * np.log(_FACTOR)
+            axes.text(x, y, f"{ratios[y, x]:.2f}\n[{low:.2f}, {high:.2f}]", ha="center", va="center", fontsize=6.5,
+                      color="white" if dark else "black")
     axes.imshow(ratios, cmap="RdBu_r", norm=LogNorm(1 / _FACTOR, _FACTOR), aspect="auto")
     axes.set_xticks(range(len(widths)), widths)
     axes.set_yticks(range(len(distractors)), distractors)

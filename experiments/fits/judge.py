@@ -13,7 +13,7 @@ from vagram_tf.model.ensemble import DynamicsEnsemble
 from vagram_tf.model.objective import change_spread
 from vagram_tf.model.objectives import make_objective
 from vagram_tf.model.trainer import ModelTrainer
-from vagram_tf.model.value_gradients import clip_by_norm_quantile, example_weights, values_and_gradients
+from vagram_tf.model.value_gradients import clip_in_spreads, example_weights, values_and_gradients
 from vagram_tf.types import Transition
 
 
@@ -52,9 +52,8 @@ class Judge:
         self._study, judged = study, study.judged
         self._critics = study.agent.value_functions[:2]
         self._value, gradient = values_and_gradients(self._critics, judged.next_observation)  # [M, C], [M, C, D]
-        spread = change_spread(study.real)
-        quantile = ModelConfig.value_gradient_quantile
-        self._gradient = example_weights(clip_by_norm_quantile(gradient * spread, quantile) / spread)  # [M, D]
+        clipped = clip_in_spreads(gradient, change_spread(study.real), ModelConfig.value_gradient_quantile)
+        self._gradient = example_weights(clipped)  # [M, D]
 
     @property
     def value_spread(self) -> float:

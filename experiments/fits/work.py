@@ -1,5 +1,6 @@
 """Does the work of a fit study: its cells in processes side by side, its rows on the disk as they come."""
 
+import functools
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -71,6 +72,7 @@ def fit(cell: Cell, size: Size, seeds: Sequence[int]) -> list[Row]:
         for seed, result in zip(seeds, judge.fits(study, of, model, seeds), strict=True)]
 
 
+@functools.cache  # a run's simulator is asked once per process, and not once per cell
 def _source(path: Path, states: int) -> "FitData":
     from vagram_tf import quiet
 

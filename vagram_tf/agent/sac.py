@@ -191,6 +191,11 @@ class SoftActorCritic(tf.Module):
         """Variables of both critics and both targets."""
         return [variable for critic in self._critics for variable in critic.variables]
 
+    @property
+    def network_variables(self) -> list[tf.Variable]:
+        """All that actions and values depend on: normalisation, actor, both critics and both targets."""
+        return self.normalizer_variables + self.actor_variables + self.critic_variables
+
     def normalize_by(self, mean: tf.Tensor, stddev: tf.Tensor) -> None:
         """Lets the networks see observations less the mean `[D]`, in units of the standard deviation `[D]`.
 

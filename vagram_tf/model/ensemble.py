@@ -93,8 +93,8 @@ class DynamicsEnsemble(tf.keras.Model):
         """Takes mean and standard deviation of inputs and targets from data `[N]`, summed in float64.
 
         Dimensions that do not vary get a standard deviation of 1, so that nothing is divided by zero. After the first
-        fit, the head of the means is rescaled with its units, so that what it predicts stays (van Hasselt et al.
-        2016, Pop-Art).
+        fit, the head of the means is rescaled with its units, so that it says the same of the same features (van
+        Hasselt et al. 2016, Pop-Art); what the trunk sees moves with the inputs' units.
         """
         mean, stddev = moments(data.observation, data.action)
         self._input_mean.assign(mean)

@@ -30,7 +30,7 @@ from vagram_tf.model.objective import (
     change_spread,
     reward_nll,
 )
-from vagram_tf.model.value_gradients import WEIGHTS, clip_by_norm_quantile, value_gradients
+from vagram_tf.model.value_gradients import WEIGHTS, clip_in_spreads, value_gradients
 from vagram_tf.types import Prediction, Transition
 
 Build = TypeVar("Build", bound=Callable[[ModelConfig], Objective])
@@ -157,10 +157,9 @@ class Taylor(ValueAware):
         return {"value_gradient": value_gradients(value_functions, batch.next_observation)}  # [B, C, D]
 
     def finish(self, prepared: Prepared, data: Transition) -> Prepared:
-        """Clips the gradients, as value units per spread of each dimension, so that their norms mean something."""
-        spread = change_spread(data)
-        clipped = clip_by_norm_quantile(prepared["value_gradient"] * spread, self.config.value_gradient_quantile)
-        return {"value_gradient": clipped / spread}
+        """Clips the gradients of all critics, `[N, C, D]`."""
+        quantile = self.config.value_gradient_quantile
+        return {"value_gradient": clip_in_spreads(prepared["value_gradient"], change_spread(data), quantile)}
 
     def loss(
         self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: ValueFunctions

@@ -71,8 +71,9 @@ class ModelTrainer(tf.Module):
 
         def judge(steps: int = 0) -> tf.Tensor:
             terms = self._terms_on(data, prepared, spread, holdout, score_seed)
-            stopping.judge(weights.score(terms), terms, steps)
-            return weights.score(terms)
+            score = weights.score(terms)
+            stopping.judge(score, terms, steps)
+            return score
 
         # Scores judge the means. A read-out that only watches them goes on learning when they have stopped improving.
         judged = ensemble.trainable_variables if self._objective.samples else ensemble.mean_variables

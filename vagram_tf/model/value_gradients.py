@@ -67,6 +67,23 @@ def clip_by_norm_quantile(value_gradient: tf.Tensor, quantile: float) -> tf.Tens
     return value_gradient * tf.math.divide_no_nan(tf.minimum(norm, longest), norm)
 
 
+def clip_in_spreads(value_gradient: tf.Tensor, spread: tf.Tensor, quantile: float) -> tf.Tensor:
+    """`clip_by_norm_quantile` of gradients as value units per spread of each dimension, so that norms mean something.
+
+    Args:
+      value_gradient: `[B, C, D]`, per observation unit.
+      spread: `[D]`, the standard deviations of the changes.
+      quantile: in (0, 1].
+
+    Returns:
+      `[B, C, D]`, per observation unit.
+
+    Raises:
+      ValueError: as `clip_by_norm_quantile` does.
+    """
+    return clip_by_norm_quantile(value_gradient * spread, quantile) / spread
+
+
 def example_weights(value_gradient: tf.Tensor) -> tf.Tensor:
     """One weight per example and dimension: the paper's, for `mean_c (g_cd e_d)² = (√(mean_c g_cd²) e_d)²`.
 

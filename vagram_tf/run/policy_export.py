@@ -52,8 +52,7 @@ class ExportedPolicy(Exported):
                 "value_gradient": Value("C B D", "the value's derivatives, per unit of the observation")}),
         }
         sizes = {"D": observation_size, "A": len(action_range.low), "C": len(agent.value_functions)}
-        variables = agent.normalizer_variables + agent.actor_variables + agent.critic_variables
-        super().__init__("policy", variables, signatures, sizes)
+        super().__init__("policy", agent.network_variables, signatures, sizes)
 
 
 class TFAgentsPolicy(tf_policy.TFPolicy):
