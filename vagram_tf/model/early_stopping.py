@@ -10,9 +10,10 @@ from vagram_tf.model.objective import Terms
 class EarlyStopping:
     """Each member's best weights, and when no member improves any more.
 
-    A member's best weights are those of its lowest score. It improves while its score, its state term or its reward
-    term does by what counts, each against its own best: in the score alone, a reward that cannot be learned, or a
-    state that cannot, would drown what the other still gains.
+    A member's best weights are those of its lowest score. It improves while its score does by what counts, or the
+    mean or the median of its state term or its reward term, each against its own best. In the score alone, a reward
+    that cannot be learned, or a state that cannot, would drown what the other still gains; in a mean, a few collisions
+    would drown what all other examples still gain.
 
     Args:
       judged: the variables that are kept, every one with the member axis first.
@@ -48,10 +49,11 @@ class EarlyStopping:
 
         Args:
           score: `[E]`.
-          terms: `[E]` each.
+          terms: of the holdout, `[E, N]` each.
           steps: gradient steps since the last call; 0 with the weights that the fit begins with.
         """
-        measured = [score, terms.loss, terms.reward_loss]
+        measured = [score] + [
+            typical(term) for term in (terms.loss, terms.reward_loss) for typical in (_mean, _median)]
         if not self._bests:
             self._bests = measured
             return
@@ -70,6 +72,14 @@ class EarlyStopping:
         """Gives each member its best weights."""
         for variable, value in zip(self._judged, self._weights, strict=True):
             variable.assign(value)
+
+
+def _mean(term: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(term, axis=-1)
+
+
+def _median(term: tf.Tensor) -> tf.Tensor:
+    return tf.sort(term, axis=-1)[:, term.shape[-1] // 2]
 
 
 def _choose(improved: tf.Tensor, new: tf.Tensor, old: tf.Tensor) -> tf.Tensor:

@@ -93,10 +93,15 @@ class DynamicsEnsemble(tf.keras.Model):
         """Takes mean and standard deviation of inputs and targets from data `[N]`, summed in float64.
 
         Dimensions that do not vary get a standard deviation of 1, so that nothing is divided by zero. After the first
-        fit, the head of the means is rescaled with its units, so that it says the same of the same features (van
-        Hasselt et al. 2016, Pop-Art); what the trunk sees moves with the inputs' units.
+        fit, the first layer and the head of the means are rescaled with their units, so that the means stay what they
+        were (van Hasselt et al. 2016, Pop-Art). Log-variances keep their relation to the targets' spread.
         """
         mean, stddev = moments(data.observation, data.action)
+        if self._normalized:
+            kernel, bias = self._trunk[0].kernel, self._trunk[0].bias
+            shift = (mean - self._input_mean) / self._input_stddev
+            bias.assign_add(tf.reduce_sum(shift[:, tf.newaxis] * kernel, axis=1, keepdims=True))
+            kernel.assign(kernel * (stddev / self._input_stddev)[:, tf.newaxis])
         self._input_mean.assign(mean)
         self._input_stddev.assign(stddev)
         before = data.observation if self._target == "change" else 0.0
@@ -104,7 +109,7 @@ class DynamicsEnsemble(tf.keras.Model):
         if self._normalized:
             kernel, bias = self._mean_head.kernel, self._mean_head.bias
             kernel.assign(kernel * (self._target_stddev / stddev))
-            bias.assign((bias * self._target_stddev + self._target_mean - mean) / stddev)
+            bias.assign((bias * self._target_stddev + (self._target_mean - mean)) / stddev)
         self._target_mean.assign(mean)
         self._target_stddev.assign(stddev)
         self._normalized.assign(True)

@@ -30,15 +30,19 @@ def bootstrap(train: tf.Tensor, members: int, generator: tf.random.Generator) ->
     return tf.gather(train, generator.uniform(shape, maxval=train.shape[0], dtype=tf.int32))
 
 
-def shuffled_batches(samples: tf.Tensor, batch: int, generator: tf.random.Generator) -> tf.Tensor:
+def shuffled_batches(
+    samples: tf.Tensor, batch: int, least_steps: int, generator: tf.random.Generator
+) -> tf.Tensor:
     """Returns an epoch of the samples `[E, N]`: slots `[steps, E, batch]`.
 
-    A remainder waits for the next epoch, and a set smaller than a batch repeats.
+    Few samples are passed more often, each time in another order, until there are steps enough. A remainder waits for
+    the next epoch.
     """
+    count = samples.shape[1]
+    passes = max(1, -(-least_steps * batch // count))
     # One order for all members: what stands at a position differs from member to member anyway.
-    order = tf.argsort(generator.uniform([samples.shape[1]]))
+    order = tf.reshape(tf.argsort(generator.uniform([passes, count])), [-1])
     shuffled = tf.gather(samples, order, axis=1)
-    shuffled = tf.tile(shuffled, [1, -(-batch // shuffled.shape[1])])
     steps = shuffled.shape[1] // batch
     batches = tf.reshape(shuffled[:, : steps * batch], [samples.shape[0], steps, batch])
     return tf.transpose(batches, [1, 0, 2])

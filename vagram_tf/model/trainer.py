@@ -71,7 +71,7 @@ class ModelTrainer(tf.Module):
 
         def judge(steps: int = 0) -> tf.Tensor:
             terms = self._terms_on(data, prepared, spread, holdout, score_seed)
-            score = weights.score(terms)
+            score = tf.reduce_mean(weights.score(terms), axis=-1)
             stopping.judge(score, terms, steps)
             return score
 
@@ -80,15 +80,16 @@ class ModelTrainer(tf.Module):
         stopping = EarlyStopping(judged, self._objective.improved, config.patience, config.patience_steps)
         score, steps, epochs = judge(), 0, 0
         while not stopping.stopped and steps < config.max_fit_steps:
-            order = splits.shuffled_batches(samples, config.model_batch_size, self._generator)
-            order = order[: config.max_fit_steps - steps]
+            order = splits.shuffled_batches(
+                samples, config.model_batch_size, self._chunk_steps, self._generator)[: config.max_fit_steps - steps]
             self._train_epoch(data, prepared, spread, order, weights)
             score = judge(order.shape[0])
             steps, epochs = steps + order.shape[0], epochs + 1
         stopping.restore()
         ensemble.elites.assign(tf.argsort(stopping.best_score, stable=True)[: ensemble.elites.shape[0]])
 
-        terms = self._terms_on(data, prepared, spread, holdout, score_seed)
+        terms = Terms(*(
+            tf.reduce_mean(term, axis=-1) for term in self._terms_on(data, prepared, spread, holdout, score_seed)))
         # The last score is not kept, but it shows if training ended in something that is not a number; so does the sum.
         weight_sum = tf.add_n([tf.reduce_sum(v) for v in ensemble.trainable_variables])
         progress = {"fit_steps": steps, "fit_epochs": epochs, "fit_score": float(tf.reduce_mean(score)),
@@ -141,13 +142,13 @@ class ModelTrainer(tf.Module):
     def _terms_on(
         self, data: Transition, prepared: Prepared, spread: tf.Tensor, slots: tf.Tensor, seed: tf.Tensor
     ) -> Terms:
-        """Returns the members' mean terms `[E]` on the given slots of the data."""
+        """Returns the members' terms `[E, N]` on the given slots `[N]` of the data."""
         passes = []
         for i, (rows, count) in enumerate(_passes(slots, _SCORED_ROWS)):
             batch, extra = _gather((data, prepared), rows)
             pass_seed = seed + tf.constant([0, i * _SCORED_ROWS])
             passes.append(self._score_pass(batch, extra, spread, tf.constant(count), pass_seed))
-        return Terms(*(tf.add_n(sums) / slots.shape[0] for sums in zip(*passes, strict=True)))
+        return Terms(*(tf.concat(term, axis=-1)[:, : slots.shape[0]] for term in zip(*passes, strict=True)))
 
     @tf.function(jit_compile=True, autograph=False)
     def _prepare_chunk(self, batch: Transition) -> Prepared:
@@ -157,21 +158,23 @@ class ModelTrainer(tf.Module):
     def _score_pass(
         self, batch: Transition, prepared: Prepared, spread: tf.Tensor, count: tf.Tensor, seed: tf.Tensor
     ) -> Terms:
-        """Returns the sums `[E]` of the members' terms on the first `count` rows."""
+        """Returns the members' terms `[E, rows]`, of which the first `count` mean anything."""
         members = self.ensemble.members
-        counted = tf.cast(tf.range(_SCORED_ROWS) < count, tf.float32)
         pieces = tf.nest.map_structure(
-            lambda field: tf.reshape(field, [-1, _PIECE_ROWS, *field.shape[1:]]), (batch, prepared, counted))
+            lambda field: tf.reshape(field, [-1, _PIECE_ROWS, *field.shape[1:]]), (batch, prepared))
 
-        def add(i: tf.Tensor, sums: Terms) -> tuple[tf.Tensor, Terms]:
-            *piece, weight = tf.nest.map_structure(lambda field: field[i], pieces)
+        def judge(i: tf.Tensor, judged: Terms) -> tuple[tf.Tensor, Terms]:
+            piece = tf.nest.map_structure(lambda field: field[i], pieces)
             rows, extra = tf.nest.map_structure(lambda field: tf.broadcast_to(field, [members, *field.shape]), piece)
             terms = self._terms(rows, extra, spread, seed + tf.stack([0, i]))
-            return i + 1, Terms(*(
-                total + tf.reduce_sum(term * weight, axis=-1) for total, term in zip(sums, terms, strict=True)))
+            return i + 1, Terms(*(done.write(i, term) for done, term in zip(judged, terms, strict=True)))
 
-        zeros = Terms(*[tf.zeros([members])] * len(Terms._fields))
-        return tf.while_loop(lambda i, _: i * _PIECE_ROWS < count, add, [tf.constant(0), zeros])[1]
+        empty = Terms(*(
+            tf.TensorArray(tf.float32, _SCORED_ROWS // _PIECE_ROWS, element_shape=[members, _PIECE_ROWS])
+            for _ in Terms._fields))
+        judged = tf.while_loop(lambda i, _: i * _PIECE_ROWS < count, judge, [tf.constant(0), empty])[1]
+        by_member = (tf.transpose(term.stack(), [1, 0, 2]) for term in judged)
+        return Terms(*(tf.reshape(term, [members, _SCORED_ROWS]) for term in by_member))
 
     @tf.function(jit_compile=True, autograph=False)
     def _train_steps(
@@ -180,6 +183,7 @@ class ModelTrainer(tf.Module):
     ) -> None:
         """Takes the first `steps` of `[n, E, B]` batches."""
         variables = self.ensemble.trainable_variables
+        kept = 1.0 - self._config.model_learning_rate * self._config.model_weight_decay
 
         def train_step(i: tf.Tensor) -> tuple[tf.Tensor]:
             step_batch, step_prepared = tf.nest.map_structure(lambda field: field[i], (batch, prepared))
@@ -189,9 +193,9 @@ class ModelTrainer(tf.Module):
                 # Summed over members, averaged over examples: each member gets the gradient of its own batch.
                 loss = tf.reduce_sum(tf.reduce_mean(weights.score(terms) + terms.readout, axis=-1))
                 loss += _BOUND_WIDTH_WEIGHT * tf.reduce_sum(self.ensemble.bound_width())
-                loss += self._config.model_weight_decay * tf.add_n(
-                    [tf.nn.l2_loss(kernel) for kernel in self.ensemble.kernels])
             self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+            for kernel in self.ensemble.kernels:
+                kernel.assign(kernel * kept)
             return (i + 1,)
 
         tf.while_loop(lambda i: i < steps, train_step, [tf.constant(0)])
