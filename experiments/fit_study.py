@@ -26,7 +26,7 @@ def define() -> None:
     """Defines the flags."""
     string, integer, names = absl_flags.DEFINE_string, absl_flags.DEFINE_integer, absl_flags.DEFINE_list
     absl_flags.DEFINE_multi_string("source", [], "a run's directory or an .npz that --keep wrote; may be repeated")
-    names("objectives", ["mle", "mle_fixed", "mse", "itervaml", "taylor", "vagram", "vagram_dimension",
+    names("objectives", ["mle", "mle_fixed", "mse", "itervaml", "taylor", "vagram", "vagram_agreement",
                          "vagram_example"], "what is minimised: a --loss, mle_fixed, or vagram with other weights")
     names("widths", ["16", "32x32", "64x64", "128x128x128"], "hidden units of the models, layer by layer")
     integer("seeds", 5, "fresh ensembles per source, width and objective", lower_bound=1)

@@ -33,6 +33,7 @@ PAGES = ["docs/tutorial.md", "README.md", *sorted(
 SHORT = shlex.split(
     "--random_steps=2940 --num_steps=60 --retrain_every=30 --eval_every=30 --eval_episodes=2 --members=3 --elites=2 "
     "--model_hidden_units=16 --agent_hidden_units=16,16 --max_fit_steps=20 --updates_per_step=1 --rollouts_per_step=4")
+SMALL = shlex.split("--widths=4 --objectives=mle,vagram --seeds=1 --steps=3 --states=5")
 PORT = 6016  # of the server, beside its default: somebody may be using that
 
 
@@ -75,11 +76,12 @@ def test_block(clone, variables, page, line, language, text):
             serve([*command, f"--port={PORT}"], clone, variables)
         else:
             trains = "experiments.mbpo" in command and "--help" not in command
-            run([*command, *(SHORT if trains else [])], clone, variables)
+            fits = "experiments.fit_study" in command and "--quick" not in command
+            run([*command, *(SHORT if trains else SMALL if fits else [])], clone, variables)
 
 
 def run(command, directory, variables):
-    process = subprocess.run(command, cwd=directory, env=variables, text=True, capture_output=True, timeout=300)
+    process = subprocess.run(command, cwd=directory, env=variables, text=True, capture_output=True, timeout=600)
     assert process.returncode == 0, f"{shlex.join(command)}\n{process.stdout[-2000:]}\n{process.stderr[-4000:]}"
 
 

@@ -23,14 +23,16 @@ class Script:
         self.weight.assign([0.0] * E)
 
     def judge(self, score, state=None, reward=None):
-        """Takes numbers `[E]`, or one for both; what is left out does not change.
+        """Takes numbers `[E]`, or one for both; of a term also `[E, N]`. What is left out does not change.
 
         Returns whether the fit stops.
         """
-        score, state, reward = (tf.broadcast_to(tf.constant(1.0 if x is None else x), [E])
-                                for x in (score, state, reward))
+        score = tf.broadcast_to(tf.constant(score), [E])
+        state, reward = (np.array(1.0 if x is None else x, np.float32) for x in (state, reward))
+        state, reward = (tf.broadcast_to(x if x.ndim == 2 else x[..., np.newaxis], [E, max(x.shape[1:] or [1])])
+                         for x in (state, reward))
         self.weight.assign([float(self.epoch)] * E)
-        unused = tf.constant([np.nan] * E)  # neither mse nor read-out has a say
+        unused = tf.constant([[np.nan]] * E)  # neither mse nor read-out has a say
         self.stopping.judge(score, Terms(state, reward, unused, unused), 10 if self.epoch else 0)
         self.epoch += 1
         return self.stopping.stopped
@@ -93,6 +95,21 @@ def test_a_term_that_cannot_be_learned_does_not_stop_what_the_other_still_gains(
     assert script.kept() == [4.0, 4.0]
 
 
+@pytest.mark.parametrize("learned", ["state", "reward"])
+def test_a_few_hopeless_examples_do_not_stop_what_the_others_still_gain(learned):
+    # Of five examples one costs 1,000, whatever is learned: less than 1 % of the mean, much of the median.
+    script = Script(patience=1)
+    stopped = [script.judge(5.0, **{learned: [[falls] * 4 + [1000.0]] * E})
+               for falls in (1.0, 0.9, 0.8, 0.7, 0.6, 0.6)]
+    assert stopped == [False] * 5 + [True]
+
+
+def test_the_many_do_not_stop_what_a_few_examples_still_gain():
+    script = Script(patience=1)
+    stopped = [script.judge(5.0, [[0.1] * 4 + [falls]] * E) for falls in (1000.0, 900.0, 800.0, 800.0)]
+    assert stopped == [False] * 3 + [True]
+
+
 def test_each_term_is_against_its_own_best_and_of_one_member():
     # The state of member 0 gets worse while that of member 1 gets better: no mean hides it.
     script = Script(patience=1)
@@ -137,7 +154,7 @@ def test_weights_of_any_rank_are_kept_by_member():
     for score, value in (([1.0, 1.0], 0.0), ([2.0, 0.5], 7.0), ([3.0, 3.0], 9.0)):
         for variable in weights:
             variable.assign(tf.fill(variable.shape, value))
-        stopping.judge(tf.constant(score), Terms(*[tf.constant(score)] * 4))
+        stopping.judge(tf.constant(score), Terms(*[tf.constant(score)[:, tf.newaxis]] * 4))
     stopping.restore()
     for variable in weights:
         np.testing.assert_array_equal(variable[0], tf.zeros_like(variable[0]))

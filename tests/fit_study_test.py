@@ -1,6 +1,9 @@
 """Models without an agent: the data, the judge, the table, the figure, the program."""
 
 import csv
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -231,16 +234,35 @@ def test_the_figure_shows_vagram_against_every_other(tmp_path):
 # The work.
 
 
-def test_a_study_continues_where_it_is(tmp_path):
-    cells = table.cells(SHIPPED[:1], ["mse"], ["4"])
+def test_a_study_continues_where_it_is_and_keeps_what_else_the_table_holds(tmp_path):
+    cells = table.cells(SHIPPED[:1], ["mse", "vagram"], ["4"])
     path = tmp_path / "study.csv"
-    rows = work.run(cells, SIZE, 1, [], path)
+    rows = work.run(cells[:1], SIZE, 1, [], path)
     assert [(r.source, r.distractors, r.width, r.objective, r.seed) for r in rows] == [
         (SHIPPED[0].stem, "0", "4", "mse", seed) for seed in (0, 1)]
     assert all(np.isfinite(r.value_error) and r.fit_steps == 3 for r in rows) and rows[0] != rows[1]
-    before = table.read(path, SIZE)
-    assert work.run(cells, SIZE._replace(seeds=3), 1, before, path)[:2] == before
-    assert table.read(path, SIZE)[:2] == before and len(table.read(path, SIZE)) == 3
+    more = work.run(cells[1:], SIZE._replace(seeds=1), 1, table.read(path, SIZE), path)
+    assert [(r.objective, r.seed) for r in more] == [("mse", 0), ("mse", 1), ("vagram", 0)]
+    text = path.read_text()
+    assert work.run(cells[:1], SIZE, 1, table.read(path, SIZE), path)
+    assert path.read_text() == text
+    table.save(path, rows)
+    assert text.startswith(path.read_text())
+
+
+def test_workers_end_with_the_study_even_if_it_is_killed():
+    script = ("import os, time; from experiments.fits import work\n"
+              "if __name__ == '__main__':\n"
+              "    pool = work.workers(1); print(pool.submit(os.getpid).result(), flush=True); time.sleep(60)")
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, cwd=programs.ROOT, stdout=subprocess.PIPE, text=True) as study:
+        worker = int(study.stdout.readline())
+        assert Path(f"/proc/{worker}").exists()
+        study.kill()
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{worker}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("arguments, message", [

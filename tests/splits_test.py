@@ -75,7 +75,7 @@ def test_a_bootstrap_sample_is_drawn_with_replacement_for_each_member(generator)
 
 def test_an_epoch_holds_a_members_own_sample_but_for_the_remainder(generator):
     samples = tf.constant(np.arange(E * 10).reshape(E, 10))
-    epochs = [splits.shuffled_batches(samples, 4, generator).numpy() for _ in range(2)]
+    epochs = [splits.shuffled_batches(samples, 4, 1, generator).numpy() for _ in range(2)]
     for batches in epochs:
         assert batches.shape == (2, E, 4)
         for member in range(E):
@@ -86,16 +86,26 @@ def test_an_epoch_holds_a_members_own_sample_but_for_the_remainder(generator):
 
 def test_every_slot_of_a_sample_is_used_once_where_batches_fit(generator):
     samples = tf.constant([[0, 1, 2, 3, 4, 5], [9, 9, 9, 7, 8, 7]])
-    batches = splits.shuffled_batches(samples, 2, generator).numpy()
+    batches = splits.shuffled_batches(samples, 2, 1, generator).numpy()
     assert batches.shape == (3, 2, 2)
     used = [sorted(batches[:, member].ravel()) for member in range(2)]
     assert used == [[0, 1, 2, 3, 4, 5], [7, 7, 8, 9, 9, 9]]
 
 
 def test_a_batch_larger_than_the_data_repeats_them(generator):
-    order = splits.shuffled_batches(tf.constant([[0, 1, 2]] * E), 8, generator).numpy()
+    order = splits.shuffled_batches(tf.constant([[0, 1, 2]] * E), 8, 1, generator).numpy()
     assert order.shape == (1, E, 8)
     assert all(set(row) == {0, 1, 2} for row in order[0].tolist())
+
+
+def test_few_samples_are_passed_until_there_are_steps_enough_each_time_in_another_order(generator):
+    samples = tf.constant(np.arange(E * 10).reshape(E, 10))
+    batches = splits.shuffled_batches(samples, 5, 5, generator).numpy()
+    assert batches.shape == (6, E, 5)  # three passes of two
+    for member in range(E):
+        passes = batches[:, member].reshape(3, 10).tolist()
+        assert all(sorted(each) == samples.numpy()[member].tolist() for each in passes)
+        assert passes[0] != passes[1] != passes[2]
 
 
 def test_everything_random_comes_from_the_generator():
@@ -104,7 +114,7 @@ def test_everything_random_comes_from_the_generator():
         generator = tf.random.Generator.from_seed(seed, alg="philox")
         holdout = splits.split(100, 0.5, 10, generator)[1]
         samples = splits.bootstrap(tf.range(50), E, generator)
-        batches = splits.shuffled_batches(tf.stack([tf.range(50)] * E), 5, generator)
+        batches = splits.shuffled_batches(tf.stack([tf.range(50)] * E), 5, 1, generator)
         found.append([x.numpy().tolist() for x in (holdout, samples, batches)])
     assert found[0] == found[1]
     assert all(one != other for one, other in zip(found[0], found[2], strict=True))

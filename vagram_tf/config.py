@@ -84,7 +84,7 @@ class ModelConfig:
     elites: int = _field(5, "members, best on the holdout, that rollouts use")
     model_hidden_units: tuple[int, ...] = _field((200, 200, 200, 200), "units of each hidden layer of a member")
     model_learning_rate: float = _field(3e-3, "Adam's learning rate for the ensemble")
-    model_weight_decay: float = _field(5e-5, "decoupled (AdamW): share of the ensemble's kernels lost per step, by the learning rate")
+    model_weight_decay: float = _field(5e-5, "what the kernels lose per step, times the learning rate (AdamW)")
     model_batch_size: int = _field(256, "examples per member and gradient step")
     holdout_share: float = _field(0.2, "share of the real data held out from a fit")
     max_holdout: int = _field(5000, "most transitions held out")

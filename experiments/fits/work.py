@@ -2,6 +2,7 @@
 
 import functools
 import multiprocessing
+import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from experiments.fits.table import Cell, Row, Size, save
+from experiments.sweeps.bound import end_with
 
 if TYPE_CHECKING:
     from experiments.fits.data import FitData
@@ -42,9 +44,8 @@ def run(cells: Sequence[Cell], size: Size, jobs: int, done: Sequence[Row], path:
     missing = {cell: [seed for seed in range(size.seeds) if (*_key(cell), seed) not in {
         (row.source, row.width, row.objective, row.seed) for row in rows}] for cell in cells}
     total = sum(map(len, missing.values()))
-    context = multiprocessing.get_context("spawn")
     bar = tqdm(total=total, unit="fit", dynamic_ncols=True, mininterval=0.5)
-    with bar, ProcessPoolExecutor(jobs, mp_context=context) as pool:
+    with bar, workers(jobs) as pool:
         futures = [pool.submit(fit, cell, size, seeds) for cell, seeds in missing.items() if seeds]
         try:
             for future in as_completed(futures):
@@ -57,6 +58,12 @@ def run(cells: Sequence[Cell], size: Size, jobs: int, done: Sequence[Row], path:
             pool.shutdown(cancel_futures=True)
             raise
     return rows
+
+
+def workers(jobs: int) -> ProcessPoolExecutor:
+    """Returns processes that do not outlive this one."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with, initargs=(os.getpid(),))
 
 
 def fit(cell: Cell, size: Size, seeds: Sequence[int]) -> list[Row]:

@@ -14,12 +14,16 @@ import sys
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def main() -> None:
-    parent = int(sys.argv.pop(1))
+def end_with(parent: int) -> None:
+    """Lets this process end when its parent, of that process id, does (on Linux); ends it if the parent has."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it has ended already
+    if os.getppid() != parent:
         sys.exit(1)
+
+
+def main() -> None:
+    end_with(int(sys.argv.pop(1)))
     sys.argv[0] = "experiments.mbpo"
     runpy.run_module("experiments.mbpo", run_name="__main__", alter_sys=True)
 

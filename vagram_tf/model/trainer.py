@@ -14,6 +14,7 @@ from vagram_tf.types import Prediction, Transition, ValueFunction
 
 _BOUND_WIDTH_WEIGHT = 0.01  # PETS: keeps the log-variance bounds tight
 _CHUNK_EXAMPLES = 5120  # examples per member handed to the compiled function at once
+_EPOCH_STEPS = 20  # at least, between two scores: few data are passed more often
 _REFERENCE_ROWS = 10_000  # of a dataset, evenly spaced, that the balance of the terms is taken from
 # Rows of a compiled pass over a dataset: one shape serves every size, and little of it is padding.
 _PREPARED_ROWS = 1024
@@ -81,7 +82,7 @@ class ModelTrainer(tf.Module):
         score, steps, epochs = judge(), 0, 0
         while not stopping.stopped and steps < config.max_fit_steps:
             order = splits.shuffled_batches(
-                samples, config.model_batch_size, self._chunk_steps, self._generator)[: config.max_fit_steps - steps]
+                samples, config.model_batch_size, _EPOCH_STEPS, self._generator)[: config.max_fit_steps - steps]
             self._train_epoch(data, prepared, spread, order, weights)
             score = judge(order.shape[0])
             steps, epochs = steps + order.shape[0], epochs + 1
