@@ -151,17 +151,18 @@ def test_equal_weights_predict_equal_numbers_of_units(inputs, target):
 
 @pytest.mark.parametrize("bounds", ["relative", "absolute"])
 @pytest.mark.parametrize("target", ["change", "state"])
-def test_what_a_fitted_ensemble_predicts_stays_when_the_targets_move(inputs, bounds, target):
-    # Other data of the same inputs: the head takes on units of a hundred times the size or less.
+def test_what_a_fitted_ensemble_predicts_stays_when_the_data_move(inputs, bounds, target):
+    # The first layer and the head take on units of other sizes, those of the targets up to a hundred times as large.
     ensemble = make(bounds=bounds, target=target)
     data = transitions(np.random.default_rng(0).normal(size=(100, D)), np.zeros([100, A]))
     data = data._replace(next_observation=data.observation + normal(100, D, seed=1),
                          reward=normal(100, seed=2))
     ensemble.fit_normalizer(data)
     before = ensemble(*inputs)
+    observation = data.observation * [3.0, 0.2, 1.0] + [1.0, -2.0, 0.0]
     moved = data._replace(
-        next_observation=(
-            data.observation + normal(100, D, seed=1) * [100.0, 0.01, 1.0] + [50.0, 0.0, -3.0]),
+        observation=observation, action=data.action + normal(100, A, seed=3),
+        next_observation=observation + normal(100, D, seed=1) * [100.0, 0.01, 1.0] + [50.0, 0.0, -3.0],
         reward=0.01 * data.reward - 20.0)
     for new in (moved, data):
         ensemble.fit_normalizer(new)
@@ -171,6 +172,7 @@ def test_what_a_fitted_ensemble_predicts_stays_when_the_targets_move(inputs, bou
         np.testing.assert_allclose(after.reward, before.reward, rtol=1e-4, atol=1e-4)
         if new is moved:  # the units did change
             assert ensemble._target_stddev[0] > 50.0 and ensemble._target_stddev[D] < 0.02
+            assert ensemble._input_stddev[0] > 2.0 and ensemble._input_mean[1] < -1.0
 
 
 def test_a_first_fit_leaves_the_heads_weights_and_takes_up_the_units(ensemble):

@@ -68,11 +68,12 @@ def test_distractors_have_every_number_and_kind_once():
         for count, kind in [(0, "nonlinear"), *((count, kind) for count in (5, 10, 15, 20)
                                                 for kind in ("nonlinear", "noise"))])
     evening, seeds = configs("distractors", "evening")
-    assert set(evening) == {"vagram_0", "mle_0", "vagram_15_nonlinear", "mle_15_nonlinear", "mle_mean_15_nonlinear"}
+    assert set(evening) == {f"{loss}_{distractors}" for loss in ("vagram", "mle", "mle_mean")
+                            for distractors in ("0", "15_nonlinear", "30_rotation")}
     assert seeds == 5
     assert full["mle_fixed_0"].model.variance_bounds == "fixed"
     assert {name for name, config in (full | evening).items() if config.dyna.rollout_noise == "off"} == {
-        name for name in full if name.startswith("mle_mean")}
+        name for name in full | evening if name.startswith("mle_mean")}
     assert all(config.agent.observation_normalization for config in (*full.values(), *evening.values()))
     assert {config.dyna.num_steps for config in evening.values()} == {20_000}
 

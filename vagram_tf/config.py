@@ -88,7 +88,7 @@ class ModelConfig:
     model_batch_size: int = _field(256, "examples per member and gradient step")
     holdout_share: float = _field(0.2, "share of the real data held out from a fit")
     max_holdout: int = _field(5000, "most transitions held out")
-    patience: int = _field(5, "epochs of a fit without a member improving by 1 % before it ends")
+    patience: int = _field(5, "epochs of a fit without an improvement by 1 % before it ends")
     patience_steps: int = _field(50, "gradient steps of a fit without such an improvement before it ends, at least")
     max_fit_steps: int = _field(2000, "most gradient steps of one fit, which bounds its cost as the data grow")
     variance_bounds: str = _field(

@@ -3,7 +3,8 @@
 Voelcker et al. 2022, section 5.2. A setting is named after its loss, the number of distractors and their kind.
 `mle_mean` is `mle` whose rollouts take the predicted mean, as those of `vagram` do, and do not draw from the Gaussian.
 `mle_fixed` is the likelihood of the paper's code: its variance cannot exceed 1.6 in the observation's units, where the
-distractors' is some 50.
+distractors' is some 50. Nonlinear distractors are noise to a model; those of `rotation` can be predicted, and take
+its capacity.
 """
 
 from experiments.sweeps.study import Settings, Study, product, vary
@@ -23,6 +24,7 @@ _FIXED: Settings = {"mle_fixed": {"loss": "mle", "variance_bounds": "fixed"}}
 _ALL: Settings = {**_LOSSES, **_MEAN, **_FIXED}
 _NONE: Settings = {"0": {"distractors": 0}}
 _FIFTEEN: Settings = product(vary("distractors", 15), vary("distractor_kind", "nonlinear"))
+_THIRTY: Settings = product(vary("distractors", 30), vary("distractor_kind", "rotation"))
 
 FULL = Study(
     common={**_TASK, "num_steps": 125_000},
@@ -35,6 +37,6 @@ FULL = Study(
 
 EVENING = Study(
     common={**_TASK, "num_steps": 20_000, "model_hidden_units": (128, 128, 128)},
-    settings={**product(_LOSSES, _NONE), **product({**_LOSSES, **_MEAN}, _FIFTEEN)},
+    settings=product({**_LOSSES, **_MEAN}, {**_THIRTY, **_FIFTEEN, **_NONE}),
     seeds=range(5),
 )

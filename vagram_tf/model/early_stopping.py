@@ -8,12 +8,13 @@ from vagram_tf.model.objective import Terms
 
 
 class EarlyStopping:
-    """Each member's best weights, and when no member improves any more.
+    """Each member's best weights, and when the ensemble improves no more.
 
-    A member's best weights are those of its lowest score. It improves while its score does by what counts, or the
-    mean or the median of its state term or its reward term, each against its own best. In the score alone, a reward
-    that cannot be learned, or a state that cannot, would drown what the other still gains; in a mean, a few collisions
-    would drown what all other examples still gain.
+    A member's best weights are those of its lowest score. The ensemble improves while the members' average of the score
+    does by what counts, or that of the mean or the median of the state term or the reward term, each against its own
+    best. In the score alone, a reward that cannot be learned, or a state that cannot, would drown what the other still
+    gains; in means over the examples, a few collisions would drown what all others gain; and among the members, one
+    finds something better by chance at almost any time.
 
     Args:
       judged: the variables that are kept, every one with the member axis first.
@@ -32,13 +33,15 @@ class EarlyStopping:
         self._judged, self._improved = judged, improved
         self._patience, self._patience_steps = patience, patience_steps
         self._weights = [tf.identity(v) for v in judged]
-        self._bests: list[tf.Tensor] = []
+        self._best_score: tf.Tensor | None = None
+        self._marks: list[tf.Tensor] = []
         self._steps_since = self._epochs_since = 0
 
     @property
     def best_score(self) -> tf.Tensor:
         """Each member's lowest score, `[E]`."""
-        return self._bests[0]
+        assert self._best_score is not None, "nothing was judged yet"
+        return self._best_score
 
     @property
     def stopped(self) -> bool:
@@ -52,21 +55,20 @@ class EarlyStopping:
           terms: of the holdout, `[E, N]` each.
           steps: gradient steps since the last call; 0 with the weights that the fit begins with.
         """
-        measured = [score] + [
-            typical(term) for term in (terms.loss, terms.reward_loss) for typical in (_mean, _median)]
-        if not self._bests:
-            self._bests = measured
+        marks = [tf.reduce_mean(mark) for mark in (score, *_typical(terms.loss), *_typical(terms.reward_loss))]
+        if self._best_score is None:
+            self._best_score, self._marks = score, marks
             return
         self._epochs_since, self._steps_since = self._epochs_since + 1, self._steps_since + steps
-        if any(tf.reduce_any(self._improved(best, new)) for best, new in zip(self._bests, measured, strict=True)):
+        gains = [bool(self._improved(best, new)) for best, new in zip(self._marks, marks, strict=True)]
+        if any(gains):
             self._epochs_since = self._steps_since = 0
-        better = score < self._bests[0]
-        if tf.reduce_any(better):
-            self._weights = [_choose(better, v, b) for v, b in zip(self._judged, self._weights, strict=True)]
         # A mark is moved by what counts, so that many small gains add up to one; what is not a number moves none.
-        self._bests = [tf.where(better, score, self._bests[0])] + [
-            tf.where(self._improved(best, new), new, best)
-            for best, new in zip(self._bests[1:], measured[1:], strict=True)]
+        self._marks = [new if gain else best for best, new, gain in zip(self._marks, marks, gains, strict=True)]
+        better = score < self._best_score
+        if tf.reduce_any(better):
+            self._best_score = tf.where(better, score, self._best_score)
+            self._weights = [_choose(better, v, b) for v, b in zip(self._judged, self._weights, strict=True)]
 
     def restore(self) -> None:
         """Gives each member its best weights."""
@@ -74,12 +76,9 @@ class EarlyStopping:
             variable.assign(value)
 
 
-def _mean(term: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_mean(term, axis=-1)
-
-
-def _median(term: tf.Tensor) -> tf.Tensor:
-    return tf.sort(term, axis=-1)[:, term.shape[-1] // 2]
+def _typical(term: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns each member's mean and median `[E]` of a term `[E, N]`."""
+    return tf.reduce_mean(term, axis=-1), tf.sort(term, axis=-1)[:, term.shape[-1] // 2]
 
 
 def _choose(improved: tf.Tensor, new: tf.Tensor, old: tf.Tensor) -> tf.Tensor:
