@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from vagram_tf.model.objective import Terms
@@ -10,11 +11,11 @@ from vagram_tf.model.objective import Terms
 class EarlyStopping:
     """Each member's best weights, and when the ensemble improves no more.
 
-    A member's best weights are those of its lowest score. The ensemble improves while the members' average of the score
-    does by what counts, or that of the mean or the median of the state term or the reward term, each against its own
-    best. In the score alone, a reward that cannot be learned, or a state that cannot, would drown what the other still
-    gains; in means over the examples, a few collisions would drown what all others gain; and among the members, one
-    finds something better by chance at almost any time.
+    A member's best weights are those of its lowest score. The ensemble improves while its middle member does by what
+    counts: in the score, or in the mean or the median of the state term or the reward term, each against its own best.
+    In the score alone, a reward that cannot be learned, or a state that cannot, would drown what the other still gains;
+    in means over the examples, a few collisions would drown what all others gain. Of the members, some one finds
+    something better by chance at almost any time, and one that gets lost would drown a mean.
 
     Args:
       judged: the variables that are kept, every one with the member axis first.
@@ -55,7 +56,7 @@ class EarlyStopping:
           terms: of the holdout, `[E, N]` each.
           steps: gradient steps since the last call; 0 with the weights that the fit begins with.
         """
-        marks = [tf.reduce_mean(mark) for mark in (score, *_typical(terms.loss), *_typical(terms.reward_loss))]
+        marks = [_middle(each) for each in (score, *_typical(terms.loss), *_typical(terms.reward_loss))]
         if self._best_score is None:
             self._best_score, self._marks = score, marks
             return
@@ -78,7 +79,13 @@ class EarlyStopping:
 
 def _typical(term: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns each member's mean and median `[E]` of a term `[E, N]`."""
-    return tf.reduce_mean(term, axis=-1), tf.sort(term, axis=-1)[:, term.shape[-1] // 2]
+    return tf.reduce_mean(term, axis=-1), _middle(term)
+
+
+def _middle(values: tf.Tensor) -> tf.Tensor:
+    """Returns the median over the last axis, the larger one of two; what is not a number counts as the largest."""
+    ordered = tf.sort(tf.where(tf.math.is_nan(values), np.inf, values), axis=-1)
+    return ordered[..., values.shape[-1] // 2]
 
 
 def _choose(improved: tf.Tensor, new: tf.Tensor, old: tf.Tensor) -> tf.Tensor:
