@@ -196,17 +196,15 @@ def standing_still(count=40):
 def test_each_member_keeps_the_weights_of_its_own_best_epoch(eagerly):
     trainer = scripted([
         [4.0, 4.0, 1.0, 4.0],  # before the fit
-        [3.0, 2.0, 2.0, 4.0],
+        [3.0, 2.0, 2.0, 4.0],  # the middle member falls from 4 to 3
         [5.0, 3.0, 3.0, 0.5],
         [2.5, 9.0, 3.0, 0.6],
-        [9.0, 9.0, 9.0, 9.0],
-        [9.0, 9.0, 9.0, 9.0],
         [0.0, 0.0, 0.0, 0.0],  # beyond the patience
     ])
     metrics = trainer.fit(standing_still())
     assert errors_kept(trainer) == [2.5, 2.0, 1.0, 0.5]
     assert trainer.ensemble.elites.numpy().tolist() == [3, 2]  # best first
-    assert metrics["fit_epochs"] == 5
+    assert metrics["fit_epochs"] == 3
     np.testing.assert_allclose(metrics["holdout_loss"], (0.25 + 1.0) / 2, rtol=1e-5)  # of the elites, as they are now
     np.testing.assert_allclose(metrics["holdout_mse"], (0.25 + 1.0) / 2, rtol=1e-5)
     assert metrics["holdout_reward_loss"] == 0.0
@@ -253,13 +251,6 @@ def test_patience_lasts_for_a_number_of_gradient_steps_at_least(eagerly):
     assert errors_kept(trainer) == [0.5] * E
 
 
-def test_one_member_that_improves_keeps_the_fit_going(eagerly):
-    worse = [2.0] * E
-    trainer = scripted([[1.0] * E, worse, [2.0, 2.0, 2.0, 0.5], worse, [2.0, 0.5, 2.0, 2.0], worse, worse])
-    assert trainer.fit(standing_still())["fit_epochs"] == 6
-    assert errors_kept(trainer) == [1.0, 0.5, 1.0, 0.5]
-
-
 def test_an_epoch_that_is_not_finite_is_not_kept(eagerly):
     trainer = scripted([[1.0] * E, [np.nan, 0.5, np.inf, 0.5], [np.nan] * E, [np.nan] * E])
     trainer.fit(standing_still())
@@ -268,7 +259,7 @@ def test_an_epoch_that_is_not_finite_is_not_kept(eagerly):
 
 def test_no_member_is_worse_on_the_holdout_after_a_real_fit():
     # A learning rate that makes some members worse than they were.
-    trainer = make(model_learning_rate=0.3, patience=1, value_gradient_scale="none", hidden=(8,))
+    trainer = make(model_learning_rate=0.3, patience=1, value_gradient_scale="none", reward_weight=1.0, hidden=(8,))
     data, holdout = linear_system(60), tf.where(splits.held_out(60, 0.2))[:, 0]
     trainer.ensemble.fit_normalizer(data)
     trainer.ensemble.fit_normalizer = lambda data: None  # which would round what is compared
