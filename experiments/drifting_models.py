@@ -40,7 +40,9 @@ class Models(tf.Module):
         self, loss: str, value_function: ValueFunction, data: Transition, count: int, units: int, seed: int
     ):
         super().__init__(name="models")
-        config = ModelConfig(loss=loss, members=count, elites=count, model_hidden_units=(units, units))
+        config = ModelConfig(
+            loss=loss, members=count, elites=count, model_hidden_units=(units, units),
+            value_gradient_weights="example")  # the paper's figure, the paper's formula
         self._objective, self._values, self._data = make_objective(config), [value_function], data
         size, actions = data.observation.shape[-1], data.action.shape[-1]
         self._ensemble = DynamicsEnsemble(size, actions, count, count, config.model_hidden_units)

@@ -17,6 +17,7 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "vagram_agreement": {"loss": "vagram", "value_gradient_weights": "agreement"},
     "vagram_dimension": {"loss": "vagram", "value_gradient_weights": "dimension"},
     "vagram_example": {"loss": "vagram", "value_gradient_weights": "example"},
+    "vagram_state": {"loss": "vagram", "model_target": "state"},
 }
 """What may be compared, and the model's settings that it differs in. `vagram` has the weights that are the default."""
 
