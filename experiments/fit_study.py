@@ -31,7 +31,7 @@ def define() -> None:
     names("widths", ["16", "32x32", "64x64", "128x128x128"], "hidden units of the models, layer by layer")
     integer("seeds", 5, "fresh ensembles per source, width and objective", lower_bound=1)
     integer("members", 3, "networks in an ensemble, of which all but one are elites", lower_bound=2)
-    integer("steps", 2000, "most gradient steps of a fit", lower_bound=1)
+    integer("steps", 2000, "gradient steps of a fit; the weights that were best on the holdout are kept", lower_bound=1)
     integer("states", 1000, "held-out states of a run's directory that its simulator is asked about", lower_bound=2)
     integer("jobs", min(2, os.cpu_count() or 1), "processes side by side", lower_bound=1)
     absl_flags.DEFINE_bool("quick", False, "two small widths, three objectives, two seeds, 200 steps")

@@ -25,12 +25,12 @@ def draw(rows: Sequence[Row], output: str) -> list[Path]:
     if not others or all(row.objective != _SUBJECT for row in rows):
         return []
     with plt.rc_context(style.STYLE):
-        size = (4.2 * len(others) + 0.6, 5.6)
-        figure, panels = plt.subplots(2, len(others), figsize=size, layout="constrained", squeeze=False)
-        for line, (name, label) in zip(panels, (("value_error", "value error"), ("own_loss", "own loss")), strict=True):
-            for axes, other in zip(line, others, strict=True):
+        size = (9.0, 2.6 * len(others) + 0.4)
+        figure, panels = plt.subplots(len(others), 2, figsize=size, layout="constrained", squeeze=False)
+        for line, other in zip(panels, others, strict=True):
+            for axes, name in zip(line, ("value_error", "own_loss"), strict=True):
                 _phases(axes, rows, name, other)
-                axes.set_title(f"{label}: {_SUBJECT} / {other}")
+                axes.set_title(f"{name.replace('_', ' ')}: {_SUBJECT} / {other}")
         return style.save(figure, output)
 
 

@@ -22,11 +22,8 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
 """What may be compared, and the model's settings that it differs in. `vagram` has the weights that are the default."""
 
 
-_PATIENCE_STEPS = 500  # a fresh model's: a run's goes on from the fit before and needs less
-
-
 class Size(NamedTuple):
-    """How much a study does: seeds, networks per ensemble, most steps of a fit, judged states."""
+    """How much a study does: seeds, networks per ensemble, steps of every fit, judged states."""
 
     seeds: int
     members: int
@@ -46,10 +43,13 @@ class Cell(NamedTuple):
         return "x".join(map(str, self.hidden_units))
 
     def model(self, size: Size) -> ModelConfig:
-        """Returns the settings of its fits: the defaults but for the cell and the size, whatever the run had."""
+        """Returns the settings of its fits: the defaults but for the cell and the size, whatever the run had.
+
+        No patience ends a fit before its steps are over, so that all objectives get the same number.
+        """
         return ModelConfig(
             **OBJECTIVES[self.objective], model_hidden_units=self.hidden_units, members=size.members,
-            elites=size.members - 1, max_fit_steps=size.steps, patience_steps=_PATIENCE_STEPS)
+            elites=size.members - 1, max_fit_steps=size.steps, patience_steps=size.steps)
 
 
 class Row(NamedTuple):
