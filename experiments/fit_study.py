@@ -5,7 +5,7 @@
 
 A source is a finished run's directory, or data that --keep took from one; without any, those that come with the
 repository: Hopper with 0, 15 nonlinear and 30 rotation distractors. Fresh models of every width are fitted with every
-objective and seed, and predict what follows in held-out states on the policy's own actions. Writes <output>.csv, and
+chosen objective and seed, and predict what follows in held-out states on the policy's own actions. Writes <output>.csv, and
 <output>.png and .svg: the value errors of vagram as a share of those of the others. Started again, it continues.
 """
 
@@ -17,8 +17,8 @@ from absl import app
 from absl import flags as absl_flags
 
 from experiments import flags
+from experiments.fits import table
 
-_SHIPPED = Path(__file__).parent / "fits" / "shipped"
 _QUICK: dict[str, Any] = {"seeds": 2, "steps": 200, "widths": ["16", "32x32"], "objectives": ["mle", "mse", "vagram"]}
 
 
@@ -50,9 +50,10 @@ def main(argv: list[str]) -> None:
             flags.check_output(given.keep)
             if len(sources) != 1:
                 raise ValueError(f"--keep takes one --source, got {len(sources)}")
+        chosen = [f"--{name}" for name in _QUICK if given[name].present]
+        if given.quick and chosen:
+            raise ValueError(f"--quick chooses {', '.join(_QUICK)} itself; leave out {' '.join(chosen)}")
         options = given.flag_values_dict() | (_QUICK if given.quick else {})
-        from experiments.fits import table
-
         cells = table.cells(sources, options["objectives"], options["widths"])
         size = table.Size(options["seeds"], options["members"], options["steps"], given.states)
         done = table.read(Path(f"{given.output}.csv"), size)
@@ -79,7 +80,7 @@ def _sources(named: list[str]) -> list[Path]:
     for path in map(Path, named):
         if not path.is_file() and not (path / "config.json").is_file():
             raise ValueError(f"--source={path} is neither a run's directory, which holds a config.json, nor an .npz")
-    return [*map(Path, named)] or sorted(_SHIPPED.glob("*.npz"))
+    return [*map(Path, named)] or sorted(table.SHIPPED.glob("*.npz"))
 
 
 if __name__ == "__main__":

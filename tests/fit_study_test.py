@@ -33,6 +33,9 @@ class Agent:
 
     value_functions = [linear_value([2.0, 0.0, -1.0]), linear_value([0.0, 3.0, 0.0])]
 
+    def values_of(self, which):
+        return {"critics": self.value_functions}[which]
+
 
 def transitions(count, seed=0):
     draw = np.random.default_rng(seed).normal
@@ -188,7 +191,7 @@ def test_cells_that_are_none_are_refused(objectives, widths, message):
 
 
 def row(objective="vagram", width="16", seed=0, distractors="0", value_error=1.0, own_loss=1.0):
-    return table.Row("source", distractors, width, objective, seed, value_error, 1.0, own_loss, 0.5, 0.5, 0.1, 40.0,
+    return table.Row(f"run_{distractors}", distractors, width, objective, seed, value_error, 1.0, own_loss, 0.5, 0.5, 0.1, 40.0,
                      3, 1.0, 2, 3)
 
 
@@ -268,6 +271,7 @@ def test_workers_end_with_the_study_even_if_it_is_killed():
 @pytest.mark.parametrize("arguments, message", [
     (["--source=nowhere"], "--source=nowhere is neither a run's directory"),
     (["--objectives=konstant"], "there is no objective 'konstant'"),
+    (["--quick", "--seeds=3"], "--quick chooses seeds, steps, widths, objectives itself; leave out --seeds"),
     (["--keep=here.npz"], "--keep takes one --source"),
     (["--output=no/such/place"], "there is no directory no/such"),
 ])

@@ -1,5 +1,6 @@
 """The figure of `fit_study`: where vagram's models are better than the others', over width and distractors."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,12 +47,13 @@ def ratio(above: np.ndarray, below: np.ndarray) -> tuple[float, float, float]:
 
 
 def _phases(axes: Axes, rows: Sequence[Row], name: str, other: str) -> None:
-    widths, distractors = (list(dict.fromkeys(getattr(row, of) for row in rows)) for of in ("width", "distractors"))
-    ratios = np.full([len(distractors), len(widths)], np.nan)
-    for (y, kind), (x, width) in ((a, b) for a in enumerate(distractors) for b in enumerate(widths)):
+    widths, sources = (list(dict.fromkeys(getattr(row, of) for row in rows)) for of in ("width", "source"))
+    distractors = {row.source: row.distractors for row in rows}
+    ratios = np.full([len(sources), len(widths)], np.nan)
+    for (y, source), (x, width) in itertools.product(enumerate(sources), enumerate(widths)):
         above, below = (
             np.array([getattr(row, name) for row in rows
-                      if (row.distractors, row.width, row.objective) == (kind, width, objective)])
+                      if (row.source, row.width, row.objective) == (source, width, objective)])
             for objective in (_SUBJECT, other))
         if len(above) and len(below):
             ratios[y, x], low, high = ratio(above, below)
@@ -60,6 +62,6 @@ def _phases(axes: Axes, rows: Sequence[Row], name: str, other: str) -> None:
                       color="white" if dark else "black")
     axes.imshow(ratios, cmap="RdBu_r", norm=LogNorm(1 / _FACTOR, _FACTOR), aspect="auto")
     axes.set_xticks(range(len(widths)), widths)
-    axes.set_yticks(range(len(distractors)), distractors)
+    axes.set_yticks(range(len(sources)), [distractors[source] for source in sources])
     axes.set(xlabel="hidden units of the model", ylabel="distractors")
     axes.tick_params(length=0)

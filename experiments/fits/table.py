@@ -11,6 +11,9 @@ import numpy as np
 from vagram_tf.config import LOSSES, ModelConfig
 from vagram_tf.run.files import write
 
+SHIPPED = Path(__file__).parent / "shipped"
+"""Data that come with the repository; their rows are named after the file, others after its path."""
+
 OBJECTIVES: dict[str, dict[str, Any]] = {
     **{loss: {"loss": loss} for loss in LOSSES},
     "mle_fixed": {"loss": "mle", "variance_bounds": "fixed"},
@@ -127,9 +130,10 @@ def save(path: Path, rows: Sequence[Row]) -> None:
 def summary(rows: Sequence[Row]) -> str:
     """Returns means over seeds, and the standard errors of value error and own loss, in a table per source."""
     lines = []
-    for distractors in dict.fromkeys(row.distractors for row in rows):
-        mine = [row for row in rows if row.distractors == distractors]
-        lines += ["", f"distractors: {distractors}; standard deviation of V {mine[0].value_spread:.3g}", "",
+    for source in dict.fromkeys(row.source for row in rows):
+        mine = [row for row in rows if row.source == source]
+        lines += ["", f"{source}; distractors: {mine[0].distractors}; "
+                      f"standard deviation of V {mine[0].value_spread:.3g}", "",
                   f"{'width':12} {'objective':17} {'value error':>16} {'own loss':>18} {'target':>8} {'task':>7} "
                   f"{'distractors':>11} {'reward':>8} {'steps':>6}"]
         for width, objective in dict.fromkeys((row.width, row.objective) for row in mine):

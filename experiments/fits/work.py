@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from experiments.fits.table import Cell, Row, Size, save
+from experiments.fits.table import SHIPPED, Cell, Row, Size, save
 from experiments.sweeps.bound import end_with
 
 if TYPE_CHECKING:
@@ -41,19 +41,20 @@ def run(cells: Sequence[Cell], size: Size, jobs: int, done: Sequence[Row], path:
     """
     order = {_key(cell): i for i, cell in enumerate(cells)}
     rows = list(done)
-    missing = {cell: [seed for seed in range(size.seeds) if (*_key(cell), seed) not in {
-        (row.source, row.width, row.objective, row.seed) for row in rows}] for cell in cells}
+    known = {(row.source, row.width, row.objective, row.seed) for row in rows}
+    missing = {cell: [seed for seed in range(size.seeds) if (*_key(cell), seed) not in known] for cell in cells}
     total = sum(map(len, missing.values()))
     bar = tqdm(total=total, unit="fit", dynamic_ncols=True, mininterval=0.5)
     with bar, workers(jobs) as pool:
         futures = [pool.submit(fit, cell, size, seeds) for cell, seeds in missing.items() if seeds]
         try:
             for future in as_completed(futures):
-                rows += future.result()
+                fitted = future.result()
+                rows += fitted
                 rows.sort(key=lambda row: (order.get((row.source, row.width, row.objective), -1), row.seed))
                 save(path, rows)
-                bar.update(len(future.result()))
-                bar.set_postfix_str(f"{rows[-1].distractors}")
+                bar.update(len(fitted))
+                bar.set_postfix_str(f"{fitted[0].objective} {fitted[0].width}, distractors {fitted[0].distractors}")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -90,7 +91,7 @@ def _source(path: Path, states: int) -> "FitData":
 
 
 def _name(source: Path) -> str:
-    return source.stem if source.is_file() else str(source)
+    return source.stem if source.resolve().parent == SHIPPED.resolve() else str(source)
 
 
 def _key(cell: Cell) -> tuple[str, str, str]:

@@ -184,4 +184,4 @@ def transitions(*shape: int) -> Transition:
 def make_trainer(config: Config) -> ModelTrainer:
     agent, model = SoftActorCritic(D, A, config.agent, seed=0), config.model
     network = DynamicsEnsemble(D, A, model.members, model.elites, model.model_hidden_units)
-    return ModelTrainer(network, make_objective(model), agent.value_functions, model, seed=0)
+    return ModelTrainer(network, make_objective(model), agent.values_of(model.value_functions), model, seed=0)

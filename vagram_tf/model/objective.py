@@ -15,7 +15,7 @@ ValueFunctions = Sequence[ValueFunction]
 Prepared = dict[str, tf.Tensor]
 """What an objective knows beside the transitions: what it has prepared of each, and `spread` and `seed` of the fit."""
 
-_SMALLEST_ERROR = 1e-12  # a term that is less than this for the reference is not scaled up further
+_NO_ERROR = 1e-12  # a term that is less for the reference stays as it is: there is nothing to be in units of
 
 
 class Terms(NamedTuple):
@@ -117,8 +117,7 @@ class Objective:
         """
         if self.config.value_gradient_scale == "none":
             return TermWeights(tf.constant(1.0), tf.constant(self.config.reward_weight), tf.constant(0.0))
-        # An error that is estimated from samples may be negative, and its mean near zero, which is no scale.
-        loss, reward, _, _ = (1.0 / tf.maximum(tf.reduce_mean(tf.abs(term)), _SMALLEST_ERROR) for term in reference)
+        loss, reward = _inverse_size(reference.loss), _inverse_size(reference.reward_loss)
         return TermWeights(loss, self.config.reward_weight * reward, tf.constant(0.0))
 
     def improved(self, best: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
@@ -131,6 +130,13 @@ class ValueAware(Objective):
 
     def weights(self, reference: Terms, warm_up: bool) -> TermWeights:
         return super().weights(reference, warm_up)._replace(mse=tf.constant(float(warm_up)))
+
+
+def _inverse_size(term: tf.Tensor) -> tf.Tensor:
+    """Returns one over the mean size of a term, 1 where there is none."""
+    # An error that is estimated from samples may be negative, and its mean near zero, which is no size.
+    size = tf.reduce_mean(tf.abs(term))
+    return tf.where(size > _NO_ERROR, 1.0 / size, 1.0)
 
 
 def change_spread(data: Transition) -> tf.Tensor:

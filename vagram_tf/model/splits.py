@@ -35,8 +35,8 @@ def shuffled_batches(
 ) -> tf.Tensor:
     """Returns an epoch of the samples `[E, N]`: slots `[steps, E, batch]`.
 
-    Few samples are passed more often, each time in another order, until there are steps enough. A remainder waits for
-    the next epoch.
+    Few samples are passed more often, each time in another order, until there are steps enough. A remainder that
+    fills no batch is left out.
     """
     count = samples.shape[1]
     passes = max(1, -(-least_steps * batch // count))

@@ -1,4 +1,4 @@
-"""Fits the ensemble: bootstrap, holdout, early stopping per member, elites."""
+"""Fits the ensemble to an objective, and picks its elites."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -50,7 +50,7 @@ class ModelTrainer(tf.Module):
         self._chunk_steps = max(1, _CHUNK_EXAMPLES // config.model_batch_size)
 
     def fit(self, data: Transition, warm_up: bool = False) -> dict[str, float]:
-        """Fits to a dataset until no member improves on the holdout, keeps each one's best weights, picks elites.
+        """Fits to a dataset until nothing improves on the holdout, keeps each member's best weights, picks elites.
 
         Args:
           data: `[N]` transitions, N at least 2.
@@ -117,15 +117,16 @@ class ModelTrainer(tf.Module):
         return self._objective.finish(prepared, data)
 
     def _reference(self, data: Transition, prepared: Prepared, spread: tf.Tensor) -> Terms:
-        """Returns the terms `[B]` of a model that knows nothing but mean and spread of changes and rewards."""
+        """Returns the terms `[1, B]` of a model that knows nothing but mean and spread of changes and rewards."""
         rows = tf.cast(tf.linspace(0, data.reward.shape[0] - 1, min(data.reward.shape[0], _REFERENCE_ROWS)), tf.int32)
         change, _ = moments(data.next_observation - data.observation)
         reward, reward_spread = (x[0] for x in moments(data.reward[:, tf.newaxis]))
         target, extra = _gather((data, prepared), rows)
+        target, extra = tf.nest.map_structure(lambda field: field[tf.newaxis], (target, extra))  # one member
         nothing = Prediction(
-            target.observation + change, tf.fill([rows.shape[0]], reward),
+            target.observation + change, tf.fill(target.reward.shape, reward),
             tf.broadcast_to(2.0 * tf.math.log(spread), target.observation.shape),
-            tf.fill([rows.shape[0]], 2.0 * tf.math.log(reward_spread)))
+            tf.fill(target.reward.shape, 2.0 * tf.math.log(reward_spread)))
         extra |= {"spread": spread, "seed": tf.zeros([2], tf.int32)}
         return self._objective.terms(nothing, target, extra, self._value_functions)
 

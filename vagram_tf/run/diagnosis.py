@@ -40,7 +40,8 @@ def diagnose(dyna: Dyna) -> Diagnosis:
     examples = Transition(*(tf.gather(field, held_out[spaced]) for field in data))
     after, spread = examples.next_observation.numpy(), change_spread(data).numpy()
 
-    value, gradient = (x.numpy() for x in values_and_gradients(dyna.agent.value_functions, after))  # [B, C], [B, C, D]
+    seen = dyna.agent.values_of(dyna.config.model.value_functions)
+    value, gradient = (x.numpy() for x in values_and_gradients(seen, after))  # [B, C], [B, C, D]
     norm = np.linalg.norm(gradient * spread, axis=-1)  # [B, C]
     longest = np.quantile(norm, dyna.config.model.value_gradient_quantile, axis=0, keepdims=True)
     sensitivity = np.sqrt(np.mean(gradient**2, axis=(0, 1))) * after.std(axis=0)  # [D]
