@@ -5,8 +5,9 @@
 
 A source is a finished run's directory, or data that --keep took from one; without any, those that come with the
 repository: Hopper with 0, 15 nonlinear and 30 rotation distractors. Fresh models of every width are fitted with every
-chosen objective and seed, and predict what follows in held-out states on the policy's own actions. Writes <output>.csv, and
-<output>.png and .svg: the value errors of vagram as a share of those of the others. Started again, it continues.
+objective and seed, and predict what follows in held-out states on the policy's own actions. Writes <output>.csv, and
+<output>.png and .svg: value error and own loss of vagram as a share of those of the others. Started again, it
+continues.
 """
 
 import os

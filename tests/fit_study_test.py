@@ -191,8 +191,8 @@ def test_cells_that_are_none_are_refused(objectives, widths, message):
 
 
 def row(objective="vagram", width="16", seed=0, distractors="0", value_error=1.0, own_loss=1.0):
-    return table.Row(f"run_{distractors}", distractors, width, objective, seed, value_error, 1.0, own_loss, 0.5, 0.5, 0.1, 40.0,
-                     3, 1.0, 2, 3)
+    return table.Row(f"run_{distractors}", distractors, width, objective, seed, value_error, 1.0, own_loss, 0.5, 0.5,
+                     0.1, 40.0, 3, 1.0, 2, 3)
 
 
 def test_rows_come_back_from_their_table_and_another_size_is_refused(tmp_path):

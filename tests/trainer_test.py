@@ -566,9 +566,11 @@ def test_the_balance_does_not_drift_while_the_model_learns(eagerly, loss):
     assert loss == "mle" or chosen[0].loss != 1.0
 
 
-def test_a_term_that_is_already_zero_gets_a_finite_weight(eagerly):
-    trainer = make("vagram", [lambda s: tf.zeros(s.shape[0])], max_fit_steps=3, patience=1)
-    assert all(np.isfinite(value) for value in trainer.fit(linear_system(20)).values())
+def test_a_term_that_costs_nothing_anyway_is_not_scaled(eagerly):
+    trainer = make("vagram", [lambda s: tf.zeros(s.shape[0])], max_fit_steps=3, patience=1, reward_weight=0.5)
+    data, chosen = linear_system(20), weights_of_fits(trainer)
+    assert all(np.isfinite(value) for value in trainer.fit(data._replace(reward=tf.fill([20], 7.0))).values())
+    assert [float(weight) for weight in chosen[0]] == [1.0, 0.5, 0.0]
     assert all(np.all(np.isfinite(weights)) for weights in weights_of(trainer))
 
 
