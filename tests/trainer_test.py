@@ -502,7 +502,10 @@ def weights_of_fits(trainer):
 
 
 def reference_of(trainer, data):
-    return trainer._reference(data, trainer.prepare(data), change_spread(data))
+    """Returns the terms `[B]`."""
+    terms = trainer._reference(data, trainer.prepare(data), change_spread(data))
+    assert all(term.shape[0] == 1 for term in terms)
+    return Terms(*(term[0] for term in terms))
 
 
 def test_the_reference_predicts_the_mean_change_and_the_mean_reward_with_their_spread(eagerly):
