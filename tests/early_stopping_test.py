@@ -14,6 +14,12 @@ E = 3
 one_percent = Objective(ModelConfig()).improved
 
 
+def of_examples(term):
+    """Returns `[E, N]` of a number for all members, of one per member, or of one per member and example."""
+    term = np.array(term, np.float32)
+    return tf.constant(term if term.ndim == 2 else np.broadcast_to(term, [E])[:, np.newaxis])
+
+
 class Script:
     """Judges one epoch of 10 steps after another; the weight of all members is its number."""
 
@@ -28,9 +34,7 @@ class Script:
         Returns whether the fit stops.
         """
         score = tf.broadcast_to(tf.constant(score), [E])
-        state, reward = (np.array(1.0 if x is None else x, np.float32) for x in (state, reward))
-        state, reward = (tf.broadcast_to(x if x.ndim == 2 else x[..., np.newaxis], [E, max(x.shape[1:] or [1])])
-                         for x in (state, reward))
+        state, reward = (of_examples(1.0 if x is None else x) for x in (state, reward))
         self.weight.assign([float(self.epoch)] * E)
         unused = tf.constant([[np.nan]] * E)  # neither mse nor read-out has a say
         self.stopping.judge(score, Terms(state, reward, unused, unused), 10 if self.epoch else 0)

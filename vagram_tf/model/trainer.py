@@ -81,8 +81,8 @@ class ModelTrainer(tf.Module):
         stopping = EarlyStopping(judged, self._objective.improved, config.patience, config.patience_steps)
         score, steps, epochs = judge(), 0, 0
         while not stopping.stopped and steps < config.max_fit_steps:
-            order = splits.shuffled_batches(
-                samples, config.model_batch_size, _EPOCH_STEPS, self._generator)[: config.max_fit_steps - steps]
+            order = splits.shuffled_batches(samples, config.model_batch_size, _EPOCH_STEPS, self._generator)
+            order = order[: config.max_fit_steps - steps]
             self._train_epoch(data, prepared, spread, order, weights)
             score = judge(order.shape[0])
             steps, epochs = steps + order.shape[0], epochs + 1
@@ -165,17 +165,17 @@ class ModelTrainer(tf.Module):
         pieces = tf.nest.map_structure(
             lambda field: tf.reshape(field, [-1, _PIECE_ROWS, *field.shape[1:]]), (batch, prepared))
 
-        def judge(i: tf.Tensor, judged: Terms) -> tuple[tf.Tensor, Terms]:
+        def score_piece(i: tf.Tensor, scored: Terms) -> tuple[tf.Tensor, Terms]:
             piece = tf.nest.map_structure(lambda field: field[i], pieces)
             rows, extra = tf.nest.map_structure(lambda field: tf.broadcast_to(field, [members, *field.shape]), piece)
             terms = self._terms(rows, extra, spread, seed + tf.stack([0, i]))
-            return i + 1, Terms(*(done.write(i, term) for done, term in zip(judged, terms, strict=True)))
+            return i + 1, Terms(*(done.write(i, term) for done, term in zip(scored, terms, strict=True)))
 
         empty = Terms(*(
             tf.TensorArray(tf.float32, _SCORED_ROWS // _PIECE_ROWS, element_shape=[members, _PIECE_ROWS])
             for _ in Terms._fields))
-        judged = tf.while_loop(lambda i, _: i * _PIECE_ROWS < count, judge, [tf.constant(0), empty])[1]
-        by_member = (tf.transpose(term.stack(), [1, 0, 2]) for term in judged)
+        scored = tf.while_loop(lambda i, _: i * _PIECE_ROWS < count, score_piece, [tf.constant(0), empty])[1]
+        by_member = (tf.transpose(term.stack(), [1, 0, 2]) for term in scored)
         return Terms(*(tf.reshape(term, [members, _SCORED_ROWS]) for term in by_member))
 
     @tf.function(jit_compile=True, autograph=False)
