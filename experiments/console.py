@@ -154,20 +154,14 @@ def closing_words(training: "Training", outcome: "Outcome", directory: Path) -> 
     if goal is not None:
         verdict = "reached" if reached >= goal else "not reached"
         lines.append(f"the environment's goal of {goal:g}: {verdict}")
-    policy, dynamics = outcome.exports["policy"], outcome.exports["dynamics"]
-    python = installed("python")
-    return "\n".join([
-        *lines,
-        "",
-        f"progress   {directory / 'progress.csv'}",
-        f"policy     {policy}",
-        f"dynamics   {dynamics}",
-        "",
-        "what to try next:",
-        "  " + shlex.join([python, "-m", "experiments.evaluate", f"--export={policy}"]),
-        "  " + shlex.join([python, "-m", "experiments.inspect_model", f"--export={dynamics}"]),
-        "  " + shlex.join([installed("tensorboard"), "--logdir", str(directory)]),
-    ])
+    lines += ["", f"progress   {directory / 'progress.csv'}"]
+    commands = []
+    for kind, program in (("policy", "experiments.evaluate"), ("dynamics", "experiments.inspect_model")):
+        if kind in outcome.exports:  # a run without a model has no dynamics
+            lines.append(f"{kind:<9}  {outcome.exports[kind]}")
+            commands.append([installed("python"), "-m", program, f"--export={outcome.exports[kind]}"])
+    commands.append([installed("tensorboard"), "--logdir", str(directory)])
+    return "\n".join([*lines, "", "what to try next:", *(f"  {shlex.join(command)}" for command in commands)])
 
 
 def installed(program: str) -> str:

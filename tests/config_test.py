@@ -97,6 +97,9 @@ IMPOSSIBLE = [
     ({"rollout_schedule": (0, 1, 0, 15)}, r"rollout_schedule must stay within \[1, 1000\], got 0"),
     ({"imagined_share": (20, 0, 0, 0.95)}, "imagined_share runs backwards: from epoch 20 to epoch 0"),
     ({"imagined_share": (0, 20, 0, 1.01)}, r"imagined_share must stay within \[0, 1\], got 1.01"),
+    ({"rollout_model": "perfect"}, "rollout_model must be one of learned, simulator, none, got 'perfect'"),
+    ({"rollout_shrinkage": 1.1}, r"rollout_shrinkage must be within \[0, 1\], got 1.1"),
+    ({"rollout_shrinkage": NAN}, r"rollout_shrinkage must be within \[0, 1\], got nan"),
     ({"rollout_noise": "yes"}, "rollout_noise must be one of auto, on, off, got 'yes'"),
     # run
     ({"seed": -1}, "seed must be at least 0, got -1"),

@@ -13,6 +13,7 @@ from vagram_tf.config import LOSSES
 from vagram_tf.dyna import Dyna
 from vagram_tf.envs import suite
 from vagram_tf.envs.adapter import EnvironmentFault
+from vagram_tf.envs.simulator import Simulator
 from vagram_tf.guards import Diverged
 from vagram_tf.types import Transition
 
@@ -122,6 +123,38 @@ def test_batches_are_real_when_every_rollout_was_dropped(cheap, monkeypatch):
     assert metrics["model/rollout_dropped_share"] == 1.0 and metrics["model/imagined_transitions"] == 0
     assert noted(dyna, "improve") == [(11, 1, 8, 8)]
     assert metrics["train/imagined_share"] == 0.0
+
+
+def test_without_a_model_there_is_nothing_but_sac_on_real_data(cheap):
+    dyna = cheap(random_steps=10, retrain_every=2, agent_batch_size=8, rollout_model="none")
+    metrics = take(dyna, 14)
+    assert {note[0] for note in dyna.notes} == {"collect", "improve"}
+    assert noted(dyna, "improve") == [(step, 1, 8, 8) for step in (11, 12, 13, 14)]  # all of a batch is real
+    assert metrics[-1]["train/imagined_share"] == 0.0
+    assert not any(name.startswith("model/") for name in dyna.latest)
+
+
+def test_the_agent_without_a_model_is_the_one_that_a_model_has_not_helped_yet(cheap):
+    """Actor, critics, the real batches and the real steps have their own random numbers, model or not."""
+    with_model, without = (cheap(random_steps=10, imagined_share=(0, 0, 0, 0), rollout_model=kind)
+                           for kind in ("learned", "none"))
+    for one, other in zip(with_model.agent.network_variables, without.agent.network_variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+    take(with_model, 14), take(without, 14)
+    for one, other in zip(with_model.real.all(), without.real.all(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_with_a_simulator_rollouts_are_its_own_and_no_model_is_fitted():
+    dyna = Dyna(programs.tiny(name="InvertedPendulum-v5", termination="auto", random_steps=10,
+                              rollout_model="simulator", rollout_shrinkage=0.5))
+    take(dyna, 11)
+    assert dyna.latest["model/imagined_transitions"] > 0 and "model/holdout_mse" not in dyna.latest
+    imagined = dyna.imagined.all()
+    simulated = Simulator(suite.make(dyna.config.env)).step(imagined.observation.numpy(), imagined.action.numpy())
+    expected = imagined.observation + 0.5 * (simulated[0] - imagined.observation)
+    np.testing.assert_array_equal(imagined.next_observation, expected)
+    np.testing.assert_array_equal(imagined.reward, simulated[1])
 
 
 def test_rollouts_of_all_the_steps_until_the_next_fit_and_a_buffer_for_the_retained_epochs(cheap):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from vagram_tf.model.ensemble import DynamicsEnsemble
-from vagram_tf.model.rollouts import DataRange, Imagination
+from vagram_tf.model.rollouts import DataRange, Imagination, SimulatedRollouts
 from vagram_tf.types import Transition
 
 D, A, E, B = 2, 1, 4, 12
@@ -167,6 +167,34 @@ def test_without_noise_the_mean_and_with_it_the_predicted_gaussian(eagerly):
     assert np.all(np.abs(noise.mean(axis=0)) < 5.0 * expected / count**0.5)
     correlations = np.corrcoef(noise.T)[np.triu_indices(3, 1)]
     assert np.all(np.abs(correlations) < 0.08)  # each dimension its own draw
+
+
+def test_shrinkage_leaves_out_its_share_of_every_change_of_state(eagerly):
+    shrunk = Imagination(counting_ensemble(), policy, never, noise=False, seed=0, shrinkage=0.25)
+    step, _ = shrunk.imagine(starts(), 1, WIDE)
+    change = (step.next_observation - step.observation).numpy()
+    np.testing.assert_array_equal(change[:, 0], np.full(B, 0.75))
+    np.testing.assert_array_equal(change[:, 1] / 0.75 * 10.0, step.reward)  # the reward stays what it was
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 0.25])
+def test_simulated_rollouts_take_the_simulators_word(shrinkage):
+    def simulator(observation, action):
+        """Adds 1 and the action; ends above 101."""
+        after = observation + np.append(np.ones_like(action), action, axis=1)
+        return after, 10.0 * action[:, 0], after[:, 0] > 101.0
+
+    rollouts = SimulatedRollouts(simulator, policy, shrinkage)
+    transitions, dropped = rollouts.imagine(starts(3), 2, WIDE)
+    observation, action, reward, discount, after = (field.numpy() for field in transitions)
+    assert dropped == 0.0
+    np.testing.assert_allclose(action, observation[:, :1] / 100.0, rtol=1e-6)
+    np.testing.assert_array_equal(reward, 10.0 * action[:, 0])
+    np.testing.assert_allclose(after[:, 0] - observation[:, 0], 1.0 - shrinkage, rtol=1e-5)
+    np.testing.assert_allclose(after[:, 1] - observation[:, 1], (1.0 - shrinkage) * action[:, 0], atol=1e-6)
+    # Row 2 begins at 200 and ends with its first step, row 1 at 100 with its second.
+    assert observation[:, 0].tolist() == [0.0, 100.0, 200.0, 1.0 - shrinkage, 101.0 - shrinkage]
+    assert discount.tolist() == [1.0, 1.0, 0.0, 1.0, 0.0]
 
 
 def test_equal_seeds_imagine_the_same(eagerly):

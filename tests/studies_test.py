@@ -6,10 +6,11 @@ import sys
 import programs
 import pytest
 
+from experiments.drawing.learning import panel_of
 from experiments.sweeps import study
 from vagram_tf.envs import suite
 
-NAMES = ["ablation", "distractors", "fit_bound", "pendulum", "small_model", "suite", "termination"]
+NAMES = ["ablation", "distractors", "fit_bound", "model_limit", "pendulum", "small_model", "suite", "termination"]
 
 
 def configs(name, size):
@@ -44,52 +45,102 @@ def test_reading_all_studies_does_not_import_tensorflow():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=programs.ROOT)
 
 
-def test_small_model_has_the_papers_models_and_agent():
-    full, _ = configs("small_model", "full")
-    assert {(config.model.loss, config.model.model_hidden_units) for config in full.values()} == {
-        (loss, units) for loss in ("vagram", "mle", "mse") for units in ((200,) * 4, (64,) * 3, (64,) * 2)}
-    for config in full.values():
-        assert config.env.name == "Hopper-v5" and config.dyna.num_steps == 125_000
-        assert config.agent.agent_hidden_units == (1024, 1024) and config.agent.feature_normalization
-    evening, seeds = configs("small_model", "evening")
-    assert set(evening) == {"vagram_2x64", "mle_2x64"} and seeds == 5
-    assert evening["mle_2x64"].model.loss == "mle" and evening["mle_2x64"].model.model_hidden_units == (64, 64)
-    assert evening["mle_2x64"].dyna.num_steps == 20_000
-    assert all(config.agent.observation_normalization and not config.agent.feature_normalization
-               for config in evening.values())
+# What a loss and its controls are named after: nothing else may set them apart from `vagram`.
+CONTROLS = {
+    "vagram": {},
+    "mle": {"loss": "mle"},
+    "mle_mean": {"loss": "mle", "rollout_noise": "off"},
+    "mse": {"loss": "mse"},
+    "mle_fixed": {"loss": "mle", "variance_bounds": "fixed"},
+    "mle_fixed_mean": {"loss": "mle", "variance_bounds": "fixed", "rollout_noise": "off"},
+    "sac": {"rollout_model": "none"},
+}
+# What the panels of each study are named after.
+PANELS = {
+    "pendulum": {"name", "num_steps", "distractors", "distractor_kind"},
+    "distractors": {"distractors", "distractor_kind"},
+    "small_model": {"model_hidden_units"},
+}
 
 
-def test_distractors_have_every_number_and_kind_once():
-    full, _ = configs("distractors", "full")
-    assert sorted((config.model.loss, config.model.variance_bounds, config.env.distractors, config.env.distractor_kind)
-                  for config in full.values()) == sorted(
-        (loss, bounds, count, kind)
-        for loss, bounds in (("vagram", "relative"), ("mle", "relative"), ("mle", "relative"), ("mle", "fixed"))
-        for count, kind in [(0, "nonlinear"), *((count, kind) for count in (5, 10, 15, 20)
-                                                for kind in ("nonlinear", "noise"))])
-    evening, seeds = configs("distractors", "evening")
-    assert set(evening) == {f"{loss}_{distractors}" for loss in ("vagram", "mle", "mle_mean")
-                            for distractors in ("0", "15_nonlinear", "30_rotation")}
-    assert seeds == 5
-    assert full["mle_fixed_0"].model.variance_bounds == "fixed"
-    assert {name for name, config in (full | evening).items() if config.dyna.rollout_noise == "off"} == {
-        name for name in full | evening if name.startswith("mle_mean")}
-    assert all(config.agent.observation_normalization for config in (*full.values(), *evening.values()))
-    assert {config.dyna.num_steps for config in evening.values()} == {20_000}
+def difference(config, base):
+    of_base = base.flat()
+    return {name: value for name, value in config.flat().items() if value != of_base[name]}
+
+
+@pytest.mark.parametrize("size", ["full", "evening"])
+@pytest.mark.parametrize("name", [*PANELS, "suite", "ablation"])
+def test_a_loss_differs_from_vagram_in_what_it_is_named_after_alone(name, size):
+    settings, _ = configs(name, size)
+    panels = {}
+    for setting, config in settings.items():
+        panel, loss = panel_of(setting)
+        panels.setdefault(panel, {})[loss] = config
+    for panel, by_loss in panels.items():
+        if set(by_loss) == {"sac"}:  # which has no width of a model
+            by_loss = by_loss | {"vagram": next(iter(panels.values()))["vagram"].replace(
+                model_hidden_units=by_loss["sac"].model.model_hidden_units)}
+        for loss, config in by_loss.items():
+            if loss in CONTROLS:
+                assert difference(config, by_loss["vagram"]) == CONTROLS[loss], (panel, loss)
+    found = {loss for by_loss in panels.values() for loss in by_loss}
+    assert found >= ({"vagram", "mle_mean", "sac"} if (name, size) == ("suite", "evening") else set(CONTROLS))
+
+
+@pytest.mark.parametrize("size", ["full", "evening"])
+@pytest.mark.parametrize("name", PANELS)
+def test_panels_differ_in_what_they_are_named_after_alone(name, size):
+    settings, _ = configs(name, size)
+    of_vagram = [config for setting, config in settings.items() if panel_of(setting)[1] == "vagram"]
+    assert len(of_vagram) > 1
+    for config in of_vagram[1:]:
+        assert set(difference(config, of_vagram[0])) <= PANELS[name]
 
 
 @pytest.mark.parametrize("size", ["full", "evening"])
 def test_ablation_changes_one_thing_at_a_time(size):
     settings, _ = configs("ablation", size)
-    base = settings.pop("vagram").flat()
-    assert base["loss"] == "vagram" and base["distractors"] == 15
+    base = settings["vagram"]
+    assert base.model.loss == "vagram" and base.env.distractors == 15
     for name, config in settings.items():
-        changed = [field for field, value in config.flat().items() if value != base[field]]
-        assert len(changed) == (2 if name == "no_rollout_noise_mle" else 1), name
+        assert name in CONTROLS or len(difference(config, base)) == 1, name
+
+
+@pytest.mark.parametrize("size", ["full", "evening"])
+def test_model_limit_changes_nothing_but_the_world_that_is_imagined_in(size):
+    settings, _ = configs("model_limit", size)
+    base = settings.pop("learned")
+    assert {name: difference(config, base) for name, config in settings.items()} == {
+        "shrunk_0.3": {"rollout_shrinkage": 0.3}, "shrunk_0.6": {"rollout_shrinkage": 0.6},
+        "simulator": {"rollout_model": "simulator"}, "sac": {"rollout_model": "none"}}
+
+
+def test_model_limit_shares_runs_with_distractors():
+    limit, distractors = configs("model_limit", "evening")[0], configs("distractors", "evening")[0]
+    assert (limit["learned"], limit["sac"]) == (distractors["vagram_0"], distractors["sac_0"])
+
+
+def test_small_model_has_the_papers_models_and_agent():
+    full, _ = configs("small_model", "full")
+    assert {config.model.model_hidden_units for setting, config in full.items() if setting != "sac"} == {
+        (200,) * 4, (64,) * 3, (64,) * 2}
+    for config in full.values():
+        assert config.env.name == "Hopper-v5" and config.dyna.num_steps == 125_000
+        assert config.agent.agent_hidden_units == (1024, 1024) and config.agent.feature_normalization
+
+
+def test_distractors_have_every_number_and_kind_once():
+    full, _ = configs("distractors", "full")
+    kinds = [(0, "nonlinear"), *((count, kind) for count in (5, 10, 15, 20) for kind in ("nonlinear", "noise"))]
+    assert sorted((config.env.distractors, config.env.distractor_kind) for config in full.values()) == sorted(
+        kinds * len(CONTROLS))
+    evening, seeds = configs("distractors", "evening")
+    assert set(evening) == {f"{loss}_{distractors}" for loss in CONTROLS
+                            for distractors in ("0", "15_nonlinear", "30_rotation")}
+    assert seeds == 5
 
 
 def test_pendulum_is_the_same_in_both_sizes():
     settings, seeds = configs("pendulum", "full")
-    assert seeds == 10 and len(settings) == 8
-    assert {config.env.name for config in settings.values()} == {"InvertedPendulum-v5", "Pendulum-v1"}
+    assert seeds == 10
     assert configs("pendulum", "evening") == (settings, seeds)

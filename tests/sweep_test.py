@@ -14,11 +14,12 @@ import killed
 import programs
 import pytest
 
-from experiments import sweep
+from experiments import studies, sweep
+from experiments.studies import Study
 from experiments.sweeps import display, place, process, study, workers
 from experiments.sweeps.display import Progress
 from experiments.sweeps.process import Environment, Outcome
-from experiments.sweeps.study import Run, Study
+from experiments.sweeps.study import Run
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,18 @@ def test_unfinished_runs_are_not_skipped(swept, tmp_path, damage):
         for kind in {"dynamics", "policy", "tf_agents_policy"} - {"policy" if damage == "policy" else "dynamics"}:
             (files.path / "export" / kind).symlink_to(path / "export" / kind)
     assert not files.finished()
+
+
+def test_run_without_a_model_is_finished_without_its_export(swept, tmp_path):
+    _, _, _, (path, _) = swept
+    config = study.runs(Study({"one": {}}, [3], killed.COMMON))[0].config
+    for kind in ("none", "learned"):
+        files = place.RunFiles(tmp_path / kind, Run("one", 3, config.replace(rollout_model=kind)))
+        (files.path / "export").mkdir(parents=True)
+        (files.path / "config.json").write_text(files.run.config.to_json())
+        for name in ("progress.csv", "export/policy", "export/tf_agents_policy"):
+            (files.path / name).symlink_to(path / name)
+        assert files.finished() == (kind == "none")
 
 
 # In the place of experiments.mbpo: leaves its configuration and a checkpoint of a later step and does something.
@@ -290,13 +303,13 @@ def test_damaged_table_has_no_evaluations(tmp_path, rows):
 
 def test_products_and_their_names():
     models = {"big": {"model_hidden_units": (9, 9)}, "small": {"model_hidden_units": (3,)}}
-    assert study.product(study.vary("distractors", 0, 5), models) == {
+    assert studies.product(studies.vary("distractors", 0, 5), models) == {
         "0_big": {"distractors": 0, "model_hidden_units": (9, 9)},
         "0_small": {"distractors": 0, "model_hidden_units": (3,)},
         "5_big": {"distractors": 5, "model_hidden_units": (9, 9)},
         "5_small": {"distractors": 5, "model_hidden_units": (3,)}}
     with pytest.raises(ValueError, match="the same name"):
-        study.product({"a_b": {}, "a": {}}, {"c": {}, "b_c": {}})
+        studies.product({"a_b": {}, "a": {}}, {"c": {}, "b_c": {}})
 
 
 def test_runs_have_the_preset_the_common_changes_and_their_own():
@@ -334,7 +347,7 @@ def test_impossible_study_is_refused(settings, seeds, words):
     assert "\n" not in str(caught.value)
 
 
-_IMPORT = "from experiments.sweeps.study import Study\n"
+_IMPORT = "from experiments.studies import Study\n"
 
 
 @pytest.mark.parametrize("text, arguments, words", [

@@ -106,6 +106,15 @@ def test_last_step_is_evaluated_saved_and_exported_whatever_the_cadence(tmp_path
     assert outcome.evaluation.returns.shape == (2,)
 
 
+def test_without_a_model_the_policy_alone_is_exported_and_no_model_is_drawn(tmp_path):
+    run = Run(tmp_path, rollout_model="none", num_steps=20, video_steps=0)
+    outcome = run.go()
+    assert sorted(outcome.exports) == ["policy", "tf_agents_policy"]
+    assert not (run.path / "export" / "dynamics").exists()
+    assert {row["model_holdout_mse"] for row in programs.progress(run.path)} == {""}
+    assert not any(tag.startswith(("model/", "value_gradient/")) for _, tag, *_ in programs.summaries(run.path))
+
+
 def test_saves_while_exploring_but_does_not_evaluate(tmp_path):
     run = Run(tmp_path, checkpoint_every=4, eval_every=4)
     outcome = run.go(stop_at=9)

@@ -24,6 +24,7 @@ VALUE_GRADIENT_SCALES = ("rms", "none")
 MODEL_TARGETS = ("change", "state")
 TERMINATIONS = ("auto", "none", "learned")
 ROLLOUT_NOISES = ("auto", "on", "off")
+ROLLOUT_MODELS = ("learned", "simulator", "none")
 
 
 def _field(default: Any, help: str) -> Any:
@@ -171,6 +172,9 @@ class DynaConfig:
     rollout_schedule: Schedule = _field((20, 150, 1, 1), "rollout length: from epoch, to epoch, from steps, to steps")
     imagined_share: Schedule = _field((0, 0, 0.95, 0.95), "imagined share of a batch: from epoch, to epoch, from, to")
     retain_epochs: int = _field(1, "epochs of imagined data kept")
+    rollout_model: str = _field(
+        "learned", "where rollouts happen: learned (ensemble), simulator (perfect), none (SAC on real data alone)")
+    rollout_shrinkage: float = _field(0.0, "share of each change of state that rollouts leave out: a worse model")
     rollout_noise: str = _field("auto", "sample the predicted noise in rollouts: auto (if the loss trains it), on, off")
     replay_capacity: int = _field(1_000_000, "most real transitions kept; beyond, the oldest go")
 
@@ -181,6 +185,8 @@ class DynaConfig:
                   replay_capacity=self.replay_capacity)
         schedules.check("rollout_schedule", self.rollout_schedule, 1, 1000)
         schedules.check("imagined_share", self.imagined_share, 0, 1)
+        _one_of("rollout_model", self.rollout_model, ROLLOUT_MODELS)
+        _within(0, 1, rollout_shrinkage=self.rollout_shrinkage)
         _one_of("rollout_noise", self.rollout_noise, ROLLOUT_NOISES)
         if self.random_steps < 10:
             raise ValueError(f"random_steps must be at least 10, to fit a first model on, got {self.random_steps}")

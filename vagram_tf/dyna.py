@@ -15,10 +15,11 @@ from vagram_tf.config import Config
 from vagram_tf.envs import suite, terminations
 from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
 from vagram_tf.envs.interaction import Interaction
+from vagram_tf.envs.simulator import Simulator
 from vagram_tf.guards import NumericalGuard
 from vagram_tf.model.ensemble import DynamicsEnsemble, moments
 from vagram_tf.model.objectives import make_objective
-from vagram_tf.model.rollouts import DataRange, Imagination
+from vagram_tf.model.rollouts import DataRange, Imagination, Rollouts, SimulatedRollouts
 from vagram_tf.model.termination import LearnedTermination
 from vagram_tf.model.trainer import ModelTrainer
 from vagram_tf.replay import ReplayBuffer
@@ -55,17 +56,15 @@ class Dyna:
         sizes = self.environment.observation_spec().shape[0], self.environment.action_spec().shape[0]
 
         self.agent = SoftActorCritic(*sizes, config.agent, seeding.derive(seed, "policy"))
-        model, objective = config.model, make_objective(config.model)
+        model, self._objective = config.model, make_objective(config.model)
         self.ensemble = DynamicsEnsemble(
             *sizes, model.members, model.elites, model.model_hidden_units, model.variance_bounds,
             model.model_target)
         self.trainer = ModelTrainer(
-            self.ensemble, objective, self.agent.values_of(model.value_functions), model,
+            self.ensemble, self._objective, self.agent.values_of(model.value_functions), model,
             seeding.derive(seed, "model"))
         self.termination = self._termination(env, sizes[0])
-        noise = objective.samples if config.dyna.rollout_noise == "auto" else config.dyna.rollout_noise == "on"
-        self.imagination = Imagination(
-            self.ensemble, self.agent.explore, self.termination, noise, seeding.derive(seed, "rollouts"))
+        self.imagination = self._rollouts()
         self.real = ReplayBuffer(*sizes, config.dyna.replay_capacity, seeding.derive(seed, "replay", "real"))
         self.imagined = ReplayBuffer(*sizes, self.imagined_capacity(1), seeding.derive(seed, "replay", "imagined"))
 
@@ -82,6 +81,21 @@ class Dyna:
             return terminations.never
         known = terminations.find(env) if choice == "auto" else None
         return known or LearnedTermination(observation_size, seeding.derive(self.config.run.seed, "termination"))
+
+    def _rollouts(self) -> Rollouts:
+        dyna, policy = self.config.dyna, self.agent.explore
+        if dyna.rollout_model == "simulator":
+            simulator = Simulator(suite.make(self.config.env))
+            return SimulatedRollouts(simulator.step, policy, dyna.rollout_shrinkage)
+        noise = self._objective.samples if dyna.rollout_noise == "auto" else dyna.rollout_noise == "on"
+        return Imagination(
+            self.ensemble, policy, self.termination, noise, seeding.derive(self.config.run.seed, "rollouts"),
+            dyna.rollout_shrinkage)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model is learned: the ensemble means something."""
+        return self.config.dyna.rollout_model == "learned"
 
     @property
     def termination_kind(self) -> str:
@@ -134,8 +148,10 @@ class Dyna:
         if self.training_step == 0 and self.config.agent.observation_normalization:
             self.agent.normalize_by(*moments(self.real.all().observation))
         if training and self.training_step % self.config.dyna.retrain_every == 0:
-            metrics |= self._fit()
-            metrics |= self._imagine()
+            if self.has_model:
+                metrics |= self._fit()
+            if self.config.dyna.rollout_model != "none":
+                metrics |= self._imagine()
         metrics |= self._collect()
         if training:
             metrics |= self._improve()

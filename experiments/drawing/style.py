@@ -17,8 +17,10 @@ matplotlib.use("Agg")
 # Okabe and Ito (2008): told apart with any kind of colour vision.
 COLOURS = {
     "mle": "#000000",
-    "mle_fixed": "#56B4E9",  # with the variance's bounds of VaGraM's code: the study of distractors
-    "mle_mean": "#999999",  # whose rollouts take the mean, likewise
+    "mle_mean": "#999999",  # the studies' controls: see `experiments.studies`
+    "mle_fixed": "#56B4E9",
+    "mle_fixed_mean": "#A6D8F5",
+    "sac": "#8C6D1F",
     "mse": "#0072B2",
     "itervaml": "#E69F00",
     "calibrated_itervaml": "#CC79A7",

@@ -1,20 +1,18 @@
 """What matters in VaGraM: Hopper with 15 distractors, one change at a time from `vagram`."""
 
-from experiments.sweeps.study import Settings, Study
+from experiments.studies import LOSSES, SAC, Settings, Study
 
 _TASK = {
     "name": "Hopper-v5",
     "distractors": 15,
     "video_steps": 0,
-    "loss": "vagram",
     "observation_normalization": True,
     "divergence_factor": 1e9,  # critics that diverge are a result here: such runs go on to their end
 }
 
 _CHANGES: Settings = {
-    "vagram": {},
-    "mle": {"loss": "mle"},
-    "mse": {"loss": "mse"},
+    **LOSSES,
+    **SAC,
     "itervaml": {"loss": "itervaml"},
     "calibrated_itervaml": {"loss": "calibrated_itervaml"},
     "taylor": {"loss": "taylor"},
@@ -31,7 +29,6 @@ _CHANGES: Settings = {
     "feature_normalization": {"feature_normalization": True},
     "no_layer_normalization": {"layer_normalization": False},
     "rollout_noise": {"rollout_noise": "on"},
-    "no_rollout_noise_mle": {"loss": "mle", "rollout_noise": "off"},
 }
 
 FULL = Study(common={**_TASK, "num_steps": 125_000}, settings=_CHANGES, seeds=range(10))

@@ -1,27 +1,20 @@
-"""Dimensions that have nothing to do with the task: Hopper, `vagram` against `mle` as they become more.
+"""Dimensions that have nothing to do with the task: Hopper, all losses as they become more.
 
 Voelcker et al. 2022, section 5.2. A setting is named after its loss, the number of distractors and their kind.
-`mle_mean` is `mle` whose rollouts take the predicted mean, as those of `vagram` do, and do not draw from the Gaussian.
-`mle_fixed` is the likelihood of the paper's code: its variance cannot exceed 1.6 in the observation's units, where the
-distractors' is some 50. Nonlinear distractors are noise to a model; those of `rotation` can be predicted, and take
-its capacity.
+Nonlinear distractors are noise to a model; those of `rotation` can be predicted, and take its capacity.
 """
 
-from experiments.sweeps.study import Settings, Study, product, vary
+from experiments.studies import LOSSES, SAC, Settings, Study, product, vary
 
 _TASK = {
     "name": "Hopper-v5",
     "video_steps": 0,
-    # Distractors have a size of 20, positions of 0.1. As they come they fill the critics, which then diverge under
-    # either loss.
+    # Distractors have a size of 20, positions of 0.1: as they come they fill the critics.
     "observation_normalization": True,
     # Critics that diverge are a result here: such runs go on to their end.
     "divergence_factor": 1e9,
 }
-_LOSSES: Settings = vary("loss", "vagram", "mle")
-_MEAN: Settings = {"mle_mean": {"loss": "mle", "rollout_noise": "off"}}
-_FIXED: Settings = {"mle_fixed": {"loss": "mle", "variance_bounds": "fixed"}}
-_ALL: Settings = {**_LOSSES, **_MEAN, **_FIXED}
+_ALL: Settings = {**LOSSES, **SAC}
 _NONE: Settings = {"0": {"distractors": 0}}
 _FIFTEEN: Settings = product(vary("distractors", 15), vary("distractor_kind", "nonlinear"))
 _THIRTY: Settings = product(vary("distractors", 30), vary("distractor_kind", "rotation"))
@@ -37,6 +30,6 @@ FULL = Study(
 
 EVENING = Study(
     common={**_TASK, "num_steps": 20_000, "model_hidden_units": (128, 128, 128)},
-    settings=product({**_LOSSES, **_MEAN}, {**_THIRTY, **_FIFTEEN, **_NONE}),
+    settings=product(_ALL, {**_THIRTY, **_FIFTEEN, **_NONE}),
     seeds=range(5),
 )

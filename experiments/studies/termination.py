@@ -1,8 +1,8 @@
 """Does a learned termination function do as well as the known one? Hopper, whose episodes end when it falls."""
 
-from experiments.sweeps.study import Study, vary
+from experiments.studies import Study, vary
 
-_TASK = {"name": "Hopper-v5", "loss": "vagram", "video_steps": 0, "feature_normalization": True}
+_TASK = {"name": "Hopper-v5", "loss": "vagram", "video_steps": 0, "observation_normalization": True}
 
 FULL = Study(
     common={**_TASK, "num_steps": 125_000},

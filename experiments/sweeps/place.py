@@ -66,7 +66,7 @@ class RunFiles:
         try:
             if self._stored_config() != self.run.config:
                 return False
-            for kind in ("dynamics", "policy"):
+            for kind in ("policy", "dynamics") if self.run.config.dyna.rollout_model == "learned" else ("policy",):
                 check_export(self.path / "export" / kind / str(self.last_step), kind)
         except (OSError, ValueError):
             return False

@@ -1,40 +1,22 @@
-"""A study: named settings times seeds, and how it is read from its file. TensorFlow is not needed here."""
+"""How a study is read from its file, and which runs it has. TensorFlow is not needed here."""
 
 import difflib
 import importlib.util
-import itertools
 import pkgutil
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from experiments import studies
+from experiments.studies import Study
 from vagram_tf import presets
 from vagram_tf.config import FIELDS, Config
 from vagram_tf.errors import one_line
 
-Settings = Mapping[str, Mapping[str, Any]]
-
 _NAME = re.compile(r"\w[\w.+=-]*")  # also the name of a directory
 _NOT_A_SETTING = {"seed": "the study's seeds are listed beside its settings", "threads": "each run has one thread"}
-
-
-@dataclass(frozen=True)
-class Study:
-    """Settings times seeds.
-
-    Attributes:
-      settings: the changes of the environment's preset, by field of the configuration, of each named setting.
-      seeds: each setting is run with each of them.
-      common: changes that all settings share; a setting's own come after them.
-    """
-
-    settings: Settings
-    seeds: Sequence[int]
-    common: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Run(NamedTuple):
@@ -52,25 +34,6 @@ class Run(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.setting}, seed {self.seed}"
-
-
-def vary(name: str, *values: Any) -> dict[str, dict[str, Any]]:
-    """Returns a setting per value of one field, named after the value."""
-    return {str(value): {name: value} for value in values}
-
-
-def product(*factors: Settings) -> dict[str, dict[str, Any]]:
-    """Returns every combination of one setting of each factor; names are joined with underscores.
-
-    Raises:
-      ValueError: two combinations have the same name.
-    """
-    combinations = list(itertools.product(*(factor.items() for factor in factors)))
-    settings = {"_".join(name for name, _ in chosen): {key: value for _, part in chosen for key, value in part.items()}
-                for chosen in combinations}
-    if len(settings) < len(combinations):
-        raise ValueError("two combinations of settings have the same name")
-    return settings
 
 
 def read(study: str, size: str) -> tuple[str, Study]:

@@ -1,8 +1,10 @@
-"""Branched rollouts in the learned world (Janner et al. 2019, algorithm 2)."""
+"""Branched rollouts (Janner et al. 2019, algorithm 2): in the learned world, or in the simulator in its place."""
 
+import abc
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from vagram_tf.model.ensemble import DynamicsEnsemble
@@ -34,34 +36,30 @@ class DataRange(NamedTuple):
         return tf.reduce_all(inside, axis=-1) & (reward >= self.reward_low) & (reward <= self.reward_high)
 
 
-class Imagination(tf.Module):
-    """Rolls a policy out in the ensemble.
+Policy = Callable[[tf.Tensor], tf.Tensor]
+"""Samples actions: `[B, D] -> [B, A]`."""
+
+SimulatorStep = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""Observation `[B, D]` and action `[B, A]` in [-1, 1] to next observation `[B, D]`, reward and terminated `[B]`."""
+
+
+class Rollouts(tf.Module, abc.ABC):
+    """Rolls a policy out in a world that can be entered in any state.
 
     Args:
-      ensemble: the model; only its elites are used.
-      policy: `[B, D] -> [B, A]`, samples actions.
-      termination: `[B, D] -> bool [B]` on next observations.
-      noise: sample the predicted Gaussian; otherwise take its mean.
-      seed: of the generator behind elite choice and noise.
+      policy: samples actions.
+      shrinkage: the share of every change of state that is left out, which makes the world worse on purpose.
     """
 
-    def __init__(
-        self,
-        ensemble: DynamicsEnsemble,
-        policy: Callable[[tf.Tensor], tf.Tensor],
-        termination: TerminationFunction,
-        noise: bool,
-        seed: int,
-    ):
+    def __init__(self, policy: Policy, shrinkage: float):
         super().__init__(name="imagination")
-        self._ensemble, self._policy, self._termination, self._noise = ensemble, policy, termination, noise
-        self._generator = tf.random.Generator.from_seed(seed, alg="philox")
+        self._policy, self._shrinkage = policy, shrinkage
 
     def imagine(self, start: tf.Tensor, horizon: int, data_range: DataRange) -> tuple[Transition, float]:
         """Imagines up to `horizon` steps from each start; a rollout ends where it terminates or leaves the range.
 
         Args:
-          start: `[B, D]` real observations, B a multiple of the number of elites.
+          start: `[B, D]` real observations, B a multiple of the number of elites where there are any.
           horizon: H.
           data_range: steps outside it are dropped, and their rollouts with them.
 
@@ -79,6 +77,41 @@ class Imagination(tf.Module):
             observation, alive = step.next_observation, keep & (step.discount > 0)
         transitions = Transition(*(tf.concat(fields, axis=0) for fields in zip(*kept, strict=True)))
         return transitions, dropped / max(imagined, 1)
+
+    @abc.abstractmethod
+    def _step(self, observation: tf.Tensor, data_range: DataRange) -> tuple[Transition, tf.Tensor]:
+        """One step of every rollout `[B]`, and whether it is credible, bool `[B]`."""
+
+    def _shrunk(self, observation: tf.Tensor, next_observation: tf.Tensor) -> tf.Tensor:
+        if not self._shrinkage:
+            return next_observation
+        return observation + (1.0 - self._shrinkage) * (next_observation - observation)
+
+
+class Imagination(Rollouts):
+    """Rolls a policy out in the ensemble.
+
+    Args:
+      ensemble: the model; only its elites are used.
+      policy: samples actions.
+      termination: `[B, D] -> bool [B]` on next observations.
+      noise: sample the predicted Gaussian; otherwise take its mean.
+      seed: of the generator behind elite choice and noise.
+      shrinkage: see `Rollouts`.
+    """
+
+    def __init__(
+        self,
+        ensemble: DynamicsEnsemble,
+        policy: Policy,
+        termination: TerminationFunction,
+        noise: bool,
+        seed: int,
+        shrinkage: float = 0.0,
+    ):
+        super().__init__(policy, shrinkage)
+        self._ensemble, self._termination, self._noise = ensemble, termination, noise
+        self._generator = tf.random.Generator.from_seed(seed, alg="philox")
 
     @tf.function(jit_compile=True, autograph=False)
     def _step(self, observation: tf.Tensor, data_range: DataRange) -> tuple[Transition, tf.Tensor]:
@@ -98,8 +131,31 @@ class Imagination(tf.Module):
             next_observation += noise[..., :-1] * tf.exp(0.5 * prediction.next_observation_log_variance)
             reward += noise[..., -1] * tf.exp(0.5 * prediction.reward_log_variance)
         back = tf.math.invert_permutation(deal)
-        next_observation = tf.gather(tf.reshape(next_observation, [batch, -1]), back)
+        next_observation = self._shrunk(observation, tf.gather(tf.reshape(next_observation, [batch, -1]), back))
         reward = tf.gather(tf.reshape(reward, [batch]), back)
         discount = 1.0 - tf.cast(self._termination(next_observation), tf.float32)
         step = Transition(observation, action, reward, discount, next_observation)
         return step, data_range.contains(next_observation, reward)
+
+
+class SimulatedRollouts(Rollouts):
+    """Rolls a policy out in the simulator: what the agent would learn with a perfect model.
+
+    Args:
+      simulator: takes one step from each of many states.
+      policy: samples actions.
+      shrinkage: see `Rollouts`.
+    """
+
+    def __init__(self, simulator: SimulatorStep, policy: Policy, shrinkage: float = 0.0):
+        super().__init__(policy, shrinkage)
+        self._simulator = simulator
+        self._act = tf.function(policy, jit_compile=True, autograph=False)
+
+    def _step(self, observation: tf.Tensor, data_range: DataRange) -> tuple[Transition, tf.Tensor]:
+        action = self._act(observation)
+        next_observation, reward, terminated = self._simulator(observation.numpy(), action.numpy())
+        next_observation = self._shrunk(observation, tf.constant(next_observation))
+        discount = 1.0 - tf.cast(terminated, tf.float32)
+        step = Transition(observation, action, tf.constant(reward), discount, next_observation)
+        return step, data_range.contains(next_observation, step.reward)

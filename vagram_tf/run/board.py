@@ -26,15 +26,19 @@ def show_fit(dyna: Dyna, metrics: Metrics) -> None:
 
 def show_pictures(dyna: Dyna, metrics: Metrics) -> None:
     """Draws what the value depends on and what the model predicts and, once the run is complete, the policy."""
+    pictures = _of_the_model(dyna, metrics) if dyna.has_model else {}
+    video = _video(dyna) if dyna.done and dyna.config.run.video_steps else None
+    metrics.images(dyna.env_step, pictures if video is None else pictures | {"eval/policy": video})
+
+
+def _of_the_model(dyna: Dyna, metrics: Metrics) -> dict[str, figures.Picture]:
     names, (env_steps, sensitivity) = dyna.dimension_names, metrics.sensitivities()
     shown = np.argsort(-sensitivity[-1], kind="stable")[:_PANELS]
     real, predicted = diagnosis.open_loop(dyna, _OPEN_LOOP_STEPS)
-    pictures = {
+    return {
         "value_gradient/sensitivity": figures.sensitivity_map(env_steps, sensitivity, names),
         "model/open_loop": figures.open_loop(real[:, shown], predicted[..., shown], [names[i] for i in shown]),
     }
-    video = _video(dyna) if dyna.done and dyna.config.run.video_steps else None
-    metrics.images(dyna.env_step, pictures if video is None else pictures | {"eval/policy": video})
 
 
 def _video(dyna: Dyna) -> figures.Picture | None:

@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
     Attributes:
       finished: all steps were taken; otherwise it was asked to stop and can be continued.
       evaluation: of the last evaluation, None if there was none in this process.
-      exports: directories of the exports of dynamics and policy, if finished.
+      exports: directories of the exports of the policy and of the dynamics that were learned, if finished.
     """
 
     finished: bool
@@ -165,19 +165,20 @@ class Training:
         self._saved_step = step
 
     def _export(self) -> dict[str, Path]:
-        """Exports dynamics and policy under the environment step; returns their directories."""
+        """Exports the policy, and the dynamics that were learned, under the environment step; returns where."""
         dyna, step = self.dyna, str(self.dyna.env_step)
         size, action_range = len(dyna.dimension_names), export.ActionRange(dyna.action_space)
-        real = dyna.real.all()
-        starts = export.start_states(real.observation.numpy(), real.next_observation.numpy())
-        termination = dyna.termination
-        if isinstance(termination, LearnedTermination):
-            termination = termination.frozen()
         modules: dict[str, export.ExportedDynamics | export.ExportedPolicy | export.TFAgentsPolicy] = {
-            "dynamics": export.ExportedDynamics(dyna.ensemble, termination, action_range, starts),
             "policy": export.ExportedPolicy(dyna.agent, size, action_range),
             "tf_agents_policy": export.TFAgentsPolicy(dyna.agent, size, action_range),
         }
+        if dyna.has_model:
+            real = dyna.real.all()
+            starts = export.start_states(real.observation.numpy(), real.next_observation.numpy())
+            termination = dyna.termination
+            if isinstance(termination, LearnedTermination):
+                termination = termination.frozen()
+            modules["dynamics"] = export.ExportedDynamics(dyna.ensemble, termination, action_range, starts)
         return {name: export.save(module, self._directory.export / name / step, self._metadata(name))
                 for name, module in modules.items()}
 

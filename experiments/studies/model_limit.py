@@ -1,0 +1,31 @@
+"""Is the model the limit? Hopper with models made worse on purpose, with a perfect one, and without any.
+
+`shrunk_0.3` leaves out 0.3 of each change of state that its model predicts; `simulator` steps the simulator itself in
+its rollouts; `sac` has no rollouts. Where returns do not depend on the model, no loss can matter.
+"""
+
+from experiments.studies import SAC, Settings, Study
+
+_WORLDS: Settings = {
+    "learned": {},
+    "shrunk_0.3": {"rollout_shrinkage": 0.3},
+    "shrunk_0.6": {"rollout_shrinkage": 0.6},
+    "simulator": {"rollout_model": "simulator"},
+    **SAC,
+}
+_COMMON = {
+    "name": "Hopper-v5",
+    "loss": "vagram",
+    "video_steps": 0,
+    # As in `distractors`, whose runs without any are these.
+    "observation_normalization": True,
+    "divergence_factor": 1e9,
+}
+
+FULL = Study(common={**_COMMON, "num_steps": 125_000}, settings=_WORLDS, seeds=range(10))
+
+EVENING = Study(
+    common={**_COMMON, "num_steps": 20_000, "model_hidden_units": (128, 128, 128)},
+    settings=_WORLDS,
+    seeds=range(5),
+)

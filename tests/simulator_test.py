@@ -1,0 +1,50 @@
+"""The simulator as a model: it answers as the task itself does, in any order, and says where it cannot."""
+
+import numpy as np
+import pytest
+
+from vagram_tf.config import EnvConfig
+from vagram_tf.envs import suite
+from vagram_tf.envs.simulator import Simulator
+
+
+def steps(name, count=60):
+    """Takes steps with random actions: observation, action in [-1, 1], next observation, reward, terminated."""
+    env, generator, rows = suite.make(EnvConfig(name=name)), np.random.default_rng(0), []
+    low, high = env.action_space.low, env.action_space.high
+    observation, _ = env.reset(seed=0)
+    for _ in range(count):
+        action = generator.uniform(-1, 1, low.shape).astype(np.float32)
+        after, reward, terminated, truncated, _ = env.step((low + (high - low) * (action + 1) / 2).astype(low.dtype))
+        rows.append((observation, action, after, reward, terminated))
+        observation = env.reset()[0] if terminated or truncated else after
+    observation, action, after, *rest = map(np.array, zip(*rows, strict=True))
+    return observation.astype(np.float32), action, after, *rest
+
+
+@pytest.mark.parametrize("name", ["InvertedPendulum-v5", "Hopper-v5"])
+def test_answers_as_the_task_does(name):
+    observation, action, after, reward, terminated = steps(name)
+    assert terminated.any()
+    found = Simulator(suite.make(EnvConfig(name=name))).step(observation, action)
+    np.testing.assert_allclose(found[0], after, atol=2e-5)
+    np.testing.assert_allclose(found[1], reward, atol=1e-5)
+    np.testing.assert_array_equal(found[2], terminated)
+
+
+def test_an_answer_does_not_depend_on_those_before():
+    observation, action, *_ = steps("Hopper-v5", 20)
+    simulator = Simulator(suite.make(EnvConfig(name="Hopper-v5")))
+    together = simulator.step(observation, action)
+    alone = simulator.step(observation[7:8], action[7:8])
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(one[7], other[0])
+
+
+@pytest.mark.parametrize("config, words", [
+    (EnvConfig(name="Reacher-v5"), "the observation of Reacher-v5 does not hold the state of a simulator$"),
+    (EnvConfig(name="Pendulum-v1"), "the observation of Pendulum-v1 does not hold"),
+    (EnvConfig(name="Hopper-v5", distractors=2), "Hopper-v5 does not hold .* beside its distractors")])
+def test_an_observation_that_does_not_hold_the_state_is_refused(config, words):
+    with pytest.raises(ValueError, match=words):
+        Simulator(suite.make(config))
