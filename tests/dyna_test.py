@@ -499,15 +499,6 @@ def test_critics_that_explode_stop_the_run(healthy):
     assert f"its last good value was {last_good:.6g}" in str(stop.value)
 
 
-def test_bound_of_q_follows_the_rewards_and_the_discount(cheap):
-    dyna = cheap(discount=0.9, divergence_factor=5.0)
-    dyna.interaction.largest_reward = 8.0
-    assert dyna._q_bound(2.0) == pytest.approx(5 * (8 + 2) / 0.1)
-    assert dyna._q_bound(1e5) == pytest.approx(5 * (8 + 8) / 0.1)  # a temperature that explodes does not hide it
-    dyna.interaction.largest_reward = 0.0
-    assert dyna._q_bound(0.5) == pytest.approx(5 * (1 + 0.5) / 0.1)  # no reward yet: at least 1 per step
-
-
 def test_time_is_told_by_phase(original):
     assert set(original[0].seconds) == {"collect", "fit", "imagine", "improve", "evaluate"}
     assert all(original[0].seconds[phase] > 0 for phase in ("collect", "fit", "imagine", "improve"))

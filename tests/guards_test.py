@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from vagram_tf.guards import Diverged, NumericalGuard
+from vagram_tf.guards import Diverged, NumericalGuard, q_bound
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -50,3 +50,9 @@ def test_a_bad_value_does_not_become_the_last_good_one():
 def test_a_bound_that_is_no_number_lets_nothing_not_finite_pass():
     with pytest.raises(Diverged):
         NumericalGuard().check(1, {"q": math.inf}, {"q": math.inf})
+
+
+def test_bound_of_q_follows_the_rewards_and_the_discount():
+    assert q_bound(5.0, 0.9, 8.0, 2.0, 1) == pytest.approx(5 * (8 + 2) / 0.1)
+    assert q_bound(5.0, 0.9, 8.0, 1e5, 1) == pytest.approx(5 * (8 + 8) / 0.1)  # an exploding temperature hides nothing
+    assert q_bound(5.0, 0.9, 0.0, 0.5, 3) == pytest.approx(5 * (1 + 1.5) / 0.1)  # no reward yet: at least 1 per step

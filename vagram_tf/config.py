@@ -12,7 +12,7 @@ import typing
 from dataclasses import dataclass
 from typing import Any
 
-from vagram_tf import schedules
+from vagram_tf import checks, schedules
 from vagram_tf.schedules import Schedule
 
 LOSSES = ("mle", "mse", "itervaml", "calibrated_itervaml", "taylor", "vagram")
@@ -31,34 +31,6 @@ def _field(default: Any, help: str) -> Any:
     return dataclasses.field(default=default, metadata={"help": help})
 
 
-def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-
-
-def _at_least(low: float, **values: float) -> None:
-    for name, value in values.items():
-        if not (math.isfinite(value) and value >= low):
-            raise ValueError(f"{name} must be at least {low:g}, got {value:g}")
-
-
-def _within(low: float, high: float, **values: float) -> None:
-    for name, value in values.items():
-        if not low <= value <= high:
-            raise ValueError(f"{name} must be within [{low:g}, {high:g}], got {value:g}")
-
-
-def _positive(**values: float) -> None:
-    for name, value in values.items():
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be above 0, got {value:g}")
-
-
-def _hidden_units(name: str, units: tuple[int, ...]) -> None:
-    if not units or min(units) < 1:
-        raise ValueError(f"{name} needs at least one layer of at least one unit, got {units}")
-
-
 @dataclass(frozen=True)
 class EnvConfig:
     """The task."""
@@ -71,9 +43,9 @@ class EnvConfig:
         "auto", "where imagined rollouts end: learned (a classifier's rule), auto (the task's own where known), none")
 
     def __post_init__(self) -> None:
-        _at_least(0, distractors=self.distractors, distractor_seed=self.distractor_seed)
-        _one_of("distractor_kind", self.distractor_kind, DISTRACTOR_KINDS)
-        _one_of("termination", self.termination, TERMINATIONS)
+        checks.at_least(0, distractors=self.distractors, distractor_seed=self.distractor_seed)
+        checks.one_of("distractor_kind", self.distractor_kind, DISTRACTOR_KINDS)
+        checks.one_of("termination", self.termination, TERMINATIONS)
 
 
 @dataclass(frozen=True)
@@ -106,26 +78,26 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES and ":" not in self.loss:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or module:name, got {self.loss!r}")
-        _at_least(1, members=self.members, elites=self.elites, model_batch_size=self.model_batch_size,
+        checks.at_least(1, members=self.members, elites=self.elites, model_batch_size=self.model_batch_size,
                   patience=self.patience, patience_steps=self.patience_steps, max_fit_steps=self.max_fit_steps,
                   max_holdout=self.max_holdout)
-        _at_least(2, value_samples=self.value_samples)
+        checks.at_least(2, value_samples=self.value_samples)
         if self.elites > self.members:
             raise ValueError(f"elites ({self.elites}) must not exceed members ({self.members})")
-        _hidden_units("model_hidden_units", self.model_hidden_units)
-        _positive(model_learning_rate=self.model_learning_rate, holdout_share=self.holdout_share,
+        checks.hidden_units("model_hidden_units", self.model_hidden_units)
+        checks.positive(model_learning_rate=self.model_learning_rate, holdout_share=self.holdout_share,
                   value_gradient_quantile=self.value_gradient_quantile)
-        _at_least(0, model_weight_decay=self.model_weight_decay, reward_weight=self.reward_weight,
+        checks.at_least(0, model_weight_decay=self.model_weight_decay, reward_weight=self.reward_weight,
                   warm_up_epochs=self.warm_up_epochs)
-        _within(0, 0.9, holdout_share=self.holdout_share)
-        _within(0, 1, value_gradient_quantile=self.value_gradient_quantile)
-        _one_of("variance_bounds", self.variance_bounds, VARIANCE_BOUNDS)
-        _one_of("value_functions", self.value_functions, VALUE_FUNCTIONS)
-        _one_of("value_gradient_weights", self.value_gradient_weights, VALUE_GRADIENT_WEIGHTS)
+        checks.within(0, 0.9, holdout_share=self.holdout_share)
+        checks.within(0, 1, value_gradient_quantile=self.value_gradient_quantile)
+        checks.one_of("variance_bounds", self.variance_bounds, VARIANCE_BOUNDS)
+        checks.one_of("value_functions", self.value_functions, VALUE_FUNCTIONS)
+        checks.one_of("value_gradient_weights", self.value_gradient_weights, VALUE_GRADIENT_WEIGHTS)
         if (self.value_gradient_weights, self.value_functions) == ("agreement", "all"):
             raise ValueError("for agreement, value_functions must be critics or targets, got 'all'")
-        _one_of("model_target", self.model_target, MODEL_TARGETS)
-        _one_of("value_gradient_scale", self.value_gradient_scale, VALUE_GRADIENT_SCALES)
+        checks.one_of("model_target", self.model_target, MODEL_TARGETS)
+        checks.one_of("value_gradient_scale", self.value_gradient_scale, VALUE_GRADIENT_SCALES)
 
 
 @dataclass(frozen=True)
@@ -147,16 +119,16 @@ class AgentConfig:
     agent_batch_size: int = _field(256, "transitions per SAC update")
 
     def __post_init__(self) -> None:
-        _hidden_units("agent_hidden_units", self.agent_hidden_units)
-        _positive(actor_learning_rate=self.actor_learning_rate, critic_learning_rate=self.critic_learning_rate,
+        checks.hidden_units("agent_hidden_units", self.agent_hidden_units)
+        checks.positive(actor_learning_rate=self.actor_learning_rate, critic_learning_rate=self.critic_learning_rate,
                   temperature_learning_rate=self.temperature_learning_rate,
                   initial_temperature=self.initial_temperature, target_update_rate=self.target_update_rate)
-        _within(0, 1, target_update_rate=self.target_update_rate)
+        checks.within(0, 1, target_update_rate=self.target_update_rate)
         if self.target_entropy is not None and not math.isfinite(self.target_entropy):
             raise ValueError(f"target_entropy must be finite, got {self.target_entropy}")
         if not 0 <= self.discount < 1:
             raise ValueError(f"discount must be within [0, 1), got {self.discount:g}")
-        _at_least(1, target_update_period=self.target_update_period, agent_batch_size=self.agent_batch_size)
+        checks.at_least(1, target_update_period=self.target_update_period, agent_batch_size=self.agent_batch_size)
 
 
 @dataclass(frozen=True)
@@ -179,15 +151,15 @@ class DynaConfig:
     replay_capacity: int = _field(1_000_000, "most real transitions kept; beyond, the oldest go")
 
     def __post_init__(self) -> None:
-        _at_least(1, num_steps=self.num_steps, random_steps=self.random_steps, epoch_length=self.epoch_length,
+        checks.at_least(1, num_steps=self.num_steps, random_steps=self.random_steps, epoch_length=self.epoch_length,
                   retrain_every=self.retrain_every, updates_per_step=self.updates_per_step,
                   rollouts_per_step=self.rollouts_per_step, retain_epochs=self.retain_epochs,
                   replay_capacity=self.replay_capacity)
         schedules.check("rollout_schedule", self.rollout_schedule, 1, 1000)
         schedules.check("imagined_share", self.imagined_share, 0, 1)
-        _one_of("rollout_model", self.rollout_model, ROLLOUT_MODELS)
-        _within(0, 1, rollout_shrinkage=self.rollout_shrinkage)
-        _one_of("rollout_noise", self.rollout_noise, ROLLOUT_NOISES)
+        checks.one_of("rollout_model", self.rollout_model, ROLLOUT_MODELS)
+        checks.within(0, 1, rollout_shrinkage=self.rollout_shrinkage)
+        checks.one_of("rollout_noise", self.rollout_noise, ROLLOUT_NOISES)
         if self.random_steps < 10:
             raise ValueError(f"random_steps must be at least 10, to fit a first model on, got {self.random_steps}")
 
@@ -208,10 +180,10 @@ class RunConfig:
         10.0, "stop when |Q| exceeds this many times the largest discounted sum of the rewards seen")
 
     def __post_init__(self) -> None:
-        _at_least(0, seed=self.seed, video_steps=self.video_steps, export_every=self.export_every,
+        checks.at_least(0, seed=self.seed, video_steps=self.video_steps, export_every=self.export_every,
                   checkpoint_every=self.checkpoint_every)
-        _positive(environment_timeout=self.environment_timeout)
-        _at_least(1, threads=self.threads, eval_every=self.eval_every, eval_episodes=self.eval_episodes,
+        checks.positive(environment_timeout=self.environment_timeout)
+        checks.at_least(1, threads=self.threads, eval_every=self.eval_every, eval_episodes=self.eval_episodes,
                   divergence_factor=self.divergence_factor)
 
 

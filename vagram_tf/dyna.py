@@ -16,7 +16,7 @@ from vagram_tf.envs import suite, terminations
 from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
 from vagram_tf.envs.interaction import Interaction
 from vagram_tf.envs.simulator import Simulator
-from vagram_tf.guards import NumericalGuard
+from vagram_tf.guards import NumericalGuard, q_bound
 from vagram_tf.model.ensemble import DynamicsEnsemble, moments
 from vagram_tf.model.objectives import make_objective
 from vagram_tf.model.rollouts import DataRange, Imagination, Rollouts, SimulatedRollouts
@@ -228,7 +228,10 @@ class Dyna:
                 real = batch
             values = self._improve_step(tf.constant([updates, real]), tf.constant([updates, batch - real]))
             metrics = dict(zip(TRAIN_METRICS, values.numpy().tolist(), strict=True))
-        self._guard.check(self.env_step, metrics, {"q_max": self._q_bound(metrics["ent_coef"])})
+        bound = q_bound(
+            config.run.divergence_factor, config.agent.discount, self.interaction.largest_reward,
+            metrics["ent_coef"], self.environment.action_spec().shape[0])
+        self._guard.check(self.env_step, metrics, {"q_max": bound})
         del metrics["weight_sum"]
         metrics["imagined_share"] = 1.0 - real / batch
         return {f"train/{name}": value for name, value in metrics.items()}
@@ -241,17 +244,6 @@ class Dyna:
         batch = Transition(*(tf.ensure_shape(tf.concat(fields, axis=1), size + fields[0].shape[2:].as_list())
                              for fields in zip(real, imagined, strict=True)))
         return self.agent.train(batch)
-
-    def _q_bound(self, temperature: float) -> float:
-        """Returns the |Q| beyond which the critics have diverged.
-
-        No policy earns more than the largest reward and the entropy bonus at every step; the factor leaves room for
-        rewards that have not been seen yet. A temperature above the largest reward is itself a sign of divergence and
-        does not widen the bound.
-        """
-        reward = max(self.interaction.largest_reward, 1.0)
-        per_step = reward + min(temperature, reward) * self.environment.action_spec().shape[0]
-        return self.config.run.divergence_factor * per_step / (1.0 - self.config.agent.discount)
 
     def imagined_capacity(self, horizon: int) -> int:
         """Returns how many imagined transitions are kept while rollouts have so many steps."""

@@ -29,3 +29,21 @@ class NumericalGuard:
                 history = "it has no earlier value" if last is None else f"its last good value was {last:.6g}"
                 raise Diverged(f"{name} is {value:.6g} at environment step {env_step}, {reason}; {history}")
             self._last_good[name] = value
+
+
+def q_bound(factor: float, discount: float, largest_reward: float, temperature: float, action_size: int) -> float:
+    """Returns the |Q| beyond which the critics have diverged.
+
+    No policy earns more than the largest reward and the entropy bonus at every step; the factor leaves room for
+    rewards that have not been seen yet. A temperature above the largest reward is itself a sign of divergence and
+    does not widen the bound.
+
+    Args:
+      factor: `divergence_factor`.
+      discount: per environment step.
+      largest_reward: that has been seen, in size; counts as 1 at least.
+      temperature: SAC's.
+      action_size: A.
+    """
+    reward = max(largest_reward, 1.0)
+    return factor * (reward + min(temperature, reward) * action_size) / (1.0 - discount)
