@@ -5,9 +5,9 @@
 
 A source is a finished run's directory, or data that --keep took from one; without any, those that come with the
 repository: Hopper with 0, 15 nonlinear and 30 rotation distractors. Fresh models of every width are fitted with every
-objective and seed, and predict what follows in held-out states on the policy's own actions. Writes <output>.csv, and
-<output>.png and .svg: value error and own loss of vagram as a share of those of the others. Started again, it
-continues.
+objective and seed, and predict what follows in held-out states on the policy's own actions. Writes <output>.csv,
+<output>_signs.csv, what told of it beforehand, and <output>.png and .svg: value error and own loss of vagram as a share
+of those of the others. Started again, it continues.
 """
 
 import os
@@ -67,10 +67,12 @@ def main(argv: list[str]) -> None:
             print(f"written  {work.keep(sources[0], given.states, Path(given.keep))}")
             return
         rows = work.run(cells, size, given.jobs, done, Path(f"{given.output}.csv"))
-        from experiments.fits import figure
+        from experiments.fits import figure, signs
 
         print(table.summary(rows))
-        written = [Path(f"{given.output}.csv"), *figure.draw(rows, given.output)]
+        measured = signs.measured(rows, work.signs_of(sources, given.states, given.jobs))
+        signs.save(Path(f"{given.output}_signs.csv"), measured)
+        written = [Path(f"{given.output}.csv"), Path(f"{given.output}_signs.csv"), *figure.draw(rows, given.output)]
     except (ValueError, OSError) as error:
         flags.fail(str(error), 1)
     print("\n".join(f"written  {path}" for path in written))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import gymnasium
 
     from vagram_tf.run.exported import Export
+    from vagram_tf.run.judgement import Comparison, Steps
 
 
 def define() -> None:
@@ -79,9 +80,22 @@ def inspect(
     report = {
         **{name: metadata[name] for name in ("environment", "distractors", "loss", "env_step")},
         "run_seed": metadata["seed"], "seed": seed, "horizon": horizon,
-        "dimensions": metadata["dimension_names"], **judgement.summarise(steps, comparison)}
+        "dimensions": metadata["dimension_names"], **judgement.summarise(steps, comparison),
+        "signs": _signs(steps, comparison, metadata.get("model_hidden_units"))}
     (output / "inspect.json").write_text(json.dumps(_finite(report), indent=1, allow_nan=False) + "\n")
     inspection_figure.draw(report, steps, comparison, output / "inspect.png")
+    return report
+
+
+def _signs(steps: "Steps", comparison: "Comparison", layers: list[int] | None) -> dict[str, Any]:
+    """Returns the signs that value-aware weights pay, and what they came with in the nearest cell of a fit study."""
+    from experiments.fits import signs
+
+    change = steps.next_observation - steps.observation
+    of = signs.signs(steps.observation, steps.action, change, comparison.value_gradient)
+    report = {**of._asdict(), "narrowest_layer": min(layers) if layers else None, "nearest": None}
+    if layers and (cells := signs.read(signs.MEASURED)):
+        report["nearest"] = signs.nearest(of, min(layers), change.shape[-1], cells)._asdict()
     return report
 
 
@@ -120,8 +134,27 @@ def table(report: dict[str, Any]) -> str:
         f"reward       error {reward['error']:.4g}; of always the mean {reward['always_the_mean']:.4g}",
         f"termination  {ended['true_positives']} foreseen, {ended['false_negatives']} missed, "
         f"{ended['false_positives']} false alarms in {sum(ended.values())} steps",
+        *_sign_lines(report["signs"], len(report["dimensions"])),
     ]
     return "\n".join(lines)
+
+
+def _sign_lines(signs: dict[str, Any], dimensions: int) -> list[str]:
+    """Says whether value-aware weights may pay; see docs/studies.md for what each of the numbers means."""
+    units, near = signs["narrowest_layer"], signs["nearest"]
+    of_units = f" for the {units} units of the narrowest layer" if units else ""
+    lines = [
+        "", "do value-aware weights pay?",
+        f"rank         {signs['rank']:.1f} predictable directions that hardly matter{of_units}",
+        f"agreement    {signs['agreement']:.2f} between the critics' gradients",
+        f"dimensions   {signs['dimensions']:.1f} of {dimensions} that the value depends on",
+    ]
+    if near:
+        lines.append(
+            f"nearest      {near['distractors']} distractors and {near['width']} units in the fit study: "
+            f"{near['rank']:.1f}, {near['agreement']:.2f}, {near['dimensions']:.1f} of {near['of_dimensions']}; "
+            f"there vagram had {near['value_error']:.2f} of the value error of mle")
+    return lines
 
 
 def _paths(export: str | None, policy: str | None, output: str | None) -> tuple[Path, Path, Path]:

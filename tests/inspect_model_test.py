@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from experiments.fits import signs
 from experiments.inspect_model import table
 from experiments.real_steps import collect
 from vagram_tf.config import EnvConfig
@@ -63,6 +64,24 @@ def test_table_shows_the_numbers_by_name(inspected):
         assert f"{report['open_loop']['error'][0][d]:.2g}" in line
         assert f"{100 * report['value_gradient']['share'][d]:.1f} %" in line
     assert f"25 steps{'':>3}no change" in process.stdout  # no episode is longer
+
+
+def test_signs_that_weights_pay_are_told_with_the_nearest_cell_of_the_fit_study(inspected):
+    process, output = inspected
+    found = json.loads((output / "inspect.json").read_text())["signs"]
+    assert found["narrowest_layer"] == programs.TINY["model_hidden_units"][0]
+    assert 0 <= found["rank"] <= 3 and -1 <= found["agreement"] <= 1 and 1 <= found["dimensions"] <= 3
+    nearest = found["nearest"]
+    of = signs.Signs(found["rank"], found["agreement"], found["dimensions"])
+    assert nearest == signs.nearest(of, 16, 3, signs.read(signs.MEASURED))._asdict()
+    assert f"{found['rank']:.1f} predictable directions" in process.stdout
+    assert f"there vagram had {nearest['value_error']:.2f} of the value error of mle" in process.stdout
+
+
+def test_table_of_an_export_that_does_not_tell_its_layers(inspected):
+    report = json.loads((inspected[1] / "inspect.json").read_text())
+    told = {**report, "signs": {**report["signs"], "narrowest_layer": None, "nearest": None}}
+    assert table(told).splitlines()[-3].endswith("predictable directions that hardly matter")
 
 
 def test_figure_is_a_picture(inspected):

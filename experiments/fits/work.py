@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from experiments.fits import signs
 from experiments.fits.table import SHIPPED, Cell, Row, Size, save
 from experiments.sweeps.bound import end_with
 
@@ -78,6 +79,23 @@ def fit(cell: Cell, size: Size, seeds: Sequence[int]) -> list[Row]:
         Row(_name(cell.source), study.distractors, cell.width, cell.objective, seed, *result.errors, of.value_spread,
             result.steps, result.seconds, size.members, size.steps)
         for seed, result in zip(seeds, judge.fits(study, of, model, seeds), strict=True)]
+
+
+def signs_of(sources: Sequence[Path], states: int, jobs: int) -> dict[str, tuple[signs.Signs, int]]:
+    """Returns the signs and D of every source, by the name that its rows have."""
+    with workers(jobs) as pool:
+        return dict(zip(map(_name, sources), pool.map(_signs, sources, [states] * len(sources)), strict=True))
+
+
+def _signs(source: Path, states: int) -> tuple[signs.Signs, int]:
+    study = _source(source, states)
+    from vagram_tf.model.value_gradients import values_and_gradients
+
+    observation, action, _, _, after = study.real
+    _, gradient = values_and_gradients(study.agent.values_of("critics"), after)  # [N, C, D]
+    of = signs.signs(observation.numpy(), action.numpy(), (after - observation).numpy(),
+                     gradient.numpy().transpose(1, 0, 2))
+    return of, observation.shape[-1]
 
 
 @functools.cache  # a run's simulator is asked once per process, and not once per cell

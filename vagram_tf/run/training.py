@@ -199,6 +199,7 @@ class Training:
             "units": "observations, actions and rewards as the environment gives them, float32",
             "termination": dyna.termination_kind,
             "loss": config.model.loss,
+            "model_hidden_units": list(config.model.model_hidden_units),
             "env_step": dyna.env_step,
             "seed": config.run.seed,
             "mean_return": None if evaluated is None else float(np.mean(evaluated.returns)),
