@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from vagram_tf.compiler import compiled
 from vagram_tf.config import ModelConfig
 from vagram_tf.model import losses
 from vagram_tf.model.ensemble import DynamicsEnsemble
@@ -65,7 +66,7 @@ class Models(tf.Module):
         rows = tf.transpose(tf.gather(self._bootstrap, tf.transpose(chosen, [1, 0, 2]), batch_dims=1), [1, 0, 2])
         self._train(*tf.nest.map_structure(lambda field: tf.gather(field, rows), (self._data, self._prepared)))
 
-    @tf.function(jit_compile=True, autograph=False)
+    @compiled
     def errors(self, data: Transition) -> Errors:
         """Returns the models' errors on transitions `[N]`, under the value function as it is now."""
         members, (value_function,) = self._ensemble.members, self._values
@@ -78,11 +79,11 @@ class Models(tf.Module):
         return Errors(*(tf.sqrt(tf.reduce_mean(error, axis=-1)) for error in (
             squared / tf.math.reduce_variance(value), scaled)))
 
-    @tf.function(jit_compile=True, autograph=False)
+    @compiled
     def _prepare(self) -> dict[str, tf.Tensor]:
         return self._objective.prepare(self._data, self._values)
 
-    @tf.function(jit_compile=True, autograph=False)
+    @compiled
     def _train(self, batches: Transition, prepared: dict[str, tf.Tensor]) -> None:
         variables = self._ensemble.trainable_variables
 

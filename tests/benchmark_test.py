@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 
@@ -35,7 +36,8 @@ OF_THE_LIMIT = ("matrix products", "SAC updates", "ensemble steps", "value gradi
 
 def benchmark(*arguments):
     command = [sys.executable, "-m", "experiments.benchmark", *arguments]
-    return subprocess.run(command, cwd=programs.ROOT, capture_output=True, text=True)
+    return subprocess.run(
+        command, cwd=programs.ROOT, capture_output=True, text=True, env=os.environ | programs.COMPILED)
 
 
 def test_quick_benchmark_is_complete(tmp_path):

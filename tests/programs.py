@@ -194,6 +194,9 @@ def python(*arguments, environment=None):
                           capture_output=True, timeout=500)
 
 
+COMPILED = {"VAGRAM_TF_XLA": "1"}
+"""Environment variables of a program whose compiled functions are what is tested."""
+
 OWN_VARIABLES = ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
 
 
@@ -228,15 +231,18 @@ def run_directory(workdir, **changes):
 
 
 @functools.cache
-def finished_run():
+def finished_run(compiled=False):
     """Runs the tiny run uninterrupted, once per test process.
+
+    Args:
+      compiled: with XLA, as users do.
 
     Returns:
       The completed process, and the run's directory.
     """
     workdir = tempfile.mkdtemp(prefix="vagram-finished-")
     atexit.register(shutil.rmtree, workdir, ignore_errors=True)
-    process = mbpo([*flags(), f"--workdir={workdir}"])
+    process = mbpo([*flags(), f"--workdir={workdir}"], environment=COMPILED if compiled else None)
     assert process.returncode == 0, process.stderr
     return process, run_directory(workdir)
 

@@ -28,12 +28,13 @@ def test_reference_run_is_whole():
 @pytest.mark.parametrize("threads", [1, 2])
 def test_another_process_on_one_core_gives_the_same_run(tmp_path, threads):
     """Two threads on one core as on several; networks as small as these also with one thread."""
-    _, expected = programs.finished_run()
+    _, expected = programs.finished_run(compiled=True)
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})  # the process inherits it
     try:
         process = programs.mbpo(
-            [f"--config={expected / 'config.json'}", f"--threads={threads}", f"--workdir={tmp_path}"])
+            [f"--config={expected / 'config.json'}", f"--threads={threads}", f"--workdir={tmp_path}"],
+            environment=programs.COMPILED)
     finally:
         os.sched_setaffinity(0, cores)
     assert process.returncode == 0, process.stderr

@@ -12,6 +12,7 @@ from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
+from vagram_tf.compiler import compiled
 from vagram_tf.config import AgentConfig
 from vagram_tf.types import Transition, ValueFunction
 
@@ -231,7 +232,7 @@ class SoftActorCritic(tf.Module):
         return self.mode(observation)
 
     # AutoGraph would rewrite all of TF-Agents, which takes five times as long as compiling the result.
-    @tf.function(jit_compile=True, autograph=False)
+    @compiled
     def train(self, batch: Transition) -> tf.Tensor:
         """Takes n updates, one per `[B]` of the batch `[n, B]`, in one compiled call.
 

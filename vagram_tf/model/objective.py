@@ -16,6 +16,7 @@ Prepared = dict[str, tf.Tensor]
 """What an objective knows beside the transitions: what it has prepared of each, and `spread` and `seed` of the fit."""
 
 _NO_ERROR = 1e-12  # a term that is less for the reference stays as it is: there is nothing to be in units of
+_WELL_KNOWN = 1e-4  # a term below this share of what knowing nothing costs, 1 % of error, presses no harder for more
 
 
 class Terms(NamedTuple):
@@ -120,6 +121,22 @@ class Objective:
         loss, reward = _inverse_size(reference.loss), _inverse_size(reference.reward_loss)
         return TermWeights(loss, self.config.reward_weight * reward, tf.constant(0.0))
 
+    def step_loss(self, terms: Terms, weights: TermWeights) -> tf.Tensor:
+        """Returns what a gradient step lowers, per member: `[E]` of terms `[E, B]`.
+
+        That is the logarithm of each term's mean over the batch, but for constants: a step lowers state and reward by
+        the same share, whatever is left of either. Of the terms themselves, what cannot be learned (an end that no
+        model foresees) would leave nothing of the gradient for what is nearly known. It is the likelihood of a Gaussian
+        whose variance is a number of the term's own (Kendall et al. 2018), at its best value.
+        """
+        if self.config.value_gradient_scale == "none":
+            return tf.reduce_mean(weights.score(terms) + terms.readout, axis=-1)
+        state = weights.loss * terms.loss + weights.mse * terms.mse
+        share = self.config.reward_weight
+        reward = weights.reward_loss * terms.reward_loss
+        return (_relative(state, _WELL_KNOWN) + share * _relative(reward, share * _WELL_KNOWN)
+                + tf.reduce_mean(terms.readout, axis=-1))
+
     def improved(self, best: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
         """Says whether a term or score is better than the best so far by what counts: 1 % (MBPO)."""
         return best - new > 0.01 * tf.abs(best)
@@ -130,6 +147,12 @@ class ValueAware(Objective):
 
     def weights(self, reference: Terms, warm_up: bool) -> TermWeights:
         return super().weights(reference, warm_up)._replace(mse=tf.constant(float(warm_up)))
+
+
+def _relative(term: tf.Tensor, least: float) -> tf.Tensor:
+    """Returns the mean of a term `[E, B]` over its own size, `[E]`: the gradient is that of the mean's logarithm."""
+    size = tf.maximum(tf.reduce_mean(tf.abs(term), axis=-1), least)
+    return tf.math.divide_no_nan(tf.reduce_mean(term, axis=-1), tf.stop_gradient(size))
 
 
 def _inverse_size(term: tf.Tensor) -> tf.Tensor:

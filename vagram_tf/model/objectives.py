@@ -94,6 +94,9 @@ class Likelihood(Objective):
     def weights(self, reference: Terms, warm_up: bool) -> TermWeights:
         return TermWeights(*map(tf.constant, (1.0, 1.0, 0.0)))
 
+    def step_loss(self, terms: Terms, weights: TermWeights) -> tf.Tensor:
+        return tf.reduce_mean(weights.score(terms), axis=-1)  # each dimension has a learned variance already
+
     def improved(self, best: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
         return best - new > 0.01  # nats: what 1 % of one dimension's standard deviation is worth
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from vagram_tf.compiler import compiled
 from vagram_tf.model.ensemble import DynamicsEnsemble
 from vagram_tf.types import TerminationFunction, Transition
 
@@ -113,7 +114,7 @@ class Imagination(Rollouts):
         self._ensemble, self._termination, self._noise = ensemble, termination, noise
         self._generator = tf.random.Generator.from_seed(seed, alg="philox")
 
-    @tf.function(jit_compile=True, autograph=False)
+    @compiled
     def _step(self, observation: tf.Tensor, data_range: DataRange) -> tuple[Transition, tf.Tensor]:
         """One step of every rollout `[B]`, each by a random elite.
 
@@ -150,7 +151,7 @@ class SimulatedRollouts(Rollouts):
     def __init__(self, simulator: SimulatorStep, policy: Policy, shrinkage: float = 0.0):
         super().__init__(policy, shrinkage)
         self._simulator = simulator
-        self._act = tf.function(policy, jit_compile=True, autograph=False)
+        self._act = compiled(policy)
 
     def _step(self, observation: tf.Tensor, data_range: DataRange) -> tuple[Transition, tf.Tensor]:
         action = self._act(observation)

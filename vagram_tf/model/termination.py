@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from vagram_tf.compiler import compiled
 from vagram_tf.envs.terminations import never
 from vagram_tf.model.ensemble import moments
 from vagram_tf.types import TerminationFunction, Transition
@@ -94,7 +95,7 @@ class LearnedTermination(tf.Module):
                      for slots in (ends, others)]
             self._train_steps(tf.gather(next_observation, tf.concat(drawn, axis=1)))
 
-    @tf.function(jit_compile=True, autograph=False)
+    @compiled
     def _train_steps(self, next_observation: tf.Tensor) -> None:
         """Takes one gradient step per batch of `[n, B, D]`, whose first halves are terminations."""
         variables = self._network.trainable_variables

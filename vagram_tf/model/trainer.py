@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from vagram_tf.compiler import compiled
 from vagram_tf.config import ModelConfig
 from vagram_tf.model import splits
 from vagram_tf.model.early_stopping import EarlyStopping
@@ -152,11 +153,11 @@ class ModelTrainer(tf.Module):
             passes.append(self._score_pass(batch, extra, spread, tf.constant(count), pass_seed))
         return Terms(*(tf.concat(term, axis=-1)[:, : slots.shape[0]] for term in zip(*passes, strict=True)))
 
-    @tf.function(jit_compile=True, autograph=False)
+    @compiled
     def _prepare_chunk(self, batch: Transition) -> Prepared:
         return self._objective.prepare(batch, self._value_functions)
 
-    @tf.function(jit_compile=True, autograph=False)
+    @compiled
     def _score_pass(
         self, batch: Transition, prepared: Prepared, spread: tf.Tensor, count: tf.Tensor, seed: tf.Tensor
     ) -> Terms:
@@ -178,7 +179,7 @@ class ModelTrainer(tf.Module):
         by_member = (tf.transpose(term.stack(), [1, 0, 2]) for term in scored)
         return Terms(*(tf.reshape(term, [members, _SCORED_ROWS]) for term in by_member))
 
-    @tf.function(jit_compile=True, autograph=False)
+    @compiled
     def _train_steps(
         self, batch: Transition, prepared: Prepared, spread: tf.Tensor, steps: tf.Tensor, seed: tf.Tensor,
         weights: TermWeights,
@@ -192,8 +193,8 @@ class ModelTrainer(tf.Module):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(variables)
                 terms = self._terms(step_batch, step_prepared, spread, seed + tf.stack([0, i]))
-                # Summed over members, averaged over examples: each member gets the gradient of its own batch.
-                loss = tf.reduce_sum(tf.reduce_mean(weights.score(terms) + terms.readout, axis=-1))
+                # Summed over members: each gets the gradient of its own batch.
+                loss = tf.reduce_sum(self._objective.step_loss(terms, weights))
                 loss += _BOUND_WIDTH_WEIGHT * tf.reduce_sum(self.ensemble.bound_width())
             self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
             for kernel in self.ensemble.kernels:
