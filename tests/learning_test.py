@@ -16,8 +16,11 @@ from vagram_tf.run.training import Training
 
 config = preset("InvertedPendulum-v5").replace(loss=sys.argv[1], num_steps=3000, eval_every=250)
 training = Training(config, RunDirectory(pathlib.Path(sys.argv[2]), config))
-outcome = training.run(
-    lambda _: None, lambda: training.evaluation is not None and training.evaluation.returns.mean() >= float(sys.argv[3]))
+
+def reached():
+    return training.evaluation is not None and training.evaluation.returns.mean() >= float(sys.argv[3])
+
+outcome = training.run(lambda _: None, reached)
 print(json.dumps([outcome.evaluation.returns.tolist(), outcome.evaluation.lengths.tolist()]))
 """
 

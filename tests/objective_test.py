@@ -98,7 +98,7 @@ def test_an_objective_without_a_loss_says_so():
 
 
 @pytest.mark.parametrize("base, warms_up", [(Objective, False), (ValueAware, True)])
-@pytest.mark.parametrize("scale, expected", [("rms", (0.25, 2.0)), ("none", (1.0, 0.5))])
+@pytest.mark.parametrize("scale, expected", [("rms", (0.25, 4.0)), ("none", (1.0, 1.0))])
 def test_weights_by_hand(base, warms_up, scale, expected):
     # The reference's mean sizes are 4 and 0.25; its mse, and what its variances are worth, are not
     # asked for.
@@ -109,9 +109,48 @@ def test_weights_by_hand(base, warms_up, scale, expected):
         assert weights == [*expected, float(warm_up and warms_up)]
 
 
-def test_the_score_is_the_weighted_sum_and_the_readout_judges_nothing():
-    weights = TermWeights(*map(tf.constant, (2.0, 3.0, 5.0)))
-    assert float(weights.score(Terms(*map(tf.constant, (1.0, 10.0, 100.0, 1e9))))) == 532.0
+# One member, two examples: in units of knowing nothing a state of mean 4 with the warm-up's, a reward of mean 9.
+TERMS = Terms(*(tf.constant([each]) for each in ([1.0, 2.0], [2.0, 4.0], [0.0, 1.0], [100.0, 300.0])))
+WEIGHTS = TermWeights(*map(tf.constant, (2.0, 3.0, 2.0)))
+
+
+@pytest.mark.parametrize("scale, score, step", [
+    ("rms", 4.0 * 9.0**0.5, 1.0 + 0.5 * 1.0 + 200.0), ("none", 4.0 + 0.5 * 9.0, 4.0 + 0.5 * 9.0 + 200.0)])
+def test_score_and_step_by_hand(scale, score, step):
+    objective = Absolute(ModelConfig(reward_weight=0.5, value_gradient_scale=scale))
+    np.testing.assert_allclose(objective.score(TERMS, WEIGHTS), [score], rtol=1e-6)  # the read-out judges nothing
+    np.testing.assert_allclose(objective.step_loss(TERMS, WEIGHTS), [step], rtol=1e-6)
+
+
+def test_a_step_follows_the_logarithm_of_the_score():
+    objective = Absolute(ModelConfig(reward_weight=0.5))
+    inputs = [tf.abs(normal(E, B, seed=seed)) + 0.1 for seed in range(3)]
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(inputs)
+        terms = Terms(inputs[0], inputs[1], inputs[2], tf.zeros([E, B]))
+        step, log_score = objective.step_loss(terms, WEIGHTS), tf.math.log(objective.score(terms, WEIGHTS))
+    for gradient, expected in zip(tape.gradient(step, inputs), tape.gradient(log_score, inputs), strict=True):
+        np.testing.assert_allclose(gradient, expected, rtol=1e-5)
+
+
+def test_what_is_well_known_presses_no_harder():
+    """Below 1 % of error a term's pull falls with its error; without any it pulls no more, and nothing is divided."""
+    objective = Absolute(ModelConfig(reward_weight=0.5))
+    pulls = []
+    for error in (1.0, 1e-2, 1e-3, 0.0):
+        predicted = tf.constant([[error]])
+        with tf.GradientTape() as tape:
+            tape.watch(predicted)
+            terms = Terms(tf.ones([1, 1]), tf.square(predicted), tf.zeros([1, 1]), tf.zeros([1, 1]))
+            loss = objective.step_loss(terms, TermWeights(*map(tf.constant, (1.0, 1.0, 0.0))))
+        pulls.append(float(tape.gradient(loss, predicted)))
+    np.testing.assert_allclose(pulls, [1.0, 100.0, 10.0, 0.0], rtol=1e-4)
+
+
+def test_a_reward_without_weight_is_left_alone():
+    objective = Absolute(ModelConfig(reward_weight=0.0))
+    assert objective.score(TERMS, WEIGHTS).numpy().tolist() == [4.0]
+    assert objective.step_loss(TERMS, WEIGHTS).numpy().tolist() == [1.0 + 200.0]
 
 
 def test_one_percent_counts_as_better_also_of_a_negative_number():

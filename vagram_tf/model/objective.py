@@ -16,7 +16,7 @@ Prepared = dict[str, tf.Tensor]
 """What an objective knows beside the transitions: what it has prepared of each, and `spread` and `seed` of the fit."""
 
 _NO_ERROR = 1e-12  # a term that is less for the reference stays as it is: there is nothing to be in units of
-_WELL_KNOWN = 1e-4  # a term below this share of what knowing nothing costs, 1 % of error, presses no harder for more
+_WELL_KNOWN = 1e-4  # the share of what knowing nothing costs, 1 % of error, below which a term presses no harder
 
 
 class Terms(NamedTuple):
@@ -29,15 +29,11 @@ class Terms(NamedTuple):
 
 
 class TermWeights(NamedTuple):
-    """The scalar weight of each term that judges a prediction. The read-out judges none and has weight 1."""
+    """The scalar that each term is multiplied by before it counts. The read-out judges nothing and has weight 1."""
 
     loss: tf.Tensor
     reward_loss: tf.Tensor
     mse: tf.Tensor
-
-    def score(self, terms: Terms) -> tf.Tensor:
-        """Returns what early stopping and the choice of elites go by."""
-        return self.loss * terms.loss + self.reward_loss * terms.reward_loss + self.mse * terms.mse
 
 
 class Objective:
@@ -109,33 +105,39 @@ class Objective:
         """Chooses the weights of a fit's terms.
 
         Every term is divided by its magnitude for the reference, which predicts the mean of changes and rewards: a
-        prediction of nothing costs 1 in the state and `reward_weight` in the reward. The reference depends on data
-        and critics alone, so the balance is the same whatever the model has learned.
+        prediction of nothing costs 1 in each. The reference depends on data and critics alone, so the balance is the
+        same whatever the model has learned.
 
         Args:
           reference: the terms of the reference, of any one shape.
           warm_up: the critics do not mean anything yet.
         """
         if self.config.value_gradient_scale == "none":
-            return TermWeights(tf.constant(1.0), tf.constant(self.config.reward_weight), tf.constant(0.0))
-        loss, reward = _inverse_size(reference.loss), _inverse_size(reference.reward_loss)
-        return TermWeights(loss, self.config.reward_weight * reward, tf.constant(0.0))
+            return TermWeights(*map(tf.constant, (1.0, 1.0, 0.0)))
+        return TermWeights(_inverse_size(reference.loss), _inverse_size(reference.reward_loss), tf.constant(0.0))
+
+    def score(self, terms: Terms, weights: TermWeights) -> tf.Tensor:
+        """Returns what early stopping and the choice of elites go by, per member: `[E]` of terms `[E, N]`.
+
+        That is `S · R^ρ`, S and R the means of state and reward and ρ their balance, `reward_weight`: what is better by
+        a share of either is better by as much, whatever is left of the other. A term counts as 1 % of error at least.
+        """
+        state, reward = (tf.reduce_mean(term, axis=-1) for term in _weighted(terms, weights))
+        if self.config.value_gradient_scale == "none":
+            return state + self.config.reward_weight * reward
+        return tf.maximum(state, _WELL_KNOWN) * tf.maximum(reward, _WELL_KNOWN) ** self.config.reward_weight
 
     def step_loss(self, terms: Terms, weights: TermWeights) -> tf.Tensor:
         """Returns what a gradient step lowers, per member: `[E]` of terms `[E, B]`.
 
-        That is the logarithm of each term's mean over the batch, but for constants: a step lowers state and reward by
-        the same share, whatever is left of either. Of the terms themselves, what cannot be learned (an end that no
-        model foresees) would leave nothing of the gradient for what is nearly known. It is the likelihood of a Gaussian
-        whose variance is a number of the term's own (Kendall et al. 2018), at its best value.
+        Its gradient is that of the score's logarithm: of the sum of the terms, what cannot be learned (an end that no
+        model foresees) would leave no gradient to what is nearly known. It is the likelihood of Gaussians whose
+        variance is one number per term (Kendall et al. 2018), at its best value. The read-outs learn beside it.
         """
-        if self.config.value_gradient_scale == "none":
-            return tf.reduce_mean(weights.score(terms) + terms.readout, axis=-1)
-        state = weights.loss * terms.loss + weights.mse * terms.mse
-        share = self.config.reward_weight
-        reward = weights.reward_loss * terms.reward_loss
-        return (_relative(state, _WELL_KNOWN) + share * _relative(reward, share * _WELL_KNOWN)
-                + tf.reduce_mean(terms.readout, axis=-1))
+        state, reward = _weighted(terms, weights)
+        if self.config.value_gradient_scale == "rms":
+            state, reward = _relative(state), _relative(reward)
+        return tf.reduce_mean(state + self.config.reward_weight * reward + terms.readout, axis=-1)
 
     def improved(self, best: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
         """Says whether a term or score is better than the best so far by what counts: 1 % (MBPO)."""
@@ -149,15 +151,20 @@ class ValueAware(Objective):
         return super().weights(reference, warm_up)._replace(mse=tf.constant(float(warm_up)))
 
 
-def _relative(term: tf.Tensor, least: float) -> tf.Tensor:
-    """Returns the mean of a term `[E, B]` over its own size, `[E]`: the gradient is that of the mean's logarithm."""
-    size = tf.maximum(tf.reduce_mean(tf.abs(term), axis=-1), least)
-    return tf.math.divide_no_nan(tf.reduce_mean(term, axis=-1), tf.stop_gradient(size))
+def _weighted(terms: Terms, weights: TermWeights) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns state and reward in units of knowing nothing."""
+    return weights.loss * terms.loss + weights.mse * terms.mse, weights.reward_loss * terms.reward_loss
+
+
+def _relative(term: tf.Tensor) -> tf.Tensor:
+    """Returns a term `[E, B]` over its mean size: its mean has the gradient of the mean's logarithm."""
+    # An error that is estimated from samples may be negative, and its mean near zero, which is no size.
+    size = tf.reduce_mean(tf.abs(term), axis=-1, keepdims=True)
+    return term / tf.stop_gradient(tf.maximum(size, _WELL_KNOWN))
 
 
 def _inverse_size(term: tf.Tensor) -> tf.Tensor:
     """Returns one over the mean size of a term, 1 where there is none."""
-    # An error that is estimated from samples may be negative, and its mean near zero, which is no size.
     size = tf.reduce_mean(tf.abs(term))
     return tf.where(size > _NO_ERROR, 1.0 / size, 1.0)
 

@@ -94,8 +94,11 @@ class Likelihood(Objective):
     def weights(self, reference: Terms, warm_up: bool) -> TermWeights:
         return TermWeights(*map(tf.constant, (1.0, 1.0, 0.0)))
 
+    def score(self, terms: Terms, weights: TermWeights) -> tf.Tensor:
+        return tf.reduce_mean(terms.loss + terms.reward_loss, axis=-1)
+
     def step_loss(self, terms: Terms, weights: TermWeights) -> tf.Tensor:
-        return tf.reduce_mean(weights.score(terms), axis=-1)  # each dimension has a learned variance already
+        return self.score(terms, weights)  # each dimension has a learned variance of its own already
 
     def improved(self, best: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
         return best - new > 0.01  # nats: what 1 % of one dimension's standard deviation is worth

@@ -73,7 +73,7 @@ class ModelTrainer(tf.Module):
 
         def judge(steps: int = 0) -> tf.Tensor:
             terms = self._terms_on(data, prepared, spread, holdout, score_seed)
-            score = tf.reduce_mean(weights.score(terms), axis=-1)
+            score = self._objective.score(terms, weights)
             stopping.judge(score, terms, steps)
             return score
 
