@@ -143,7 +143,7 @@ def test_what_is_well_known_presses_no_harder():
             tape.watch(predicted)
             terms = Terms(tf.ones([1, 1]), tf.square(predicted), tf.zeros([1, 1]), tf.zeros([1, 1]))
             loss = objective.step_loss(terms, TermWeights(*map(tf.constant, (1.0, 1.0, 0.0))))
-        pulls.append(float(tape.gradient(loss, predicted)))
+        pulls.append(tape.gradient(loss, predicted).numpy().item())
     np.testing.assert_allclose(pulls, [1.0, 100.0, 10.0, 0.0], rtol=1e-4)
 
 

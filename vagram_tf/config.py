@@ -70,7 +70,7 @@ class ModelConfig:
     value_functions: str = _field("critics", "what value-aware losses see: critics, targets, all (both)")
     value_gradient_weights: str = _field("dimension", "vagram's weights: by dimension, agreement, example (paper)")
     value_samples: int = _field(2, "samples of the predicted state that calibrated_itervaml values, at least 2")
-    value_gradient_scale: str = _field("rms", "rms: terms in units of what knowing nothing costs; none: raw")
+    value_gradient_scale: str = _field("rms", "rms: logarithms of terms in units of knowing nothing; none: raw sum")
     value_gradient_quantile: float = _field(0.95, "value gradients longer than this quantile of norms are cut to it")
     reward_weight: float = _field(0.1, "weight of the reward's error against the state term; 1 in a likelihood")
     warm_up_epochs: float = _field(1.0, "epochs in which value-aware objectives add the mse")
