@@ -542,7 +542,7 @@ def test_the_reference_takes_rows_of_the_whole_dataset(eagerly):
 
 
 @pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss != "mle"])
-def test_to_know_nothing_costs_1_in_the_state_and_the_reward_weight_in_the_reward(eagerly, loss):
+def test_to_know_nothing_costs_1_in_the_state_and_in_the_reward(eagerly, loss):
     trainer, data = make(loss, reward_weight=0.5, max_fit_steps=3), linear_system(30)
     chosen, reference = weights_of_fits(trainer), reference_of(trainer, data)
     for warm_up in (False, True):
@@ -550,7 +550,7 @@ def test_to_know_nothing_costs_1_in_the_state_and_the_reward_weight_in_the_rewar
     for weights, warm_up in zip(chosen, (False, True), strict=True):
         state, reward = (tf.reduce_mean(tf.abs(term)) for term in reference[:2])
         np.testing.assert_allclose(weights.loss * state, 1.0, rtol=1e-5)
-        np.testing.assert_allclose(weights.reward_loss * reward, 0.5, rtol=1e-5)
+        np.testing.assert_allclose(weights.reward_loss * reward, 1.0, rtol=1e-5)
         assert weights.mse == float(warm_up and loss != "mse")
     np.testing.assert_allclose(tf.reduce_mean(reference.mse), 1.0, rtol=1e-4)
 
@@ -573,7 +573,7 @@ def test_a_term_that_costs_nothing_anyway_is_not_scaled(eagerly):
     trainer = make("vagram", [lambda s: tf.zeros(s.shape[0])], max_fit_steps=3, patience=1, reward_weight=0.5)
     data, chosen = linear_system(20), weights_of_fits(trainer)
     assert all(np.isfinite(value) for value in trainer.fit(data._replace(reward=tf.fill([20], 7.0))).values())
-    assert [float(weight) for weight in chosen[0]] == [1.0, 0.5, 0.0]
+    assert [float(weight) for weight in chosen[0]] == [1.0, 1.0, 0.0]
     assert all(np.all(np.isfinite(weights)) for weights in weights_of(trainer))
 
 
