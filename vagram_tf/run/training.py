@@ -168,10 +168,7 @@ class Training:
         """Exports the policy, and the dynamics that were learned, under the environment step; returns where."""
         dyna, step = self.dyna, str(self.dyna.env_step)
         size, action_range = len(dyna.dimension_names), export.ActionRange(dyna.action_space)
-        modules: dict[str, export.ExportedDynamics | export.ExportedPolicy | export.TFAgentsPolicy] = {
-            "policy": export.ExportedPolicy(dyna.agent, size, action_range),
-            "tf_agents_policy": export.TFAgentsPolicy(dyna.agent, size, action_range),
-        }
+        modules: dict[str, export.ExportedDynamics | export.ExportedPolicy | export.TFAgentsPolicy] = {}
         if dyna.has_model:
             real = dyna.real.all()
             starts = export.start_states(real.observation.numpy(), real.next_observation.numpy())
@@ -179,6 +176,8 @@ class Training:
             if isinstance(termination, LearnedTermination):
                 termination = termination.frozen()
             modules["dynamics"] = export.ExportedDynamics(dyna.ensemble, termination, action_range, starts)
+        modules["policy"] = export.ExportedPolicy(dyna.agent, size, action_range)
+        modules["tf_agents_policy"] = export.TFAgentsPolicy(dyna.agent, size, action_range)
         return {name: export.save(module, self._directory.export / name / step, self._metadata(name))
                 for name, module in modules.items()}
 
