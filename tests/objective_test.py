@@ -14,6 +14,7 @@ from vagram_tf.model.objective import (
     change_spread,
     reward_nll,
 )
+from vagram_tf.model.objectives import Likelihood
 from vagram_tf.types import Prediction, Transition
 
 D, A, E, B = 2, 1, 3, 4
@@ -120,6 +121,12 @@ def test_score_and_step_by_hand(scale, score, step):
     objective = Absolute(ModelConfig(reward_weight=0.5, value_gradient_scale=scale))
     np.testing.assert_allclose(objective.score(TERMS, WEIGHTS), [score], rtol=1e-6)  # the read-out judges nothing
     np.testing.assert_allclose(objective.step_loss(TERMS, WEIGHTS), [step], rtol=1e-6)
+
+
+def test_a_likelihood_is_the_sum_of_its_terms():
+    likelihood = Likelihood(ModelConfig(loss="mle", reward_weight=0.5))
+    assert likelihood.score(TERMS, WEIGHTS).numpy().tolist() == [1.5 + 3.0]
+    assert likelihood.step_loss(TERMS, WEIGHTS).numpy().tolist() == [1.5 + 3.0]
 
 
 def test_a_step_follows_the_logarithm_of_the_score():

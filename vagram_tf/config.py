@@ -79,16 +79,16 @@ class ModelConfig:
         if self.loss not in LOSSES and ":" not in self.loss:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or module:name, got {self.loss!r}")
         checks.at_least(1, members=self.members, elites=self.elites, model_batch_size=self.model_batch_size,
-                  patience=self.patience, patience_steps=self.patience_steps, max_fit_steps=self.max_fit_steps,
-                  max_holdout=self.max_holdout)
+                        patience=self.patience, patience_steps=self.patience_steps, max_fit_steps=self.max_fit_steps,
+                        max_holdout=self.max_holdout)
         checks.at_least(2, value_samples=self.value_samples)
         if self.elites > self.members:
             raise ValueError(f"elites ({self.elites}) must not exceed members ({self.members})")
         checks.hidden_units("model_hidden_units", self.model_hidden_units)
         checks.positive(model_learning_rate=self.model_learning_rate, holdout_share=self.holdout_share,
-                  value_gradient_quantile=self.value_gradient_quantile)
+                        value_gradient_quantile=self.value_gradient_quantile)
         checks.at_least(0, model_weight_decay=self.model_weight_decay, reward_weight=self.reward_weight,
-                  warm_up_epochs=self.warm_up_epochs)
+                        warm_up_epochs=self.warm_up_epochs)
         checks.within(0, 0.9, holdout_share=self.holdout_share)
         checks.within(0, 1, value_gradient_quantile=self.value_gradient_quantile)
         checks.one_of("variance_bounds", self.variance_bounds, VARIANCE_BOUNDS)
@@ -121,8 +121,8 @@ class AgentConfig:
     def __post_init__(self) -> None:
         checks.hidden_units("agent_hidden_units", self.agent_hidden_units)
         checks.positive(actor_learning_rate=self.actor_learning_rate, critic_learning_rate=self.critic_learning_rate,
-                  temperature_learning_rate=self.temperature_learning_rate,
-                  initial_temperature=self.initial_temperature, target_update_rate=self.target_update_rate)
+                        temperature_learning_rate=self.temperature_learning_rate,
+                        initial_temperature=self.initial_temperature, target_update_rate=self.target_update_rate)
         checks.within(0, 1, target_update_rate=self.target_update_rate)
         if self.target_entropy is not None and not math.isfinite(self.target_entropy):
             raise ValueError(f"target_entropy must be finite, got {self.target_entropy}")
@@ -152,9 +152,9 @@ class DynaConfig:
 
     def __post_init__(self) -> None:
         checks.at_least(1, num_steps=self.num_steps, random_steps=self.random_steps, epoch_length=self.epoch_length,
-                  retrain_every=self.retrain_every, updates_per_step=self.updates_per_step,
-                  rollouts_per_step=self.rollouts_per_step, retain_epochs=self.retain_epochs,
-                  replay_capacity=self.replay_capacity)
+                        retrain_every=self.retrain_every, updates_per_step=self.updates_per_step,
+                        rollouts_per_step=self.rollouts_per_step, retain_epochs=self.retain_epochs,
+                        replay_capacity=self.replay_capacity)
         schedules.check("rollout_schedule", self.rollout_schedule, 1, 1000)
         schedules.check("imagined_share", self.imagined_share, 0, 1)
         checks.one_of("rollout_model", self.rollout_model, ROLLOUT_MODELS)
@@ -181,10 +181,10 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         checks.at_least(0, seed=self.seed, video_steps=self.video_steps, export_every=self.export_every,
-                  checkpoint_every=self.checkpoint_every)
+                        checkpoint_every=self.checkpoint_every)
         checks.positive(environment_timeout=self.environment_timeout)
         checks.at_least(1, threads=self.threads, eval_every=self.eval_every, eval_episodes=self.eval_episodes,
-                  divergence_factor=self.divergence_factor)
+                        divergence_factor=self.divergence_factor)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ Pure functions of NumPy arrays. `N` is the number of real steps, the other lette
 """
 
 import csv
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from experiments.fits import table
 from experiments.fits.table import Row
-from vagram_tf.run.files import write
 
 MEASURED = Path(__file__).parents[2] / "results" / "fit_study" / "fit_study_signs.csv"
 """What the committed fit study found."""
@@ -114,11 +113,7 @@ def measured(rows: Sequence[Row], of_source: dict[str, tuple[Signs, int]]) -> li
 
 def save(path: Path, cells: Sequence[Measured]) -> None:
     """Writes them as CSV, whole or not at all."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(Measured._fields)
-    table.writerows([f"{x:.4g}" if isinstance(x, float) else x for x in cell] for cell in cells)
-    write(path, text.getvalue().encode())
+    table.write_csv(path, Measured._fields, cells, digits=4)
 
 
 def read(path: Path) -> list[Measured]:

@@ -120,10 +120,15 @@ def read(path: Path, size: Size) -> list[Row]:
 
 def save(path: Path, rows: Sequence[Row]) -> None:
     """Writes the rows as CSV, whole or not at all."""
+    write_csv(path, Row._fields, rows, digits=5)
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Sequence[tuple], digits: int) -> None:
+    """Writes any rows as CSV, whole or not at all, their floats with so many digits."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(Row._fields)
-    table.writerows([f"{x:.5g}" if isinstance(x, float) else x for x in row] for row in rows)
+    table.writerow(columns)
+    table.writerows([f"{x:.{digits}g}" if isinstance(x, float) else x for x in row] for row in rows)
     write(path, text.getvalue().encode())
 
 
