@@ -19,7 +19,7 @@ LOSSES = ("mle", "mse", "itervaml", "calibrated_itervaml", "taylor", "vagram")
 DISTRACTOR_KINDS = ("linear", "nonlinear", "noise", "correlated", "rotation", "bystander")
 VARIANCE_BOUNDS = ("relative", "absolute", "fixed")
 VALUE_FUNCTIONS = ("all", "critics", "targets")
-VALUE_GRADIENT_WEIGHTS = ("example", "dimension", "agreement")
+VALUE_GRADIENT_WEIGHTS = ("separable", "dimension", "agreement", "example")
 VALUE_GRADIENT_SCALES = ("rms", "none")
 MODEL_TARGETS = ("change", "state")
 TERMINATIONS = ("auto", "none", "learned")
@@ -58,6 +58,8 @@ class ModelConfig:
     model_hidden_units: tuple[int, ...] = _field((200, 200, 200, 200), "units of each hidden layer of a member")
     model_learning_rate: float = _field(3e-3, "Adam's learning rate for the ensemble")
     model_weight_decay: float = _field(5e-5, "decoupled (AdamW): per step, kernels lose this times the rate")
+    model_averaging: float = _field(
+        0.98, "share of the averaged weights, which a fit judges and keeps, that each gradient step leaves; 0: no mean")
     model_batch_size: int = _field(256, "examples per member and gradient step")
     holdout_share: float = _field(0.2, "share of the real data held out from a fit")
     max_holdout: int = _field(5000, "most transitions held out")
@@ -68,7 +70,8 @@ class ModelConfig:
         "relative", "of log-variances: relative (to the targets', learned), absolute (learned, MBPO), fixed (VaGraM)")
     model_target: str = _field("change", "what the heads predict: the state's change, or the next state itself")
     value_functions: str = _field("critics", "what value-aware losses see: critics, targets, all (both)")
-    value_gradient_weights: str = _field("dimension", "vagram's weights: by dimension, agreement, example (paper)")
+    value_gradient_weights: str = _field(
+        "separable", "vagram's weights: separable (dimension times example), dimension, agreement, example (paper)")
     value_samples: int = _field(2, "samples of the predicted state that calibrated_itervaml values, at least 2")
     value_gradient_scale: str = _field("rms", "rms: logarithms of terms in units of knowing nothing; none: raw sum")
     value_gradient_quantile: float = _field(0.95, "value gradients longer than this quantile of norms are cut to it")
@@ -89,6 +92,8 @@ class ModelConfig:
                         value_gradient_quantile=self.value_gradient_quantile)
         checks.at_least(0, model_weight_decay=self.model_weight_decay, reward_weight=self.reward_weight,
                         warm_up_epochs=self.warm_up_epochs)
+        if not 0 <= self.model_averaging < 1:
+            raise ValueError(f"model_averaging must be within [0, 1), got {self.model_averaging:g}")
         checks.within(0, 0.9, holdout_share=self.holdout_share)
         checks.within(0, 1, value_gradient_quantile=self.value_gradient_quantile)
         checks.one_of("variance_bounds", self.variance_bounds, VARIANCE_BOUNDS)

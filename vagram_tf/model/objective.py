@@ -16,6 +16,7 @@ Prepared = dict[str, tf.Tensor]
 """What an objective knows beside the transitions: what it has prepared of each, and `spread` and `seed` of the fit."""
 
 _NO_ERROR = 1e-12  # a term that is less for the reference stays as it is: there is nothing to be in units of
+_HEAVY_TAIL = 10.0  # typical errors' size from which on an example's pull on a step grows no more
 _WELL_KNOWN = 1e-4  # the share of what knowing nothing costs, 1 % of error, below which a term presses no harder
 
 
@@ -132,11 +133,12 @@ class Objective:
 
         Its gradient is that of the score's logarithm: of the sum of the terms, what cannot be learned (an end that no
         model foresees) would leave no gradient to what is nearly known. It is the likelihood of Gaussians whose
-        variance is one number per term (Kendall et al. 2018), at its best value. The read-outs learn beside it.
+        variance is one number per term (Kendall et al. 2018), at its best value; for the state, of one with heavy
+        tails. A reward's rare values are what it is for, and count in full. The read-outs learn beside it.
         """
         state, reward = _weighted(terms, weights)
         if self.config.value_gradient_scale == "rms":
-            state, reward = _relative(state), _relative(reward)
+            state, reward = _relative(_heavy_tailed(state)), _relative(reward)
         return tf.reduce_mean(state + self.config.reward_weight * reward + terms.readout, axis=-1)
 
     def improved(self, best: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
@@ -154,6 +156,13 @@ class ValueAware(Objective):
 def _weighted(terms: Terms, weights: TermWeights) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns state and reward in units of knowing nothing."""
     return weights.loss * terms.loss + weights.mse * terms.mse, weights.reward_loss * terms.reward_loss
+
+
+def _heavy_tailed(term: tf.Tensor) -> tf.Tensor:
+    """Returns a term `[E, B]` with the gradient of Student's t: an example far beyond the typical one pulls less."""
+    size = tf.stop_gradient(tf.abs(term))
+    typical = tf.exp(tf.reduce_mean(tf.math.log(size + _NO_ERROR), axis=-1, keepdims=True))
+    return term / (1.0 + size / (_HEAVY_TAIL * typical))
 
 
 def _relative(term: tf.Tensor) -> tf.Tensor:

@@ -179,7 +179,9 @@ class VaGraM(Taylor):
 
     def finish(self, prepared: Prepared, data: Transition) -> Prepared:
         """Makes one weight of the clipped gradients of all critics, `[N, 1, D]`."""
-        weights = WEIGHTS[self.config.value_gradient_weights](super().finish(prepared, data)["value_gradient"])
+        spread = change_spread(data)
+        gradient = super().finish(prepared, data)["value_gradient"] * spread  # free of the observation's units
+        weights = WEIGHTS[self.config.value_gradient_weights](gradient) / spread
         return {"value_gradient": weights[:, tf.newaxis]}
 
     def loss(

@@ -1,5 +1,6 @@
 """Fits the ensemble to an objective, and picks its elites."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -53,6 +54,9 @@ class ModelTrainer(tf.Module):
     def fit(self, data: Transition, warm_up: bool = False) -> dict[str, float]:
         """Fits to a dataset until nothing improves on the holdout, keeps each member's best weights, picks elites.
 
+        The weights that are judged and kept are averages over the last steps, which follow the loss and not a step's
+        few examples (Polyak and Juditsky 1992, with a mean that forgets).
+
         Args:
           data: `[N]` transitions, N at least 2.
           warm_up: the critics do not mean anything yet, so value-aware objectives add the mse.
@@ -80,13 +84,17 @@ class ModelTrainer(tf.Module):
         # Scores judge the means. A read-out that only watches them goes on learning when they have stopped improving.
         judged = ensemble.trainable_variables if self._objective.samples else ensemble.mean_variables
         stopping = EarlyStopping(judged, self._objective.improved, config.patience, config.patience_steps)
+        averages = [tf.identity(variable) for variable in ensemble.trainable_variables]
         score, steps, epochs = judge(), 0, 0
         while not stopping.stopped and steps < config.max_fit_steps:
             order = splits.shuffled_batches(samples, config.model_batch_size, _EPOCH_STEPS, self._generator)
             order = order[: config.max_fit_steps - steps]
-            self._train_epoch(data, prepared, spread, order, weights)
-            score = judge(order.shape[0])
+            averages = self._train_epoch(data, prepared, spread, order, weights, averages)
+            with _lent(averages, ensemble.trainable_variables):
+                score = judge(order.shape[0])
             steps, epochs = steps + order.shape[0], epochs + 1
+        for variable, average in zip(ensemble.trainable_variables, averages, strict=True):
+            variable.assign(average)
         stopping.restore()
         ensemble.elites.assign(tf.argsort(stopping.best_score, stable=True)[: ensemble.elites.shape[0]])
 
@@ -132,15 +140,18 @@ class ModelTrainer(tf.Module):
         return self._objective.terms(nothing, target, extra, self._value_functions)
 
     def _train_epoch(
-        self, data: Transition, prepared: Prepared, spread: tf.Tensor, order: tf.Tensor, weights: TermWeights
-    ) -> None:
-        """Trains on the batches `[steps, E, batch]`, in compiled chunks of one shape."""
+        self, data: Transition, prepared: Prepared, spread: tf.Tensor, order: tf.Tensor, weights: TermWeights,
+        averages: list[tf.Tensor],
+    ) -> list[tf.Tensor]:
+        """Trains on the batches `[steps, E, batch]`, in compiled chunks of one shape; returns the averages after."""
         for start in range(0, order.shape[0], self._chunk_steps):
             chunk = order[start : start + self._chunk_steps]
             steps = chunk.shape[0]
             chunk = tf.pad(chunk, [[0, self._chunk_steps - steps], [0, 0], [0, 0]])
             batch, extra = _gather((data, prepared), chunk)
-            self._train_steps(batch, extra, spread, tf.constant(steps), self._new_seed(), weights)
+            averages = self._train_steps(
+                batch, extra, spread, tf.constant(steps), self._new_seed(), weights, averages)
+        return averages
 
     def _terms_on(
         self, data: Transition, prepared: Prepared, spread: tf.Tensor, slots: tf.Tensor, seed: tf.Tensor
@@ -182,13 +193,14 @@ class ModelTrainer(tf.Module):
     @compiled
     def _train_steps(
         self, batch: Transition, prepared: Prepared, spread: tf.Tensor, steps: tf.Tensor, seed: tf.Tensor,
-        weights: TermWeights,
-    ) -> None:
-        """Takes the first `steps` of `[n, E, B]` batches."""
+        weights: TermWeights, averages: list[tf.Tensor],
+    ) -> list[tf.Tensor]:
+        """Takes the first `steps` of `[n, E, B]` batches, and the averages of the weights along."""
         variables = self.ensemble.trainable_variables
+        left = self._config.model_averaging
         kept = 1.0 - self._config.model_learning_rate * self._config.model_weight_decay
 
-        def train_step(i: tf.Tensor) -> tuple[tf.Tensor]:
+        def train_step(i: tf.Tensor, averages: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
             step_batch, step_prepared = tf.nest.map_structure(lambda field: field[i], (batch, prepared))
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(variables)
@@ -199,9 +211,10 @@ class ModelTrainer(tf.Module):
             self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
             for kernel in self.ensemble.kernels:
                 kernel.assign(kernel * kept)
-            return (i + 1,)
+            return i + 1, [left * average + (1.0 - left) * variable
+                           for average, variable in zip(averages, variables, strict=True)]
 
-        tf.while_loop(lambda i: i < steps, train_step, [tf.constant(0)])
+        return tf.while_loop(lambda i, _: i < steps, train_step, [tf.constant(0), averages])[1]
 
     def _terms(self, batch: Transition, prepared: Prepared, spread: tf.Tensor, seed: tf.Tensor) -> Terms:
         """Returns the terms `[E, B]` of what the ensemble predicts of a batch `[E, B]`."""
@@ -212,6 +225,17 @@ class ModelTrainer(tf.Module):
     def _new_seed(self) -> tf.Tensor:
         """Returns a stateless seed `[2]`."""
         return tf.cast(self._generator.make_seeds(1)[:, 0], tf.int32)
+
+
+@contextlib.contextmanager
+def _lent(values: Sequence[tf.Tensor], variables: Sequence[tf.Variable]) -> Iterator[None]:
+    """Gives variables other values for a while."""
+    own = [tf.identity(variable) for variable in variables]
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+    yield
+    for variable, value in zip(variables, own, strict=True):
+        variable.assign(value)
 
 
 def _passes(slots: tf.Tensor, rows: int) -> Iterator[tuple[tf.Tensor, int]]:

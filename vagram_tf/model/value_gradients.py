@@ -123,7 +123,20 @@ def agreement_weights(value_gradient: tf.Tensor) -> tf.Tensor:
     return tf.broadcast_to(tf.sqrt(tf.nn.relu(agreed)), [value_gradient.shape[0], value_gradient.shape[2]])
 
 
-WEIGHTS = {"example": example_weights, "dimension": dimension_weights, "agreement": agreement_weights}
+def separable_weights(value_gradient: tf.Tensor) -> tf.Tensor:
+    """One weight per dimension times one per example: half of what the example's own gradient says.
+
+    `b_d √(a_n)`, with `b_d` the dimension's weight and `a_n` the norm of the example's gradients by its root mean
+    square over the examples. Where no action changes what is to come, errors count for little; and since `a_n` has
+    no dimension, and its root no long tail, all examples still count in a gradient step.
+    """
+    norm = tf.norm(value_gradient, axis=[1, 2], keepdims=True)[:, 0]  # [B, 1]
+    size = tf.sqrt(tf.reduce_mean(tf.square(norm)))
+    return dimension_weights(value_gradient) * tf.sqrt(tf.math.divide_no_nan(norm, size))
+
+
+WEIGHTS = {"separable": separable_weights, "dimension": dimension_weights, "agreement": agreement_weights,
+           "example": example_weights}
 """The rules that make weights `[B, D]` of gradients `[B, C, D]`, by `--value_gradient_weights`."""
 
 
