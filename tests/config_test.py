@@ -39,8 +39,9 @@ IMPOSSIBLE = [
     ({"value_samples": 1}, "value_samples must be at least 2, got 1"),
     ({"variance_bounds": "free"}, "variance_bounds must be one of relative, absolute, fixed, got 'free'"),
     ({"value_functions": "both"}, "value_functions must be one of all, critics, targets, got 'both'"),
+    ({"model_averaging": 1.0}, r"model_averaging must be within \[0, 1\), got 1"),
     ({"value_gradient_weights": "critic"},
-     "value_gradient_weights must be one of example, dimension, agreement, got 'critic'"),
+     "value_gradient_weights must be one of separable, dimension, agreement, example, got 'critic'"),
     ({"value_gradient_weights": "agreement", "value_functions": "all"},
      "value_functions must be critics or targets, got 'all'"),
     ({"model_target": "delta"}, "model_target must be one of change, state, got 'delta'"),
@@ -139,7 +140,7 @@ def test_values_at_the_edge_are_accepted():
 
 def test_defaults_that_differ_from_the_papers():
     model, agent = Config().model, Config().agent
-    assert (model.value_functions, model.value_gradient_weights) == ("critics", "dimension")
+    assert (model.value_functions, model.value_gradient_weights) == ("critics", "separable")
     assert (model.model_target, model.reward_weight) == ("change", 0.1)
     assert agent.layer_normalization
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 
 from vagram_tf.config import ModelConfig
@@ -136,8 +137,32 @@ def test_a_step_follows_the_logarithm_of_the_score():
         tape.watch(inputs)
         terms = Terms(inputs[0], inputs[1], inputs[2], tf.zeros([E, B]))
         step, log_score = objective.step_loss(terms, WEIGHTS), tf.math.log(objective.score(terms, WEIGHTS))
-    for gradient, expected in zip(tape.gradient(step, inputs), tape.gradient(log_score, inputs), strict=True):
+    state, reward, mse = zip(tape.gradient(step, inputs), tape.gradient(log_score, inputs), strict=True)
+    np.testing.assert_allclose(*reward, rtol=1e-5)
+    # The state's is that of a weighted mean: the further an example is beyond the typical one, the less it pulls.
+    size = (2.0 * inputs[0] + 2.0 * inputs[2]).numpy()
+    pull = 1.0 / (1.0 + size / (10.0 * scipy.stats.gmean(size, axis=-1, keepdims=True)))
+    for gradient, expected in (state, mse):
+        expected = expected * pull * np.sum(size, axis=-1, keepdims=True) / np.sum(size * pull, axis=-1, keepdims=True)
         np.testing.assert_allclose(gradient, expected, rtol=1e-5)
+
+
+def test_an_example_beyond_the_typical_one_pulls_a_step_no_harder_the_further_it_is():
+    """Errors of 1 and one that grows: its share of a step's pull stays finite, a likelihood's of fixed variance not."""
+    objective = Absolute(ModelConfig(reward_weight=0.0))
+    weights = TermWeights(*map(tf.constant, (1.0, 1.0, 0.0)))
+    shares = []
+    for error in (1.0, 10.0, 1e3, 1e5):
+        predicted = tf.constant([[1.0] * 99 + [error]])
+        with tf.GradientTape() as tape:
+            tape.watch(predicted)
+            nothing = tf.zeros_like(predicted)
+            step = objective.step_loss(Terms(tf.square(predicted), nothing, nothing, nothing), weights)
+        pull = tape.gradient(step, predicted).numpy()[0] * predicted.numpy()[0]
+        shares.append(pull[-1] / np.sum(pull))
+    np.testing.assert_allclose(shares[0], 0.01, rtol=1e-5)
+    assert shares[0] < shares[1] < shares[2] < 0.13  # of a plain mean: 0.01, 0.5, 0.9999
+    np.testing.assert_allclose(shares[3], shares[2], rtol=0.15)
 
 
 def test_what_is_well_known_presses_no_harder():

@@ -84,7 +84,7 @@ def config(loss, **changes):
 
 # Every built-in, and vagram with every rule for its weights.
 EVERY = [config(name) for name in LOSSES] + [
-    config("vagram", value_gradient_weights=rule) for rule in ("dimension", "agreement")]
+    config("vagram", value_gradient_weights=rule) for rule in VALUE_GRADIENT_WEIGHTS if rule != "example"]
 
 
 def named(settings):
@@ -151,7 +151,9 @@ def test_prepared_gradients_are_those_of_the_values_at_the_next_observation():
 @pytest.mark.parametrize("rule", VALUE_GRADIENT_WEIGHTS)
 def test_vagram_weights_errors_by_the_rule_that_is_configured(rule):
     objective, data = make_objective(config("vagram", value_gradient_weights=rule)), dataset(B)
-    weights = WEIGHTS[rule](tf.constant(gradients_by_hand(data.next_observation), tf.float32))
+    spread = change_spread(data)
+    gradient = tf.constant(gradients_by_hand(data.next_observation), tf.float32)
+    weights = WEIGHTS[rule](gradient * spread) / spread
     known = prepared_for(objective, data, VALUES)
     np.testing.assert_allclose(known["value_gradient"][0], weights[:, tf.newaxis], rtol=1e-4)
     prediction, error = prediction_near(data)
@@ -219,6 +221,7 @@ def samples_by_hand():
     (config("calibrated_itervaml"), np.mean(np.prod(samples_by_hand(), axis=0))),
     (config("taylor"), (4.0**2 + 6.0**2) / 2.0),
     (config("vagram"), (4.0 + 4.0 + 0.0 + 36.0) / 4.0),
+    (config("vagram", value_gradient_weights="separable"), (4.0 + 4.0 + 0.0 + 36.0) / 4.0),
     (config("vagram", value_gradient_weights="dimension"), (4.0 + 4.0 + 0.0 + 36.0) / 4.0),
     (config("vagram", value_gradient_weights="agreement"), (0.0 + 0.03 * 400.0) / 2.0),
 ], ids=lambda value: named(value) if isinstance(value, ModelConfig) else "")

@@ -71,6 +71,16 @@ def weights_of(trainer):
     return [variable.numpy() for variable in trainer.ensemble.trainable_variables]
 
 
+def without_training(note):
+    """An epoch that only notes the slots it was given, and leaves weights and averages."""
+
+    def train_epoch(data, prepared, spread, order, weights, averages):
+        note(order.numpy())
+        return averages
+
+    return train_epoch
+
+
 def for_members(data, members=E):
     return tf.nest.map_structure(lambda x: tf.broadcast_to(x, [members, *x.shape]), data)
 
@@ -78,7 +88,7 @@ def for_members(data, members=E):
 def train_on(trainer, data, order, weights=AS_THEY_ARE):
     """Takes the steps of `[steps, E, batch]` slots."""
     prepared, spread = trainer.prepare(data), change_spread(data)
-    trainer._train_epoch(data, prepared, spread, tf.constant(order), weights)
+    trainer._train_epoch(data, prepared, spread, tf.constant(order), weights, weights_of(trainer))
 
 
 def terms_on(trainer, data, slots):
@@ -97,7 +107,7 @@ def each_term_on(trainer, data, slots):
 def recorded_orders(trainer, data):
     """Fits without taking steps; returns the slots `[steps, E, batch]` of each epoch."""
     orders = []
-    trainer._train_epoch = lambda data, prepared, spread, order, _: orders.append(order.numpy())
+    trainer._train_epoch = without_training(orders.append)
     trainer.fit(data)
     return orders
 
@@ -178,6 +188,7 @@ def scripted(script, rewards=None, **settings):
                          for error in next(epochs))
         trainer.ensemble._mean_head.bias.assign(
             state * [[[1.0, 1.0, 1.0, 0.0]]] + reward * [[[0.0, 0.0, 0.0, 1.0]]])
+        return weights_of(trainer)
 
     set_error()
     trainer._train_epoch = set_error
@@ -236,7 +247,7 @@ def test_a_readout_that_nothing_judges_goes_on_learning_after_the_best_epoch(eag
 
     def train_epoch(*args):
         bias.assign(tf.fill(bias.shape, next(values)))
-        set_error(*args)
+        return set_error(*args)
 
     trainer._train_epoch = train_epoch
     trainer._objective.loss = StateError(trainer._config).loss
@@ -276,7 +287,7 @@ def test_no_member_is_worse_on_the_holdout_after_a_real_fit():
 def test_a_fit_takes_at_most_the_steps_allowed(eagerly, bound):
     orders = []
     trainer = make(max_fit_steps=bound, patience=50)
-    trainer._train_epoch = lambda data, prepared, spread, order, _: orders.append(order.shape[0])
+    trainer._train_epoch = without_training(lambda order: orders.append(len(order)))
     metrics = trainer.fit(linear_system(100))  # ten batches an epoch
     assert sum(orders) == bound == metrics["fit_steps"]
 
@@ -404,7 +415,7 @@ def test_a_loss_that_is_zero_on_average_is_balanced_by_its_magnitude(eagerly):
 
     trainer = make(objective=ZeroOnAverage)
     chosen = weights_of_fits(trainer)
-    trainer._train_epoch = lambda *args: None
+    trainer._train_epoch = without_training(lambda order: None)
     trainer.fit(linear_system(50))
     assert float(chosen[0].loss) == pytest.approx(0.25)
 
@@ -439,7 +450,7 @@ AGREEING = [quadratic([4.0, 0.0, 0.0]), quadratic([0.0, 4.0, 0.0]), quadratic([0
 
 @pytest.mark.parametrize("loss, rule, values", [
     *((loss, "example", VALUES) for loss in LOSSES),
-    ("vagram", "dimension", VALUES), ("vagram", "agreement", AGREEING)])
+    ("vagram", "separable", VALUES), ("vagram", "dimension", VALUES), ("vagram", "agreement", AGREEING)])
 def test_every_objective_learns_a_linear_system(loss, rule, values):
     data, fresh = linear_system(400, noise=0.01), linear_system(200, seed=1)
     trainer = make(loss, values, hidden=(32,), members=2, elites=1, max_fit_steps=600, patience=20,
@@ -585,7 +596,8 @@ def scaled(factor):
 def test_the_size_of_the_value_gradients_matters_only_without_a_scale(eagerly, scale, factor, close):
     data, after = linear_system(30), []
     for values in (scaled(1.0), scaled(factor)):
-        trainer = make("vagram", values, value_gradient_scale=scale, max_fit_steps=6, patience=50)
+        trainer = make("vagram", values, value_gradient_scale=scale, max_fit_steps=6, patience=50,
+                       model_averaging=0.0)
         start = weights_of(trainer)
         trainer.fit(data)
         after.append(weights_of(trainer))
@@ -608,6 +620,25 @@ def test_equal_seeds_give_equal_weights(eagerly):
         np.testing.assert_array_equal(one, two)
     assert first_metrics == second_metrics
     assert any(np.any(one != other) for one, other in zip(first, third, strict=True))
+
+
+def test_the_weights_that_are_kept_are_averages_over_the_steps(eagerly):
+    data = linear_system(60)
+
+    def fitted(averaging, steps):
+        trainer = make("mle", hidden=(4,), model_averaging=averaging, max_fit_steps=steps, patience=50)
+        start = weights_of(trainer)
+        trainer.fit(data)
+        return start, weights_of(trainer)
+
+    # The first layer and the head are rescaled at a fit's start, so the weights begin as those of no step.
+    trajectory = [fitted(0.0, steps)[1] for steps in (1, 2, 3)]
+    averaged = [fitted(0.5, steps)[1] for steps in (1, 2, 3)]
+    for one, two, three, *averages in zip(*trajectory, *averaged, strict=True):
+        start = 2.0 * averages[0] - one
+        np.testing.assert_allclose(averages[1], start / 4 + one / 4 + two / 2, atol=1e-6)
+        np.testing.assert_allclose(averages[2], start / 8 + one / 8 + two / 4 + three / 2, atol=1e-6)
+    assert any(np.abs(one - two).max() > 1e-3 for one, two in zip(trajectory[0], averaged[0], strict=True))
 
 
 def test_weight_decay_pulls_kernels_and_not_biases(eagerly):

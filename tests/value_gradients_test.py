@@ -178,6 +178,16 @@ def test_dimension_weights_by_hand():
     np.testing.assert_allclose(WEIGHTS["dimension"](TWO), np.sqrt([[7.5, 3.25]] * 2), rtol=1e-12)
 
 
+def test_separable_weights_by_hand():
+    # Squared norms over critics and dimensions, 9 + 16 + 1 + 4 = 30 and 1 + 4 + 4 + 4 = 13, have the mean 21.5.
+    dimension, example = np.sqrt([[7.5, 3.25]]), (np.array([[30.0], [13.0]]) / 21.5) ** 0.25
+    np.testing.assert_allclose(WEIGHTS["separable"](TWO), dimension * example, rtol=1e-12)
+
+
+def test_separable_weights_without_any_gradient_are_zero():
+    np.testing.assert_array_equal(WEIGHTS["separable"](tf.zeros([3, 2, 2])), np.zeros([3, 2]))
+
+
 def test_agreement_weights_of_two_critics_by_hand():
     # Products 3 · 4 and 1 · 2, of mean 7; -1 · 2 and -2 · 2, of mean -3, which is cut to zero.
     np.testing.assert_allclose(WEIGHTS["agreement"](TWO), np.sqrt([[7.0, 0.0]] * 2), rtol=1e-12)
@@ -217,10 +227,11 @@ def test_weights_are_per_example_and_dimension_and_scale_with_the_gradient(rule,
     weights = WEIGHTS[rule](gradient)
     assert weights.shape == (B, D)
     assert np.all(weights >= 0.0) and np.any(weights > 0.0)
-    factor = tensor([1.0, 1e-3, 1e3, 7.0])
+    # What an example's gradient is long in is a matter of the dimensions' units: separable wants them all alike.
+    factor = tensor([1e3] * D if rule == "separable" else [1.0, 1e-3, 1e3, 7.0])
     np.testing.assert_allclose(WEIGHTS[rule](gradient * factor), weights * factor, rtol=1e-9)
     alike = len(np.unique(weights, axis=0)) == 1
-    assert alike == (rule != "example")
+    assert alike == (rule in ("dimension", "agreement"))
 
 
 @pytest.mark.parametrize("rule", VALUE_GRADIENT_WEIGHTS)
