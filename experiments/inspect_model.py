@@ -151,7 +151,7 @@ def _sign_lines(signs: dict[str, Any], dimensions: int) -> list[str]:
     ]
     if near:
         lines.append(
-            f"nearest      {near['distractors']} distractors and {near['width']} units in the fit study: "
+            f"nearest      {near['width']} units and {near['task']} in the fit study: "
             f"{near['rank']:.1f}, {near['agreement']:.2f}, {near['dimensions']:.1f} of {near['of_dimensions']}; "
             f"there vagram had {near['value_error']:.2f} of the value error of mle")
     return lines

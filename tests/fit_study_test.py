@@ -20,6 +20,7 @@ from vagram_tf.model.splits import held_out
 from vagram_tf.types import Transition
 
 D, A, N, M = 3, 1, 40, 12
+SHIPPED_SIZES = {"Hopper-v5": ("hopper", 10_000, 11), "InvertedPendulum-v5": ("inverted_pendulum", 4000, 4)}
 SHIPPED = sorted((programs.ROOT / "experiments" / "fits" / "shipped").glob("*.npz"))
 SIZE = table.Size(seeds=2, members=2, steps=3, states=5)
 
@@ -156,9 +157,10 @@ def test_an_environment_that_does_not_repeat_itself_is_refused():
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_data_are_those_that_they_are_called(path):
     study = data.load(path)
-    kind = path.stem.removeprefix("hopper_").replace("_", " ")
-    assert study.config.env.name == "Hopper-v5" and study.distractors == kind
-    assert study.task_dimensions == 11 and study.real.reward.shape[0] >= 10_000
+    name, rows, dimensions = SHIPPED_SIZES[study.config.env.name]
+    distractors = path.stem.removeprefix(name).strip("_").replace("_", " ")
+    assert study.task == ", ".join(filter(None, [study.config.env.name, distractors]))
+    assert study.task_dimensions == dimensions and study.real.reward.shape[0] >= rows
     assert study.judged.reward.shape[0] == 1000
     assert isinstance(study.config.agent, AgentConfig) and study.config.agent.layer_normalization
     # The simulator's answers: the critics' values of them differ, and those of no change are wrong.
@@ -190,8 +192,8 @@ def test_cells_that_are_none_are_refused(objectives, widths, message):
         table.cells([Path("x")], objectives, widths)
 
 
-def row(objective="vagram", width="16", seed=0, distractors="0", value_error=1.0, own_loss=1.0):
-    return table.Row(f"run_{distractors}", distractors, width, objective, seed, value_error, 1.0, own_loss, 0.5, 0.5,
+def row(objective="vagram", width="16", seed=0, task="0", value_error=1.0, own_loss=1.0):
+    return table.Row(f"run_{task}", task, width, objective, seed, value_error, 1.0, own_loss, 0.5, 0.5,
                      0.1, 40.0, 3, 1.0, 2, 3)
 
 
@@ -226,7 +228,7 @@ def test_a_ratio_and_its_interval():
 
 def test_the_figure_shows_vagram_against_every_other(tmp_path):
     rows = [row(objective, width, seed, kind) for objective in ("vagram", "mle", "mse") for width in ("16", "32x32")
-            for seed in (0, 1) for kind in ("0", "30 rotation")]
+            for seed in (0, 1) for kind in ("Hopper-v5", "Hopper-v5, 30 rotation")]
     written = figure.draw(rows, str(tmp_path / "study"))
     assert [path.suffix for path in written] == [".png", ".svg"]
     text = written[1].read_text()
@@ -241,8 +243,8 @@ def test_a_study_continues_where_it_is_and_keeps_what_else_the_table_holds(tmp_p
     cells = table.cells(SHIPPED[:1], ["mse", "vagram"], ["4"])
     path = tmp_path / "study.csv"
     rows = work.run(cells[:1], SIZE, 1, [], path)
-    assert [(r.source, r.distractors, r.width, r.objective, r.seed) for r in rows] == [
-        (SHIPPED[0].stem, "0", "4", "mse", seed) for seed in (0, 1)]
+    assert [(r.source, r.task, r.width, r.objective, r.seed) for r in rows] == [
+        ("hopper", "Hopper-v5", "4", "mse", seed) for seed in (0, 1)]
     assert all(np.isfinite(r.value_error) and r.fit_steps == 3 for r in rows) and rows[0] != rows[1]
     more = work.run(cells[1:], SIZE._replace(seeds=1), 1, table.read(path, SIZE), path)
     assert [(r.objective, r.seed) for r in more] == [("mse", 0), ("mse", 1), ("vagram", 0)]
@@ -286,12 +288,13 @@ def test_the_committed_figure_is_of_the_committed_table():
     folder = programs.ROOT / "results" / "fit_study"
     with open(folder / "fit_study.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    cells = {(r["distractors"], r["width"]) for r in rows}
-    assert {kind for kind, _ in cells} == {"0", "15 nonlinear", "30 rotation"}
+    cells = {(r["task"], r["width"]) for r in rows}
+    assert {kind for kind, _ in cells} == {
+        "Hopper-v5", "Hopper-v5, 15 nonlinear", "Hopper-v5, 30 rotation", "InvertedPendulum-v5, 10 rotation"}
     text = (folder / "fit_study.svg").read_text()
     for kind, width in cells:
         above, below = (np.array([float(r["value_error"]) for r in rows
-                                  if (r["distractors"], r["width"], r["objective"]) == (kind, width, objective)])
+                                  if (r["task"], r["width"], r["objective"]) == (kind, width, objective)])
                         for objective in ("vagram", "mle"))
         assert len(above) == len(below) == 5
         assert f"{figure.ratio(above, below)[0]:.2f}" in text

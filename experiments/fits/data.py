@@ -40,10 +40,10 @@ class FitData(NamedTuple):
         return self.real.observation.shape[-1] - self.config.env.distractors
 
     @property
-    def distractors(self) -> str:
-        """Their number and kind in words, `0` for none."""
+    def task(self) -> str:
+        """The environment and its distractors in words."""
         env = self.config.env
-        return f"{env.distractors} {env.distractor_kind}" if env.distractors else "0"
+        return f"{env.name}, {env.distractors} {env.distractor_kind}" if env.distractors else env.name
 
     def save(self, path: Path) -> None:
         """Writes one compressed `.npz`: of the run's next observations only those that no transition begins with."""

@@ -48,7 +48,7 @@ def ratio(above: np.ndarray, below: np.ndarray) -> tuple[float, float, float]:
 
 def _phases(axes: Axes, rows: Sequence[Row], name: str, other: str) -> None:
     widths, sources = (list(dict.fromkeys(getattr(row, of) for row in rows)) for of in ("width", "source"))
-    distractors = {row.source: row.distractors for row in rows}
+    task = {row.source: row.task.replace(", ", "\n") for row in rows}
     ratios = np.full([len(sources), len(widths)], np.nan)
     for (y, source), (x, width) in itertools.product(enumerate(sources), enumerate(widths)):
         above, below = (
@@ -62,6 +62,6 @@ def _phases(axes: Axes, rows: Sequence[Row], name: str, other: str) -> None:
                       color="white" if dark else "black")
     axes.imshow(ratios, cmap="RdBu_r", norm=LogNorm(1 / _FACTOR, _FACTOR), aspect="auto")
     axes.set_xticks(range(len(widths)), widths)
-    axes.set_yticks(range(len(sources)), [distractors[source] for source in sources])
-    axes.set(xlabel="hidden units of the model", ylabel="distractors")
+    axes.set_yticks(range(len(sources)), [task[source] for source in sources])
+    axes.set(xlabel="hidden units of the model", ylabel="task")
     axes.tick_params(length=0)

@@ -37,7 +37,7 @@ class Signs(NamedTuple):
 class Measured(NamedTuple):
     """A cell of a fit study: its signs, and the value error of `vagram` as a share of that of `mle`."""
 
-    distractors: str
+    task: str
     width: str
     rank: float
     agreement: float
@@ -107,7 +107,7 @@ def measured(rows: Sequence[Row], of_source: dict[str, tuple[Signs, int]]) -> li
                  for objective in {row.objective for row in cell}}
         if {"vagram", "mle"} <= error.keys() and source in of_source:
             of, dimensions = of_source[source]
-            found.append(Measured(cell[0].distractors, width, *of, dimensions, float(error["vagram"] / error["mle"])))
+            found.append(Measured(cell[0].task, width, *of, dimensions, float(error["vagram"] / error["mle"])))
     return found
 
 

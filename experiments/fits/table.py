@@ -60,11 +60,11 @@ class Row(NamedTuple):
 
     Attributes:
       source: the run's directory or the data's file, by name.
-      distractors: their number and kind in words, `0` for none.
+      task: its environment, with the number and kind of its distractors if there are any.
     """
 
     source: str
-    distractors: str
+    task: str
     width: str
     objective: str
     seed: int
@@ -137,8 +137,7 @@ def summary(rows: Sequence[Row]) -> str:
     lines = []
     for source in dict.fromkeys(row.source for row in rows):
         mine = [row for row in rows if row.source == source]
-        lines += ["", f"{source}; distractors: {mine[0].distractors}; "
-                      f"standard deviation of V {mine[0].value_spread:.3g}", "",
+        lines += ["", f"{source}: {mine[0].task}; standard deviation of V {mine[0].value_spread:.3g}", "",
                   f"{'width':12} {'objective':17} {'value error':>16} {'own loss':>18} {'target':>8} {'task':>7} "
                   f"{'distractors':>11} {'reward':>8} {'steps':>6}"]
         for width, objective in dict.fromkeys((row.width, row.objective) for row in mine):

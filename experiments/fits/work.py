@@ -55,7 +55,7 @@ def run(cells: Sequence[Cell], size: Size, jobs: int, done: Sequence[Row], path:
                 rows.sort(key=lambda row: (order.get((row.source, row.width, row.objective), -1), row.seed))
                 save(path, rows)
                 bar.update(len(fitted))
-                bar.set_postfix_str(f"{fitted[0].objective} {fitted[0].width}, distractors {fitted[0].distractors}")
+                bar.set_postfix_str(f"{fitted[0].objective} {fitted[0].width}; {fitted[0].task}")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -76,7 +76,7 @@ def fit(cell: Cell, size: Size, seeds: Sequence[int]) -> list[Row]:
     of = judge.Judge(study)
     model = cell.model(size)
     return [
-        Row(_name(cell.source), study.distractors, cell.width, cell.objective, seed, *result.errors, of.value_spread,
+        Row(_name(cell.source), study.task, cell.width, cell.objective, seed, *result.errors, of.value_spread,
             result.steps, result.seconds, size.members, size.steps)
         for seed, result in zip(seeds, judge.fits(study, of, model, seeds), strict=True)]
 
