@@ -16,7 +16,7 @@ Prepared = dict[str, tf.Tensor]
 """What an objective knows beside the transitions: what it has prepared of each, and `spread` and `seed` of the fit."""
 
 _NO_ERROR = 1e-12  # a term that is less for the reference stays as it is: there is nothing to be in units of
-_HEAVY_TAIL = 10.0  # typical errors' size from which on an example's pull on a step grows no more
+_HEAVY_TAIL = 10.0  # times the typical size: further out, an example pulls a step hardly harder
 _WELL_KNOWN = 1e-4  # the share of what knowing nothing costs, 1 % of error, below which a term presses no harder
 
 
