@@ -20,7 +20,9 @@ from vagram_tf.model.splits import held_out
 from vagram_tf.types import Transition
 
 D, A, N, M = 3, 1, 40, 12
-SHIPPED_SIZES = {"Hopper-v5": ("hopper", 10_000, 11), "InvertedPendulum-v5": ("inverted_pendulum", 4000, 4)}
+# How their files begin, transitions at least, states that the simulator was asked about, the task's dimensions.
+SHIPPED_SIZES = {"Hopper-v5": ("hopper", 10_000, 1000, 11),
+                 "InvertedPendulum-v5": ("inverted_pendulum", 3000, 600, 4)}
 SHIPPED = sorted((programs.ROOT / "experiments" / "fits" / "shipped").glob("*.npz"))
 SIZE = table.Size(seeds=2, members=2, steps=3, states=5)
 
@@ -157,11 +159,11 @@ def test_an_environment_that_does_not_repeat_itself_is_refused():
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_data_are_those_that_they_are_called(path):
     study = data.load(path)
-    name, rows, dimensions = SHIPPED_SIZES[study.config.env.name]
+    name, rows, judged, dimensions = SHIPPED_SIZES[study.config.env.name]
     distractors = path.stem.removeprefix(name).strip("_").replace("_", " ")
     assert study.task == ", ".join(filter(None, [study.config.env.name, distractors]))
     assert study.task_dimensions == dimensions and study.real.reward.shape[0] >= rows
-    assert study.judged.reward.shape[0] == 1000
+    assert study.judged.reward.shape[0] == judged
     assert isinstance(study.config.agent, AgentConfig) and study.config.agent.layer_normalization
     # The simulator's answers: the critics' values of them differ, and those of no change are wrong.
     of = judge.Judge(study)
