@@ -627,13 +627,12 @@ def test_the_weights_that_are_kept_are_averages_over_the_steps(eagerly):
 
     def fitted(averaging, steps):
         trainer = make("mle", hidden=(4,), model_averaging=averaging, max_fit_steps=steps, patience=50)
-        start = weights_of(trainer)
         trainer.fit(data)
-        return start, weights_of(trainer)
+        return weights_of(trainer)
 
     # The first layer and the head are rescaled at a fit's start, so the weights begin as those of no step.
-    trajectory = [fitted(0.0, steps)[1] for steps in (1, 2, 3)]
-    averaged = [fitted(0.5, steps)[1] for steps in (1, 2, 3)]
+    trajectory = [fitted(0.0, steps) for steps in (1, 2, 3)]
+    averaged = [fitted(0.5, steps) for steps in (1, 2, 3)]
     for one, two, three, *averages in zip(*trajectory, *averaged, strict=True):
         start = 2.0 * averages[0] - one
         np.testing.assert_allclose(averages[1], start / 4 + one / 4 + two / 2, atol=1e-6)

@@ -20,6 +20,12 @@ def within(low: float, high: float, **values: float) -> None:
             raise ValueError(f"{name} must be within [{low:g}, {high:g}], got {value:g}")
 
 
+def share_below_one(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} must be within [0, 1), got {value:g}")
+
+
 def positive(**values: float) -> None:
     for name, value in values.items():
         if not (math.isfinite(value) and value > 0):

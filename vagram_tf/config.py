@@ -92,8 +92,7 @@ class ModelConfig:
                         value_gradient_quantile=self.value_gradient_quantile)
         checks.at_least(0, model_weight_decay=self.model_weight_decay, reward_weight=self.reward_weight,
                         warm_up_epochs=self.warm_up_epochs)
-        if not 0 <= self.model_averaging < 1:
-            raise ValueError(f"model_averaging must be within [0, 1), got {self.model_averaging:g}")
+        checks.share_below_one(model_averaging=self.model_averaging)
         checks.within(0, 0.9, holdout_share=self.holdout_share)
         checks.within(0, 1, value_gradient_quantile=self.value_gradient_quantile)
         checks.one_of("variance_bounds", self.variance_bounds, VARIANCE_BOUNDS)
@@ -131,8 +130,7 @@ class AgentConfig:
         checks.within(0, 1, target_update_rate=self.target_update_rate)
         if self.target_entropy is not None and not math.isfinite(self.target_entropy):
             raise ValueError(f"target_entropy must be finite, got {self.target_entropy}")
-        if not 0 <= self.discount < 1:
-            raise ValueError(f"discount must be within [0, 1), got {self.discount:g}")
+        checks.share_below_one(discount=self.discount)
         checks.at_least(1, target_update_period=self.target_update_period, agent_batch_size=self.agent_batch_size)
 
 

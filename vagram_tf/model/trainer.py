@@ -90,11 +90,10 @@ class ModelTrainer(tf.Module):
             order = splits.shuffled_batches(samples, config.model_batch_size, _EPOCH_STEPS, self._generator)
             order = order[: config.max_fit_steps - steps]
             averages = self._train_epoch(data, prepared, spread, order, weights, averages)
-            with _lent(averages, ensemble.trainable_variables):
+            with _lent(ensemble.trainable_variables, averages):
                 score = judge(order.shape[0])
             steps, epochs = steps + order.shape[0], epochs + 1
-        for variable, average in zip(ensemble.trainable_variables, averages, strict=True):
-            variable.assign(average)
+        _assign(ensemble.trainable_variables, averages)
         stopping.restore()
         ensemble.elites.assign(tf.argsort(stopping.best_score, stable=True)[: ensemble.elites.shape[0]])
 
@@ -228,13 +227,18 @@ class ModelTrainer(tf.Module):
 
 
 @contextlib.contextmanager
-def _lent(values: Sequence[tf.Tensor], variables: Sequence[tf.Variable]) -> Iterator[None]:
+def _lent(variables: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> Iterator[None]:
     """Gives variables other values for a while."""
     own = [tf.identity(variable) for variable in variables]
+    _assign(variables, values)
+    try:
+        yield
+    finally:
+        _assign(variables, own)
+
+
+def _assign(variables: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> None:
     for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
-    yield
-    for variable, value in zip(variables, own, strict=True):
         variable.assign(value)
 
 
