@@ -59,3 +59,7 @@ LOSSES: Settings = {
 
 # The same agent and updates on real data alone: does a model help at all?
 SAC: Settings = {"sac": {"rollout_model": "none"}}
+
+# What makes a run of a locomotion task a matter of minutes. Fits go on from where the last one ended, so that models of
+# 60 fits of at most 500 steps are trained for long, too.
+SHORT = {"num_steps": 20_000, "max_fit_steps": 500, "eval_episodes": 5}

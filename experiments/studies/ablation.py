@@ -1,6 +1,6 @@
 """What matters in VaGraM: Hopper with 15 distractors, one change at a time from `vagram`."""
 
-from experiments.studies import LOSSES, SAC, Settings, Study
+from experiments.studies import LOSSES, SAC, SHORT, Settings, Study
 
 _TASK = {
     "name": "Hopper-v5",
@@ -36,7 +36,7 @@ _CHANGES: Settings = {
 FULL = Study(common={**_TASK, "num_steps": 125_000}, settings=_CHANGES, seeds=range(10))
 
 EVENING = Study(
-    common={**_TASK, "num_steps": 10_000, "model_hidden_units": (128, 128, 128)},
+    common={**_TASK, **SHORT, "num_steps": 10_000, "model_hidden_units": (128, 128, 128)},
     settings=_CHANGES,
     seeds=range(2),
 )

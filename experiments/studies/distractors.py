@@ -4,7 +4,7 @@ Voelcker et al. 2022, section 5.2. A setting is named after its loss, the number
 Nonlinear distractors are noise to a model; those of `rotation` can be predicted, and take its capacity.
 """
 
-from experiments.studies import LOSSES, SAC, Settings, Study, product, vary
+from experiments.studies import LOSSES, SAC, SHORT, Settings, Study, product, vary
 
 _TASK = {
     "name": "Hopper-v5",
@@ -29,7 +29,7 @@ FULL = Study(
 )
 
 EVENING = Study(
-    common={**_TASK, "num_steps": 20_000, "model_hidden_units": (128, 128, 128)},
+    common={**_TASK, **SHORT, "model_hidden_units": (128, 128, 128)},
     settings=product(_ALL, {**_THIRTY, **_FIFTEEN, **_NONE}),
     seeds=range(5),
 )

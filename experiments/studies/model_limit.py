@@ -4,7 +4,7 @@
 its rollouts; `sac` has no rollouts. Where returns do not depend on the model, no loss can matter.
 """
 
-from experiments.studies import SAC, Settings, Study
+from experiments.studies import SAC, SHORT, Settings, Study
 
 _WORLDS: Settings = {
     "learned": {},
@@ -25,7 +25,7 @@ _COMMON = {
 FULL = Study(common={**_COMMON, "num_steps": 125_000}, settings=_WORLDS, seeds=range(10))
 
 EVENING = Study(
-    common={**_COMMON, "num_steps": 20_000, "model_hidden_units": (128, 128, 128)},
+    common={**_COMMON, **SHORT, "model_hidden_units": (128, 128, 128)},
     settings=_WORLDS,
     seeds=range(5),
 )

@@ -5,7 +5,7 @@ the likelihood loses. `FULL` has the paper's agent; `EVENING` the widths at whic
 `experiments.fit_study`, and the agent of `distractors`: that of the paper learns too slowly for so few steps.
 """
 
-from experiments.studies import LOSSES, SAC, Settings, Study, product
+from experiments.studies import LOSSES, SAC, SHORT, Settings, Study, product
 
 _TASK = {"name": "Hopper-v5", "video_steps": 0}
 _MODELS: Settings = {
@@ -33,7 +33,7 @@ FULL = Study(
 _QUICK_AGENT = {"observation_normalization": True, "divergence_factor": 1e9}
 
 EVENING = Study(
-    common={**_TASK, **_QUICK_AGENT, "num_steps": 20_000},
+    common={**_TASK, **_QUICK_AGENT, **SHORT},
     settings={**product(LOSSES, {name: _MODELS[name] for name in ("2x64", "2x32")}), **SAC},
     seeds=range(5),
 )

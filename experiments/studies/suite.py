@@ -4,7 +4,7 @@ Voelcker et al. 2022, section 5.3. MBPO is known to fall behind SAC on DeepMind 
 asks whether it does here: two of those tasks beside Walker2d.
 """
 
-from experiments.studies import LOSSES, SAC, Settings, Study, product
+from experiments.studies import LOSSES, SAC, SHORT, Settings, Study, product
 
 _MUJOCO: Settings = {
     task: {"name": f"{task}-v5"} for task in ("Hopper", "Walker2d", "HalfCheetah", "Ant", "Humanoid",
@@ -24,7 +24,7 @@ FULL = Study(
     seeds=range(10),
 )
 
-_SMALL = {"num_steps": 20_000, "model_hidden_units": (128, 128, 128), "agent_hidden_units": (128, 128)}
+_SMALL = {**SHORT, "model_hidden_units": (128, 128, 128), "agent_hidden_units": (128, 128)}
 
 EVENING = Study(
     common={"video_steps": 0},

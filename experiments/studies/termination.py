@@ -1,6 +1,6 @@
 """Does a learned termination function do as well as the known one? Hopper, whose episodes end when it falls."""
 
-from experiments.studies import Study, vary
+from experiments.studies import SHORT, Study, vary
 
 _TASK = {"name": "Hopper-v5", "loss": "vagram", "video_steps": 0, "observation_normalization": True}
 
@@ -11,7 +11,7 @@ FULL = Study(
 )
 
 EVENING = Study(
-    common={**_TASK, "num_steps": 10_000, "model_hidden_units": (128, 128, 128)},
+    common={**_TASK, **SHORT, "num_steps": 10_000, "model_hidden_units": (128, 128, 128)},
     settings=vary("termination", "auto", "learned"),
     seeds=range(5),
 )
