@@ -5,7 +5,7 @@
 
 Writes <output>.json and <output>.md. Every figure is a median; "of the limit" divides the floating-point operations of
 the matrix products that the work needs by those of a large matrix product measured right beside it. The other
-libraries live in an environment that `experiments/peers/install` creates; without it they are left out.
+libraries live in an environment that `experiments/speed/peers/install` creates; without it they are left out.
 """
 
 import os
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from absl import app
 from absl import flags as absl_flags
 
-from experiments import flags
+from vagram_tf.commands import flags
 
 if TYPE_CHECKING:
     from experiments.speed.timing import Row, Stopwatch
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
         flags.fail(str(error), 2)
     python = Path(_PEERS.value) / "bin" / "python"
     if not python.exists():
-        print(f"left out: Stable-Baselines-JAX and mbrl-lib; experiments/peers/install {_PEERS.value} installs them")
+        print(f"left out: Stable-Baselines-JAX and mbrl-lib; experiments/speed/peers/install {_PEERS.value} installs them")
     from vagram_tf import quiet
 
     quiet.load_tensorflow(_THREADS.value)
@@ -69,7 +69,7 @@ def main(argv: list[str]) -> None:
 
 def _measure(watch: "Stopwatch", peers: Path | None) -> Iterator["Row"]:
     from experiments.speed import parts, programs
-    from experiments.speed import peers as others
+    from experiments.speed.peers import start as others
 
     quick = _QUICK.value
     compared = others.Peers(peers, _THREADS.value, quick)

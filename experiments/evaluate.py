@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from absl import app
 from absl import flags as absl_flags
 
-from experiments import flags
+from vagram_tf.commands import flags
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from vagram_tf.run.exported import Export
+    from vagram_tf.export.load import Export
 
 _CONFIDENCE = 0.95
 _MOST_VIDEO_STEPS = 1000
@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
 
     quiet.load_tensorflow(RunConfig().threads)
     from vagram_tf.envs.adapter import EnvironmentFault
-    from vagram_tf.run.exported import open_export
+    from vagram_tf.export.load import open_export
 
     try:
         export = open_export(given.export, "policy")
@@ -69,12 +69,12 @@ def main(argv: list[str]) -> None:
 def evaluate(export: "Export", environments: list[Any], sample: bool, seed: int) -> dict[str, Any]:
     """Plays one episode in each environment, in lockstep, and returns the numbers."""
     from vagram_tf import seeding
-    from vagram_tf.agent import evaluation
+    from vagram_tf.envs import episodes
+    from vagram_tf.envs.action_range import ActionRange
     from vagram_tf.envs.adapter import GymnasiumEnvironment
-    from vagram_tf.run.action_range import ActionRange
 
     action_range, act = ActionRange(environments[0].action_space), _policy(export, sample, seed)
-    returns, lengths = evaluation.evaluate(
+    returns, lengths = episodes.evaluate(
         [GymnasiumEnvironment(env, seeding.derive(seed, "evaluation", i)) for i, env in enumerate(environments)],
         lambda observation: action_range.to_unit(act(observation)))
     metadata = export.metadata
@@ -166,7 +166,7 @@ def _environments(export: str | None, count: int) -> list[Any]:
     if not export:
         raise ValueError("--export is needed: the directory of a policy's export")
     from vagram_tf.envs import suite
-    from vagram_tf.run.exported import check_export, environment_of
+    from vagram_tf.export.load import check_export, environment_of
 
     config = environment_of(check_export(export, "policy"))
     return [suite.make(config) for _ in range(count)]

@@ -17,8 +17,8 @@ from typing import Any
 from absl import app
 from absl import flags as absl_flags
 
-from experiments import flags
 from experiments.fits import table
+from vagram_tf.commands import flags
 
 _QUICK: dict[str, Any] = {"seeds": 2, "steps": 200, "widths": ["16", "32x32"], "objectives": ["mle", "mse", "vagram"]}
 
@@ -67,11 +67,11 @@ def main(argv: list[str]) -> None:
             print(f"written  {work.keep(sources[0], given.states, Path(given.keep))}")
             return
         rows = work.run(cells, size, given.jobs, done, Path(f"{given.output}.csv"))
-        from experiments.fits import figure, signs
+        from experiments.fits import figure, measured_signs
 
         print(table.summary(rows))
-        measured = signs.measured(rows, work.signs_of(sources, given.states, given.jobs))
-        signs.save(Path(f"{given.output}_signs.csv"), measured)
+        measured = measured_signs.measured(rows, work.signs_of(sources, given.states, given.jobs))
+        measured_signs.save(Path(f"{given.output}_signs.csv"), measured)
         written = [Path(f"{given.output}.csv"), Path(f"{given.output}_signs.csv"), *figure.draw(rows, given.output)]
     except (ValueError, OSError) as error:
         flags.fail(str(error), 1)

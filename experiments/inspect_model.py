@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from absl import app
 from absl import flags as absl_flags
 
-from experiments import flags
+from vagram_tf.commands import flags
 
 if TYPE_CHECKING:
     import gymnasium
 
-    from vagram_tf.run.exported import Export
-    from vagram_tf.run.judgement import Comparison, Steps
+    from vagram_tf.commands.judging.measures import Comparison, Steps
+    from vagram_tf.export.load import Export
 
 
 def define() -> None:
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
 
     quiet.load_tensorflow(RunConfig().threads)
     from vagram_tf.envs.adapter import EnvironmentFault
-    from vagram_tf.run.exported import open_export
+    from vagram_tf.export.load import open_export
 
     try:
         dynamics, actor = open_export(export, "dynamics"), open_export(policy, "policy")
@@ -66,30 +66,29 @@ def inspect(
     output: Path
 ) -> dict[str, Any]:
     """Plays the environment, writes `inspect.json` and `inspect.png`, and returns the numbers."""
-    from experiments import inspection_figure
-    from experiments.real_steps import collect
-    from vagram_tf.run import judgement
+    from vagram_tf.commands.judging import figure, measures
+    from vagram_tf.commands.judging.steps import collect
 
     steps = collect(environment, policy.module, count, seed)
 
     def as_arrays(call: Any) -> Any:
         return lambda *inputs: {name: tensor.numpy() for name, tensor in call(*inputs).items()}
 
-    comparison = judgement.compare(steps, as_arrays(dynamics.module), as_arrays(policy.module.value), horizon)
+    comparison = measures.compare(steps, as_arrays(dynamics.module), as_arrays(policy.module.value), horizon)
     metadata = dynamics.metadata
     report = {
         **{name: metadata[name] for name in ("environment", "distractors", "loss", "env_step")},
         "run_seed": metadata["seed"], "seed": seed, "horizon": horizon,
-        "dimensions": metadata["dimension_names"], **judgement.summarise(steps, comparison),
+        "dimensions": metadata["dimension_names"], **measures.summarise(steps, comparison),
         "signs": _signs(steps, comparison, metadata.get("model_hidden_units"))}
     (output / "inspect.json").write_text(json.dumps(_finite(report), indent=1, allow_nan=False) + "\n")
-    inspection_figure.draw(report, steps, comparison, output / "inspect.png")
+    figure.draw(report, steps, comparison, output / "inspect.png")
     return report
 
 
 def _signs(steps: "Steps", comparison: "Comparison", layers: list[int] | None) -> dict[str, Any]:
     """Returns the signs that value-aware weights pay, and what they came with in the nearest cell of a fit study."""
-    from experiments.fits import signs
+    from vagram_tf.commands.judging import signs
 
     change = steps.next_observation - steps.observation
     of = signs.signs(steps.observation, steps.action, change, comparison.value_gradient)
@@ -161,7 +160,7 @@ def _paths(export: str | None, policy: str | None, output: str | None) -> tuple[
     """Returns where the model, the policy and the output are; raises ValueError."""
     if not export:
         raise ValueError("--export is needed: the directory of a dynamics model's export")
-    from vagram_tf.run.exported import check_export
+    from vagram_tf.export.load import check_export
 
     check_export(export, "dynamics")
     step, place = Path(export).resolve().name, Path(export).resolve().parents[1]
@@ -175,7 +174,7 @@ def _paths(export: str | None, policy: str | None, output: str | None) -> tuple[
 def _environment(export: Path, policy: Path) -> "gymnasium.Env":
     """Returns the environment of both exports; raises ValueError."""
     from vagram_tf.envs import suite
-    from vagram_tf.run.exported import check_export, environment_of
+    from vagram_tf.export.load import check_export, environment_of
 
     config = environment_of(check_export(export, "dynamics"))
     other = environment_of(check_export(policy, "policy"))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from absl import app
 from absl import flags as absl_flags
 
-from experiments import flags
-from experiments.pendulum import ENVIRONMENT, LOSSES, check_policy
+from experiments.paper.pendulum import ENVIRONMENT, LOSSES, check_policy
+from vagram_tf.commands import flags
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,9 +75,9 @@ def main(argv: list[str]) -> None:
     quiet.load_tensorflow(RunConfig().threads)
     import numpy as np
 
-    from experiments.drawing import landscape
-    from vagram_tf.run import files
-    from vagram_tf.run.exported import open_export
+    from experiments.paper import landscape_figure
+    from vagram_tf import files
+    from vagram_tf.export.load import open_export
 
     try:
         export = open_export(given.export, "policy")
@@ -87,7 +87,7 @@ def main(argv: list[str]) -> None:
         title = f"{ENVIRONMENT}, {export.metadata['loss']}, environment step {export.metadata['env_step']:,}"
         valleys = [valley(loss) for loss in found.loss]
         written = [files.write(Path(f"{given.output}.npz"), arrays.getvalue()),
-                   *landscape.draw(found, LOSSES, valleys, title, given.output)]
+                   *landscape_figure.draw(found, LOSSES, valleys, title, given.output)]
     except (ValueError, OSError) as error:
         flags.fail(str(error), 1)
     print(table(found))

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from absl import app
 from absl import flags as absl_flags
 
-from experiments import flags
+from vagram_tf.commands import flags
 
 if TYPE_CHECKING:
-    from experiments.console import Interrupts
+    from vagram_tf.commands.console import Interrupts
     from vagram_tf.config import Config
     from vagram_tf.run.directory import RunDirectory
 
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> None:
         config = flags.config()
     except ValueError as error:
         flags.fail(str(error), 2)
-    from experiments.console import Interrupts
+    from vagram_tf.commands.console import Interrupts
 
     with Interrupts() as interrupts:  # also while the run is being built, which then stops before its first step
         sys.exit(train(config, open_directory(config), interrupts))
@@ -52,8 +52,8 @@ def open_directory(config: "Config") -> "RunDirectory":
 
 def train(config: "Config", directory: "RunDirectory", interrupts: "Interrupts") -> int:
     """Trains, and returns the exit code: 0, or 1 after a fault, or 130 after Ctrl-C."""
-    from experiments.console import Progress, Watchdog, closing_words
     from vagram_tf import quiet
+    from vagram_tf.commands.console import Progress, Watchdog, closing_words
 
     print(f"{config.env.name}, {config.model.loss}, seed {config.run.seed}, in {directory.path}", flush=True)
     quiet.load_tensorflow(config.run.threads)

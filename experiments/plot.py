@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from absl import app
 from absl import flags as absl_flags
 
-from experiments import flags
+from vagram_tf.commands import flags
 
 COLUMNS = ("study", "setting", "seed", "env_step", "return")
 
@@ -61,12 +61,12 @@ def main(argv: list[str]) -> None:
         evaluations, plans = read(paths)
     except (ValueError, OSError) as error:
         flags.fail(str(error), 2)
-    from experiments.drawing import curves, learning
+    from vagram_tf.commands.learning_curves import figure, statistics
 
     try:
-        curve, last = learning.curves(evaluations), given.last
-        final, scores = learning.final(evaluations, last), learning.scores(evaluations, last)
-        written = curves.draw(curve, final, scores, last, given.output)
+        curve, last = statistics.curves(evaluations), given.last
+        final, scores = statistics.final(evaluations, last), statistics.scores(evaluations, last)
+        written = figure.draw(curve, final, scores, last, given.output)
     except OSError as error:
         flags.fail(str(error), 1)
     for line in missing(evaluations, plans):
@@ -125,7 +125,7 @@ def missing(evaluations: Sequence[Evaluation], plans: Mapping[str, Plan]) -> lis
 
     Where a setting has no plan, it is to have the seeds of its study and the last step of its panel.
     """
-    from experiments.drawing.learning import panel_of
+    from vagram_tf.commands.learning_curves.statistics import panel_of
 
     found: dict[str, dict[int, set[int]]] = {setting: {} for setting in plans}
     seeds: dict[str, set[int]] = {}

@@ -12,7 +12,7 @@ from pathlib import Path
 from absl import app
 from absl import flags as absl_flags
 
-from experiments import flags
+from vagram_tf.commands import flags
 
 _OUTPUT = absl_flags.DEFINE_string("output", "profile", "where to write the table, without .md")
 
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> None:
 
     quiet.load_tensorflow(threads=1)
     from experiments.speed import profiling
-    from vagram_tf.run.files import write
+    from vagram_tf.files import write
 
     lines = profiling.table([profiling.measure(*work) for work in profiling.updates_and_steps()])
     print("\n".join(lines))

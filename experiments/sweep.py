@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 from absl import app
 from absl import flags as absl_flags
 
-from experiments import flags
+from vagram_tf.commands import flags
 
 if TYPE_CHECKING:
-    from experiments.console import Interrupts
-    from experiments.sweeps.place import RunFiles
-    from experiments.sweeps.workers import Workers
+    from vagram_tf.commands.console import Interrupts
+    from vagram_tf.commands.sweeps.run_files import RunFiles
+    from vagram_tf.commands.sweeps.workers import Workers
 
 _REFRESH_SECONDS = 1.0
 _RESULTS_SECONDS = 10.0  # between two versions of the CSV
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
             workers = _workers(given.ray_address, given.jobs, stack)
         except (ValueError, OSError) as error:
             flags.fail(str(error), 2)
-        from experiments.console import Interrupts
+        from vagram_tf.commands.console import Interrupts
 
         with Interrupts("stopping: every run saves after its step, which can take as long as a model fit; "
                         "Ctrl-C once more stops at once") as interrupts:
@@ -62,8 +62,8 @@ def main(argv: list[str]) -> None:
 def sweep(title: str, study: str, runs: Sequence["RunFiles"], results: Path, workers: "Workers",
           interrupts: "Interrupts") -> int:
     """Runs what is not finished, and returns the exit code: 0, or 1 if a run has failed, or 130 after Ctrl-C."""
-    from experiments.sweeps import display
-    from experiments.sweeps.process import Outcome
+    from vagram_tf.commands.sweeps import display
+    from vagram_tf.commands.sweeps.process import Outcome
 
     stop = results.with_suffix("") / "stop"
     stop.unlink(missing_ok=True)
@@ -101,10 +101,10 @@ def sweep(title: str, study: str, runs: Sequence["RunFiles"], results: Path, wor
 
 def _write_results(path: Path, study: str, runs: Sequence["RunFiles"]) -> bool:
     """Writes the CSV, or says why it cannot be, which is no reason to stop the runs; returns whether it could."""
-    from experiments.sweeps import place
+    from vagram_tf.commands.sweeps import run_files
 
     try:
-        place.write_results(path, study, runs)
+        run_files.write_results(path, study, runs)
     except OSError as error:
         print(f"warning: cannot write {path}: {error.strerror}", file=sys.stderr)
         return False
@@ -115,29 +115,29 @@ def _runs(study: str | None, size: str, workdir: Path) -> tuple[str, list["RunFi
     """Returns the study's name and the files of its runs; raises ValueError."""
     if not study:
         raise ValueError("--study is needed: the name of a study, or the path of its file")
-    from experiments.sweeps import place
-    from experiments.sweeps import study as studies
+    from vagram_tf.commands.sweeps import run_files
+    from vagram_tf.commands.sweeps import study as studies
     from vagram_tf.envs import suite
 
     name, content = studies.read(study, size)
     runs = studies.runs(content)
     for environment in dict.fromkeys(run.config.env.name for run in runs):
         suite.check_name(environment)
-    return name, [place.RunFiles(workdir / name / size, run) for run in runs]
+    return name, [run_files.RunFiles(workdir / name / size, run) for run in runs]
 
 
 def _claim(results: Path, runs: Sequence["RunFiles"]) -> contextlib.AbstractContextManager:
     """Takes the study's directory and writes what is known from the start; raises ValueError or OSError."""
-    from experiments.sweeps import place
+    from vagram_tf.commands.sweeps import run_files
 
-    held = place.lock(results.with_suffix(""))
-    place.write_settings(results.with_suffix(".json"), [files.run for files in runs])
+    held = run_files.lock(results.with_suffix(""))
+    run_files.write_settings(results.with_suffix(".json"), [files.run for files in runs])
     return held
 
 
 def _workers(address: str | None, jobs: int | None, stack: contextlib.ExitStack) -> "Workers":
     """Returns who does the work; raises ValueError."""
-    from experiments.sweeps import workers
+    from vagram_tf.commands.sweeps import workers
 
     if jobs and address not in (None, "local"):
         raise ValueError("--jobs is for this machine; a cluster that is there runs as many as it has processors")

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from absl import app
 from absl import flags as absl_flags
 
-from experiments import flags
-from experiments.pendulum import ENVIRONMENT, LOSSES, check_policy
+from experiments.paper.pendulum import ENVIRONMENT, LOSSES, check_policy
+from vagram_tf.commands import flags
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from vagram_tf.run.exported import Export
+    from vagram_tf.export.load import Export
     from vagram_tf.types import Transition
 
 _MEASUREMENTS = 5  # per value function, beside the one when it comes
@@ -78,16 +78,16 @@ def main(argv: list[str]) -> None:
     from vagram_tf.config import RunConfig
 
     quiet.load_tensorflow(RunConfig().threads)
-    from experiments.drawing import drift
+    from experiments.paper import drift_figure
+    from vagram_tf import files
     from vagram_tf.envs.adapter import EnvironmentFault
-    from vagram_tf.run import files
 
     try:
         rows = measure(exports, given.seeds, given.steps, given.transitions, given.units, given.seed)
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerows([Row._fields, *((*row[:4], f"{row[4]:.5g}", f"{row[5]:.5g}") for row in rows)])
-        written = [files.write(Path(f"{output}.csv"), text.getvalue().encode()), *drift.draw(rows, output)]
+        written = [files.write(Path(f"{output}.csv"), text.getvalue().encode()), *drift_figure.draw(rows, output)]
     except (ValueError, OSError, EnvironmentFault) as error:
         flags.fail(str(error), 1)
     print(summary(rows))
@@ -109,9 +109,9 @@ def measure(
     """
     import tensorflow as tf
 
-    from experiments.drifting_models import Models
+    from experiments.paper.drift_models import Models
     from vagram_tf import seeding
-    from vagram_tf.run.exported import open_export
+    from vagram_tf.export.load import open_export
 
     last = open_export(exports[max(exports)], "policy")
     train, test = (_transitions(last, count, seeding.derive(seed, name))
@@ -168,9 +168,9 @@ def _transitions(export: "Export", count: int, seed: int) -> "Transition":
     """Returns real steps with the policy's greedy actions, its sampled ones and random ones, `count` of each."""
     import tensorflow as tf
 
-    from experiments.real_steps import collect
+    from vagram_tf.commands.judging.steps import collect
     from vagram_tf.envs import suite
-    from vagram_tf.run.action_range import ActionRange
+    from vagram_tf.envs.action_range import ActionRange
     from vagram_tf.types import Transition
 
     env = suite.make(export.environment)

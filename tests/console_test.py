@@ -8,7 +8,7 @@ import types
 import programs
 import pytest
 
-from experiments import console
+from vagram_tf.commands import console
 
 
 def progress_of(steps, stderr, monkeypatch, resumed=0):

@@ -8,7 +8,7 @@ import programs
 import pytest
 import tensorflow as tf
 
-from experiments.sweeps import study
+from vagram_tf.commands.sweeps import study
 from vagram_tf.config import LOSSES
 from vagram_tf.dyna import Dyna
 from vagram_tf.envs import suite

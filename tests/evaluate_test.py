@@ -14,7 +14,7 @@ import tensorflow as tf
 from experiments import evaluate
 from vagram_tf import seeding
 from vagram_tf.envs import rendering
-from vagram_tf.run.exported import Export
+from vagram_tf.export.load import Export
 
 
 @pytest.fixture(scope="module")

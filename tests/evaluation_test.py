@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 from vagram_tf import seeding
-from vagram_tf.agent.evaluation import evaluate
 from vagram_tf.config import EnvConfig
 from vagram_tf.dyna import Dyna
 from vagram_tf.envs import suite
 from vagram_tf.envs.adapter import GymnasiumEnvironment
+from vagram_tf.envs.episodes import evaluate
 
 
 def countdowns(count):

@@ -15,14 +15,20 @@ import tensorflow as tf
 from tf_agents.policies import policy_loader
 from tf_agents.trajectories import time_step as ts
 
+import vagram_tf
 from vagram_tf import seeding
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.config import AgentConfig, EnvConfig
-from vagram_tf.envs import suite, terminations
+from vagram_tf.envs import suite
+from vagram_tf.envs.action_range import ActionRange
+from vagram_tf.export.dynamics import ExportedDynamics, start_states
+from vagram_tf.export.policy import ExportedPolicy, TFAgentsPolicy
+from vagram_tf.export.save import save
+from vagram_tf.files import checksum
+from vagram_tf.model import known_termination
 from vagram_tf.model.ensemble import DynamicsEnsemble
-from vagram_tf.model.termination import LearnedTermination
+from vagram_tf.model.learned_termination import LearnedTermination
 from vagram_tf.model.value_gradients import value_gradients
-from vagram_tf.run import export
 from vagram_tf.types import Transition
 
 METADATA = {"environment": "InvertedPendulum-v5", "dimension_names": ["a", "b"], "seed": 3, "env_step": 40}
@@ -120,7 +126,7 @@ class Models:
     def __init__(self, name):
         env = suite.make(EnvConfig(name))
         self.space = env.action_space
-        self.termination = terminations.find(env)
+        self.termination = known_termination.find(env)
         size, actions = env.observation_space.shape[0], env.action_space.shape[0]
         self.ensemble = DynamicsEnsemble(size, actions, 4, len(ELITES), (8, 8))
         randomized(self.ensemble.trainable_variables, 0, 0.3)
@@ -154,13 +160,13 @@ def exported(request, tmp_path_factory):
     """The live models, and what their exports say in a fresh process, by call: a dictionary of arrays each."""
     directory = tmp_path_factory.mktemp("exported")
     models = Models(request.param)
-    action_range = export.ActionRange(models.space)
-    dynamics = export.ExportedDynamics(models.ensemble, models.termination, action_range, models.observation[:3])
-    policy = export.ExportedPolicy(models.agent, models.observation.shape[1], action_range)
-    export.save(dynamics, directory / "dynamics" / "40", METADATA)
-    export.save(policy, directory / "policy" / "40", METADATA)
-    tf_agents_policy = export.TFAgentsPolicy(models.agent, models.observation.shape[1], action_range)
-    export.save(tf_agents_policy, directory / "tf_agents_policy" / "40", METADATA)
+    action_range = ActionRange(models.space)
+    dynamics = ExportedDynamics(models.ensemble, models.termination, action_range, models.observation[:3])
+    policy = ExportedPolicy(models.agent, models.observation.shape[1], action_range)
+    save(dynamics, directory / "dynamics" / "40", METADATA)
+    save(policy, directory / "policy" / "40", METADATA)
+    tf_agents_policy = TFAgentsPolicy(models.agent, models.observation.shape[1], action_range)
+    save(tf_agents_policy, directory / "tf_agents_policy" / "40", METADATA)
     np.savez(directory / "inputs.npz", observation=models.observation, action=models.action, actions=models.actions)
     environment = {name: value for name, value in os.environ.items()
                    if name != "PYTHONPATH" and not name.startswith("TF_USE")}
@@ -337,7 +343,7 @@ def test_export_holds_the_elites_alone_and_no_path_of_the_source(exported):
     members = {shape[0] for name, shape in shapes.items() if len(shape) == 3}
     assert members == {len(ELITES)}
     stored = b"".join(p.read_bytes() for p in (directory / "dynamics" / "40").rglob("*.json"))
-    assert str(pathlib.Path(export.__file__).parent).encode() not in stored
+    assert str(pathlib.Path(vagram_tf.__file__).parent).encode() not in stored
 
 
 @pytest.mark.parametrize("name, words", [
@@ -430,19 +436,19 @@ def test_start_states_are_where_episodes_started():
     after = np.arange(1.0, 13.0)[:, np.newaxis]
     before = after - 1
     before[[0, 4, 9]] = [[-1.0], [-2.0], [-3.0]]
-    assert export.start_states(before, after).tolist() == [[-1.0], [-2.0], [-3.0]]
-    assert export.start_states(before, after).dtype == np.float32
+    assert start_states(before, after).tolist() == [[-1.0], [-2.0], [-3.0]]
+    assert start_states(before, after).dtype == np.float32
 
 
 def test_start_states_of_a_full_buffer():
     """The newest transitions have overwritten the oldest ones; what follows the seam counts as a start."""
     after = np.array([[5.0], [6.0], [3.0], [4.0]])
-    assert export.start_states(after - 1, after).tolist() == [[2.0]]
+    assert start_states(after - 1, after).tolist() == [[2.0]]
 
 
 def test_thousand_start_states_at_most():
     observation = np.arange(2500.0)[:, np.newaxis]
-    kept = export.start_states(observation, observation + 0.5)
+    kept = start_states(observation, observation + 0.5)
     assert kept.shape == (1000, 1) and kept[0] == 0.0 and kept[-1] == 2499.0
     assert 2 <= np.diff(kept[:, 0]).min() and np.diff(kept[:, 0]).max() <= 3
 
@@ -462,11 +468,11 @@ def small():
     ensemble = DynamicsEnsemble(2, 1, 1, 1, (2,))
     space = gymnasium.spaces.Box(-1.0, 1.0, (1,))
 
-    def module(reward, termination=terminations.never):
+    def module(reward, termination=known_termination.never):
         ensemble._mean_head.bias.assign([[[0.0, 0.0, reward]]])
         ensemble._mean_head.kernel.assign(tf.zeros_like(ensemble._mean_head.kernel))
-        return export.ExportedDynamics(
-            ensemble, termination, export.ActionRange(space), np.zeros([1, 2], np.float32))
+        return ExportedDynamics(
+            ensemble, termination, ActionRange(space), np.zeros([1, 2], np.float32))
 
     return module
 
@@ -483,7 +489,7 @@ def test_a_learned_termination_leaves_with_the_dynamics(small, tmp_path):
     expected = termination(observation).numpy().tolist()
     assert sum(expected) == 25
     module = small(0.0, termination.frozen())  # predicts that nothing changes
-    export.save(module, tmp_path / "1", METADATA)
+    save(module, tmp_path / "1", METADATA)
     loaded = tf.saved_model.load(str(tmp_path / "1"))
     assert loaded(observation, tf.zeros([50, 1]))["terminated"].numpy().tolist() == expected
     rolled = loaded.rollout(observation, tf.zeros([50, 2, 1]))
@@ -493,13 +499,13 @@ def test_a_learned_termination_leaves_with_the_dynamics(small, tmp_path):
 def test_export_is_frozen_as_the_model_was(small, tmp_path):
     module = small(5.0)
     small(7.0)
-    assert reward_of(export.save(module, tmp_path / "40", {})) == [5.0]
+    assert reward_of(save(module, tmp_path / "40", {})) == [5.0]
 
 
 def test_existing_export_is_replaced(small, tmp_path):
-    path = export.save(small(5.0), tmp_path / "40", {"seed": 1})
+    path = save(small(5.0), tmp_path / "40", {"seed": 1})
     (path / "stray").touch()
-    assert export.save(small(6.0), tmp_path / "40", {"seed": 2}) == path
+    assert save(small(6.0), tmp_path / "40", {"seed": 2}) == path
     assert reward_of(path) == [6.0]
     assert json.loads((path / "metadata.json").read_text())["seed"] == 2
     assert not (path / "stray").exists() and "stray" not in (path / "manifest.json").read_text()
@@ -510,10 +516,10 @@ def test_existing_export_is_replaced(small, tmp_path):
     ("tensorflow.saved_model.save", tf.errors.ResourceExhaustedError(None, None, "No space left\n on device")),
     ("tensorflow.saved_model.save", OSError(28, "No space left on device")),
     ("pathlib.Path.write_text", OSError(28, "No space left on device")),
-    ("vagram_tf.run.export.checksum", OSError(5, "Input/output error")),
+    ("vagram_tf.export.save.checksum", OSError(5, "Input/output error")),
 ])
 def test_failed_export_leaves_what_was_there_and_nothing_else(small, tmp_path, monkeypatch, target, error):
-    export.save(small(5.0), tmp_path / "40", {})
+    save(small(5.0), tmp_path / "40", {})
     whole = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
 
     def fail(*args, **kwargs):
@@ -522,7 +528,7 @@ def test_failed_export_leaves_what_was_there_and_nothing_else(small, tmp_path, m
     with monkeypatch.context() as patch:
         patch.setattr(target, fail)
         with pytest.raises(OSError, match=f"cannot write the export {tmp_path}/40: ") as failure:
-            export.save(small(6.0), tmp_path / "40", {})
+            save(small(6.0), tmp_path / "40", {})
         assert "\n" not in str(failure.value)
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == whole
     assert [p.name for p in tmp_path.iterdir()] == ["40"]
@@ -531,27 +537,27 @@ def test_failed_export_leaves_what_was_there_and_nothing_else(small, tmp_path, m
 def test_half_written_export_is_never_visible(small, tmp_path, monkeypatch):
     """While it is written, its own name does not exist; when it appears, it is whole."""
     seen = []
-    save, checksum = tf.saved_model.save, export.checksum
+    save_model, real_checksum = tf.saved_model.save, checksum
 
     def watched(*args, **kwargs):
         seen.append((tmp_path / "40").exists())
-        save(*args, **kwargs)
+        save_model(*args, **kwargs)
         seen.append((tmp_path / "40").exists())
 
     def watched_checksum(path):
         seen.append((tmp_path / "40").exists())
-        return checksum(path)
+        return real_checksum(path)
 
     monkeypatch.setattr(tf.saved_model, "save", watched)
-    monkeypatch.setattr(export, "checksum", watched_checksum)
-    export.save(small(5.0), tmp_path / "40", {})
+    monkeypatch.setattr("vagram_tf.export.save.checksum", watched_checksum)
+    save(small(5.0), tmp_path / "40", {})
     assert len(seen) > 3 and not any(seen)
     assert (tmp_path / "40" / "manifest.json").exists()
 
 
 def test_action_range_is_its_own_inverse():
     space = gymnasium.spaces.Box(np.array([-2.0, 1.0], np.float32), np.array([2.0, 5.0], np.float32))
-    action_range = export.ActionRange(space)
+    action_range = ActionRange(space)
     close(action_range.to_unit(tf.constant([[2.0, 1.0], [0.0, 3.0], [9.0, -9.0]])), [[1, -1], [0, 0], [1, -1]])
     close(action_range.from_unit(tf.constant([[1.0, -1.0], [0.5, 0.5]])), [[2, 1], [1, 4]])
     unit = np.random.default_rng(0).uniform(-1, 1, [20, 2]).astype(np.float32)

@@ -9,7 +9,7 @@ import programs
 import pytest
 
 from vagram_tf.config import EnvConfig
-from vagram_tf.run.exported import FORMAT, check_export, environment_of, open_export
+from vagram_tf.export.load import FORMAT, check_export, environment_of, open_export
 
 
 @pytest.fixture
@@ -81,6 +81,6 @@ def test_what_tensorflow_cannot_load_is_refused_in_one_line(export):
 
 
 def test_checking_does_not_load_tensorflow(export):
-    code = ("import sys; from vagram_tf.run.exported import check_export; check_export(sys.argv[1], 'dynamics')\n"
+    code = ("import sys; from vagram_tf.export.load import check_export; check_export(sys.argv[1], 'dynamics')\n"
             "assert 'tensorflow' not in sys.modules")
     subprocess.run([sys.executable, "-c", code, str(export)], cwd=programs.ROOT, check=True)

@@ -93,7 +93,7 @@ def test_full_disk_stops_a_run_that_then_continues_to_the_same_bits(disk):
                   last_checkpoint(directory, 45))
     assert checkpoint(directory, 45) == whole
 
-    process = programs.start_again(directory, stop=(disk.fill, "vagram_tf.run.export", "save", "policy", 1))
+    process = programs.start_again(directory, stop=(disk.fill, "vagram_tf.export.save", "save", "policy", 1))
     check_stopped(process, f"cannot write the export {directory / 'export' / 'policy' / '90'}: ", disk.reason,
                   last_checkpoint(directory, 90))
     assert sorted(str(path.relative_to(directory)) for path in directory.glob("export/*/*")) == ["export/dynamics/90"]

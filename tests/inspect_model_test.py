@@ -10,12 +10,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from experiments.fits import signs
 from experiments.inspect_model import table
-from experiments.real_steps import collect
+from vagram_tf.commands.judging import signs
+from vagram_tf.commands.judging.steps import collect
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs import suite
-from vagram_tf.run.exported import open_export
+from vagram_tf.export.load import open_export
 
 STEPS, HORIZON = 60, 30  # episodes of 25 steps: 25, 25 and 10
 

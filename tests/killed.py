@@ -48,7 +48,7 @@ def start(tmp_path, *arguments, more=None, whom=None):
       `subprocess.CompletedProcess`, and the directories of the two runs.
     """
     (tmp_path / "pair.py").write_text(
-        "from experiments.studies import Study\n"
+        "from vagram_tf.study import Study\n"
         f"TINY = Study(common={COMMON}, settings={EQUAL | (more or {})}, seeds=[{SEED}])\n")
     environment = {"KILL": f"{whom} {tmp_path / 'killed'}"} if whom else {}
     process = programs.program("sweep", [

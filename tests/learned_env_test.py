@@ -19,11 +19,13 @@ from tf_agents.policies import random_py_policy
 import vagram_tf
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.config import AgentConfig
-from vagram_tf.envs import terminations
+from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.envs.adapter import GymnasiumEnvironment
+from vagram_tf.export.dynamics import ExportedDynamics
+from vagram_tf.export.load import FORMAT
+from vagram_tf.export.save import save
+from vagram_tf.model import known_termination
 from vagram_tf.model.ensemble import DynamicsEnsemble
-from vagram_tf.run import export
-from vagram_tf.run.exported import FORMAT
 from vagram_tf.types import Transition
 
 STARTS = np.array([[0.0, 0.5], [10.0, 0.5]], np.float32)
@@ -37,11 +39,11 @@ def drifting(tmp_path_factory):
     ensemble._target_mean.assign([1.0, 0.0, 0.5])
     ensemble._target_stddev.assign([np.exp(-20.0)] * 3)
     directory = tmp_path_factory.mktemp("drifting") / "1"
-    module = export.ExportedDynamics(
-        ensemble, lambda state: (state[:, 0] > 13.5) | terminations.never(state),
-        export.ActionRange(gymnasium.spaces.Box(-1.0, 1.0, (1,))), STARTS)
+    module = ExportedDynamics(
+        ensemble, lambda state: (state[:, 0] > 13.5) | known_termination.never(state),
+        ActionRange(gymnasium.spaces.Box(-1.0, 1.0, (1,))), STARTS)
     metadata = {"format": FORMAT, "kind": "dynamics", "observation_size": 2, "action_low": [-1.0], "action_high": [1.0]}
-    return export.save(module, directory, metadata)
+    return save(module, directory, metadata)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def trained():
 def test_gymnasium_has_nothing_to_say(drifting):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        env = gymnasium.make("vagram_tf.envs.learned:vagram_tf/LearnedEnv-v0", export_dir=drifting, horizon=5)
+        env = gymnasium.make("vagram_tf.export.learned_env:vagram_tf/LearnedEnv-v0", export_dir=drifting, horizon=5)
         env_checker.check_env(env.unwrapped)
 
 
@@ -130,7 +132,7 @@ def test_actions_out_of_bounds_are_clipped(trained):
 
 def test_vector_environment_restarts_at_the_next_step(drifting):
     env = gymnasium.make_vec(
-        "vagram_tf.envs.learned:vagram_tf/LearnedEnv-v0", num_envs=6, export_dir=drifting, horizon=5)
+        "vagram_tf.export.learned_env:vagram_tf/LearnedEnv-v0", num_envs=6, export_dir=drifting, horizon=5)
     assert isinstance(env.unwrapped, vagram_tf.LearnedVectorEnv)
     assert env.metadata["autoreset_mode"] == gymnasium.vector.AutoresetMode.NEXT_STEP
     states, _ = env.reset(seed=1)

@@ -10,7 +10,7 @@ import shutil
 import programs
 import pytest
 
-from experiments import flags
+from vagram_tf.commands import flags
 from vagram_tf.config import FIELDS, Config
 from vagram_tf.presets import preset
 

@@ -8,7 +8,7 @@ import time
 import programs
 import pytest
 
-from experiments.peers import measure
+from experiments.speed.peers import measure
 
 PEERS = programs.ROOT / ".peers" / "bin" / "python"
 SHORT = ["--repetitions=2", "--seconds=1", "--units=16"]
@@ -20,9 +20,9 @@ def run(*arguments, python=sys.executable):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["experiments.peers.sbx_sac", "--units=0"], "error: argument --units: must be at least 1, got 0\n"),
-    (["experiments.peers.sbx_sac", "--threads=x"], "error: argument --threads: invalid whole_number value: 'x'\n"),
-    (["experiments.peers.mbrl_lib", "loop", "--random_steps=250"], "error: random_steps must be above 250, got 250\n"),
+    (["experiments.speed.peers.sbx_sac", "--units=0"], "error: argument --units: must be at least 1, got 0\n"),
+    (["experiments.speed.peers.sbx_sac", "--threads=x"], "error: argument --threads: invalid whole_number value: 'x'\n"),
+    (["experiments.speed.peers.mbrl_lib", "loop", "--random_steps=250"], "error: random_steps must be above 250, got 250\n"),
 ])
 def test_a_wrong_argument_is_one_line(arguments, message):
     result = run(*arguments)
@@ -30,11 +30,11 @@ def test_a_wrong_argument_is_one_line(arguments, message):
 
 
 @pytest.mark.parametrize("arguments, package", [
-    (["experiments.peers.sbx_sac"], "sbx"), (["experiments.peers.mbrl_lib", "sac"], "mbrl")])
+    (["experiments.speed.peers.sbx_sac"], "sbx"), (["experiments.speed.peers.mbrl_lib", "sac"], "mbrl")])
 def test_outside_of_its_environment_a_program_names_what_is_missing(arguments, package):
     result = run(*arguments)
     assert result.returncode == 2
-    assert result.stderr.startswith(f"error: {package} ") and "experiments/peers/install" in result.stderr
+    assert result.stderr.startswith(f"error: {package} ") and "experiments/speed/peers/install" in result.stderr
     assert result.stderr.count("\n") == 1
 
 
@@ -69,9 +69,9 @@ def test_a_clock_counts_every_call_and_times_the_outermost():
     assert list(clock.seconds) == ["fit"] and clock.seconds["fit"] >= 0.03
 
 
-@pytest.mark.skipif(not PEERS.exists(), reason="experiments/peers/install has not been run")
+@pytest.mark.skipif(not PEERS.exists(), reason="experiments/speed/peers/install has not been run")
 @pytest.mark.parametrize("arguments", [
-    ["experiments.peers.sbx_sac", *SHORT], ["experiments.peers.mbrl_lib", "sac", *SHORT]])
+    ["experiments.speed.peers.sbx_sac", *SHORT], ["experiments.speed.peers.mbrl_lib", "sac", *SHORT]])
 def test_rows_are_complete(arguments):
     result = run(*arguments, python=PEERS)
     assert result.returncode == 0, result.stderr

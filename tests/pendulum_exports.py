@@ -5,8 +5,10 @@ import numpy as np
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.config import AgentConfig, EnvConfig
 from vagram_tf.envs import suite
-from vagram_tf.run import export
-from vagram_tf.run.exported import FORMAT
+from vagram_tf.envs.action_range import ActionRange
+from vagram_tf.export.load import FORMAT
+from vagram_tf.export.policy import ExportedPolicy
+from vagram_tf.export.save import save
 
 
 def write(run, env_step, environment="Pendulum-v1"):
@@ -16,9 +18,9 @@ def write(run, env_step, environment="Pendulum-v1"):
     rng = np.random.default_rng(env_step)
     for variable in (*agent.actor_variables, *agent.critic_variables):
         variable.assign(rng.normal(scale=0.7, size=variable.shape).astype(np.float32))
-    policy = export.ExportedPolicy(agent, 3, export.ActionRange(env.action_space))
+    policy = ExportedPolicy(agent, 3, ActionRange(env.action_space))
     directory = run / "export" / "policy" / str(env_step)
-    export.save(policy, directory, {
+    save(policy, directory, {
         "format": FORMAT, "kind": "policy", "environment": environment, "distractors": 0,
         "distractor_kind": "nonlinear", "distractor_seed": 0, "dimension_names": ["cos", "sin", "velocity"],
         "loss": "vagram", "seed": 0, "env_step": env_step})

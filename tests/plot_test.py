@@ -8,7 +8,7 @@ import programs
 import pytest
 
 from experiments import plot
-from experiments.drawing import learning
+from vagram_tf.commands.learning_curves import statistics
 
 RESULTS = programs.ROOT / "results"
 HEADER = "study,setting,seed,env_step,return,length,wall_time"
@@ -72,16 +72,16 @@ def test_final_returns_are_those_of_the_seeds_that_came_to_the_end(drawn):
 def test_final_returns_of_all_the_steps_are_means_over_them():
     evaluations = [plot.Evaluation("mle", seed, step, float(total)) for seed, step, total in (
         (0, 10, 1), (0, 20, 3), (0, 100, 8), (1, 100, 2))]
-    assert [point[2] for point in learning.final(evaluations, 1.0)] == [(4 + 2) / 2]
-    assert [point[2] for point in learning.final(evaluations, 0.8)] == [(5.5 + 2) / 2]  # from step 20 on
-    assert [point[2] for point in learning.final(evaluations, 0.1)] == [(8 + 2) / 2]
+    assert [point[2] for point in statistics.final(evaluations, 1.0)] == [(4 + 2) / 2]
+    assert [point[2] for point in statistics.final(evaluations, 0.8)] == [(5.5 + 2) / 2]  # from step 20 on
+    assert [point[2] for point in statistics.final(evaluations, 0.1)] == [(8 + 2) / 2]
     third = [plot.Evaluation("mle", 0, step, float(step)) for step in (200, 300, 1000)]  # (1 - 0.7) * 1000 > 300
-    assert [point[2] for point in learning.final(third, 0.7)] == [650.0]
+    assert [point[2] for point in statistics.final(third, 0.7)] == [650.0]
 
 
 def test_interval_of_two_seeds():
     """Both means of equal seeds, 0 and 1, have probability 1/4, far more than 2.5 %."""
-    (point,) = learning.curves([plot.Evaluation("mle_a", seed, 5, float(seed)) for seed in (0, 1)])
+    (point,) = statistics.curves([plot.Evaluation("mle_a", seed, 5, float(seed)) for seed in (0, 1)])
     assert point == ("mle_a", 5, 0.5, 0.0, 1.0, 0.5, 2)
 
 
@@ -152,7 +152,7 @@ def test_setting_that_ends_before_the_others_of_its_panel_has_no_final_return(tm
 def test_panels_without_losses_do_not_keep_the_others_from_being_scored():
     evaluations = [plot.Evaluation(setting, 0, 10, 1.0) for setting in (
         "vagram_a", "mle_a", "vagram_b", "mle_b", "known", "learned")]
-    assert [score.loss for score in learning.scores(evaluations, 0.1)] == ["vagram", "mle"]
+    assert [score.loss for score in statistics.scores(evaluations, 0.1)] == ["vagram", "mle"]
 
 
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in RESULTS.glob("*/*.csv")
@@ -161,11 +161,11 @@ def test_committed_figures_are_those_of_the_committed_sweep(name):
     directory = RESULTS / name
     evaluations, plans = plot.read([directory / f"{name}.csv"])
     assert plot.missing(evaluations, plans) == []
-    tables = {"curves": learning.curves(evaluations)}
+    tables = {"curves": statistics.curves(evaluations)}
     for of, last in (("curves", 0.1), ("whole", 1.0)):
         if of == "curves" or (directory / f"{of}_final.csv").exists():
-            tables[f"{of}_final"] = learning.final(evaluations, last)
-            if scores := learning.scores(evaluations, last):
+            tables[f"{of}_final"] = statistics.final(evaluations, last)
+            if scores := statistics.scores(evaluations, last):
                 tables[f"{of}_all"] = scores
     for table, expected in tables.items():
         with open(directory / f"{table}.csv", newline="") as file:
@@ -177,7 +177,7 @@ def test_committed_figures_are_those_of_the_committed_sweep(name):
         if not table.endswith("_all"):
             assert (directory / f"{table}.png").read_bytes().startswith(b"\x89PNG")
             picture = (directory / f"{table}.svg").read_text()
-            assert all(f"{learning.panel_of(of.setting)[1]} (n = {of.seeds})" in picture for of in expected)
+            assert all(f"{statistics.panel_of(of.setting)[1]} (n = {of.seeds})" in picture for of in expected)
 
 
 def test_pictures_exist_and_show_panels_and_seeds(drawn):
@@ -193,12 +193,12 @@ def test_pictures_exist_and_show_panels_and_seeds(drawn):
 
 
 def test_panel_is_everything_but_the_loss():
-    assert learning.panel_of("vagram_Hopper_15") == ("Hopper_15", "vagram")
-    assert learning.panel_of("calibrated_itervaml") == ("", "calibrated_itervaml")
-    assert learning.panel_of("no_clip") == ("", "no_clip")
-    assert learning.panel_of("vagram__Hopper_15") == ("_Hopper_15", "vagram")
-    assert learning.panel_of("pendulum/mle_1x8") == ("pendulum/1x8", "mle")
-    assert learning.panel_of("pendulum/mle") == ("pendulum", "mle")
+    assert statistics.panel_of("vagram_Hopper_15") == ("Hopper_15", "vagram")
+    assert statistics.panel_of("calibrated_itervaml") == ("", "calibrated_itervaml")
+    assert statistics.panel_of("no_clip") == ("", "no_clip")
+    assert statistics.panel_of("vagram__Hopper_15") == ("_Hopper_15", "vagram")
+    assert statistics.panel_of("pendulum/mle_1x8") == ("pendulum/1x8", "mle")
+    assert statistics.panel_of("pendulum/mle") == ("pendulum", "mle")
 
 
 def test_several_files_and_studies(tmp_path):

@@ -43,7 +43,7 @@ def cluster(monkeypatch):
 def test_study_runs_on_a_cluster_that_is_there(cluster, tmp_path):
     """A run that fails at once: its directory holds one with another configuration."""
     (tmp_path / "pair.py").write_text(
-        "from experiments.studies import Study\n"
+        "from vagram_tf.study import Study\n"
         f"TINY = Study(common={killed.COMMON}, settings={{'occupied': {{}}}}, seeds=[{killed.SEED}])\n")
     killed.occupy(tmp_path, "occupied")
     process = programs.program("sweep", [

@@ -67,7 +67,7 @@ STOPS = [
     # Between the renaming of the last checkpoint and the removal of the oldest.
     ((signal.SIGKILL, *FLUSH, 5), -signal.SIGKILL, 90),
     # Between the export of the dynamics and that of the policy.
-    ((signal.SIGKILL, "vagram_tf.run.export", "save", "policy", 1), -signal.SIGKILL, 90),
+    ((signal.SIGKILL, "vagram_tf.export.save", "save", "policy", 1), -signal.SIGKILL, 90),
 ]
 
 

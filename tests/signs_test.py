@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from experiments.fits import signs
-from experiments.fits.signs import Measured, Signs
+from experiments.fits import measured_signs
+from vagram_tf.commands.judging import signs
+from vagram_tf.commands.judging.signs import Measured, Signs
 
 N, IDLE = 4000, 3
 
@@ -74,6 +75,6 @@ def test_nearest_cell_is_that_of_alike_signs_and_crowding():
 
 
 def test_cells_are_read_as_they_were_written(tmp_path):
-    signs.save(tmp_path / "signs.csv", CELLS)
+    measured_signs.save(tmp_path / "signs.csv", CELLS)
     assert signs.read(tmp_path / "signs.csv") == CELLS
     assert signs.read(tmp_path / "none.csv") == []

@@ -6,8 +6,8 @@ import sys
 import programs
 import pytest
 
-from experiments.drawing.learning import panel_of
-from experiments.sweeps import study
+from vagram_tf.commands.learning_curves.statistics import panel_of
+from vagram_tf.commands.sweeps import study
 from vagram_tf.envs import suite
 
 NAMES = ["ablation", "distractors", "fit_bound", "model_limit", "pendulum", "small_model", "suite", "termination"]
@@ -39,7 +39,7 @@ def test_there_are_no_other_studies():
 
 
 def test_reading_all_studies_does_not_import_tensorflow():
-    code = ("import sys; from experiments.sweeps import study\n"
+    code = ("import sys; from vagram_tf.commands.sweeps import study\n"
             f"for name in {NAMES}: study.runs(study.read(name, 'full')[1])\n"
             "assert 'tensorflow' not in sys.modules")
     subprocess.run([sys.executable, "-c", code], check=True, cwd=programs.ROOT)

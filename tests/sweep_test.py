@@ -14,12 +14,12 @@ import killed
 import programs
 import pytest
 
-from experiments import studies, sweep
-from experiments.studies import Study
-from experiments.sweeps import display, place, process, study, workers
-from experiments.sweeps.display import Progress
-from experiments.sweeps.process import Environment, Outcome
-from experiments.sweeps.study import Run
+from experiments import sweep
+from vagram_tf.study import Study, product, vary
+from vagram_tf.commands.sweeps import display, process, run_files, study, workers
+from vagram_tf.commands.sweeps.display import Progress
+from vagram_tf.commands.sweeps.process import Environment, Outcome
+from vagram_tf.commands.sweeps.study import Run
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_unfinished_runs_are_not_skipped(swept, tmp_path, damage):
     """A run is finished when its last row is there, its exports are whole, and it is this one."""
     _, _, _, (path, _) = swept
     run = Run("one", 3, study.runs(Study({"one": {}}, [3], killed.COMMON))[0].config)
-    files = place.RunFiles(tmp_path, run)
+    files = run_files.RunFiles(tmp_path, run)
     files.path.mkdir(parents=True)
     for name in ("config.json", "progress.csv", "export"):
         (files.path / name).symlink_to(path / name)
@@ -90,7 +90,7 @@ def test_unfinished_runs_are_not_skipped(swept, tmp_path, damage):
         (files.path / "progress.csv").unlink()
         (files.path / "progress.csv").write_text(text[:-1])  # the last line is not complete
     elif damage == "config":
-        files = place.RunFiles(tmp_path, run._replace(config=run.config.replace(num_steps=70)))
+        files = run_files.RunFiles(tmp_path, run._replace(config=run.config.replace(num_steps=70)))
     else:
         (files.path / "export").unlink()
         (files.path / "export").mkdir()
@@ -103,7 +103,7 @@ def test_run_without_a_model_is_finished_without_its_export(swept, tmp_path):
     _, _, _, (path, _) = swept
     config = study.runs(Study({"one": {}}, [3], killed.COMMON))[0].config
     for kind in ("none", "learned"):
-        files = place.RunFiles(tmp_path / kind, Run("one", 3, config.replace(rollout_model=kind)))
+        files = run_files.RunFiles(tmp_path / kind, Run("one", 3, config.replace(rollout_model=kind)))
         (files.path / "export").mkdir(parents=True)
         (files.path / "config.json").write_text(files.run.config.to_json())
         for name in ("progress.csv", "export/policy", "export/tf_agents_policy"):
@@ -134,7 +134,7 @@ def faked(monkeypatch, tmp_path):
 
     def make(setting, statement):
         statements[setting] = statement
-        return place.RunFiles(tmp_path, Run(setting, 0, programs.tiny()))
+        return run_files.RunFiles(tmp_path, Run(setting, 0, programs.tiny()))
 
     return make
 
@@ -162,7 +162,7 @@ def test_time_is_summed_over_processes(faked, tmp_path):
     process.supervise(files, tmp_path / "stop", Environment.here())
     second, both = files.spent()
     assert second >= first + 0.2 and both == {0: seen[0], 1: both[1]} and first < both[1] <= second
-    place.write_results(tmp_path / "out.csv", "s", [files])
+    run_files.write_results(tmp_path / "out.csv", "s", [files])
     assert (tmp_path / "out.csv").read_text().splitlines()[1:] == [
         f"s,a,0,0,1.5,2,{seen[0]:.1f}", f"s,a,0,1,1.5,2,{both[1]:.1f}"]
 
@@ -232,7 +232,7 @@ def test_sweep_that_fails_ends_its_runs_gently_and_starts_no_other(faked, tmp_pa
 def test_run_dies_with_who_has_started_it(tmp_path):
     """A parent that is killed leaves no run behind."""
     code = ("import subprocess, sys, os, signal; child = subprocess.Popen([sys.executable, '-m', "
-            "'experiments.sweeps.bound', str(os.getpid()), *sys.argv[1:]], stdout=subprocess.PIPE); "
+            "'vagram_tf.commands.sweeps.child', str(os.getpid()), *sys.argv[1:]], stdout=subprocess.PIPE); "
             "print(child.pid, flush=True); child.stdout.readline(); os.kill(os.getpid(), signal.SIGKILL)")
     arguments = [*programs.flags(), f"--workdir={tmp_path}"]
     result = programs.python("-c", code, *arguments)
@@ -257,7 +257,7 @@ def test_time_left():
 def test_terminal_shows_a_table_in_the_place_of_the_one_before(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdout", programs.Terminal())
     monkeypatch.setattr(shutil, "get_terminal_size", lambda: (100, 24))
-    first, second = (place.RunFiles(tmp_path, Run(name, 0, programs.tiny())) for name in ("first", "second"))
+    first, second = (run_files.RunFiles(tmp_path, Run(name, 0, programs.tiny())) for name in ("first", "second"))
     shown = display.Display("s, size", [first, second], [None, None])
     for files, step in ((first, 60), (second, 30)):
         files.path.mkdir(parents=True)
@@ -279,7 +279,7 @@ def test_terminal_shows_a_table_in_the_place_of_the_one_before(tmp_path, monkeyp
 
 
 def test_step_is_the_last_that_the_log_or_the_table_tells(tmp_path):
-    files = place.RunFiles(tmp_path, Run("a", 0, programs.tiny()))
+    files = run_files.RunFiles(tmp_path, Run("a", 0, programs.tiny()))
     assert (files.step(), display.progress(files)) == (0, Progress(0, 0.0, 0.0, ""))
     files.path.mkdir(parents=True)
     (files.path / "config.json").write_text(files.run.config.to_json())
@@ -291,7 +291,7 @@ def test_step_is_the_last_that_the_log_or_the_table_tells(tmp_path):
 
 @pytest.mark.parametrize("rows", ["\0\0\0", "40,-3.5", "40,,25", "forty,-3.5,25", "\xff"])
 def test_damaged_table_has_no_evaluations(tmp_path, rows):
-    files = place.RunFiles(tmp_path, Run("a", 0, programs.tiny()))
+    files = run_files.RunFiles(tmp_path, Run("a", 0, programs.tiny()))
     files.path.mkdir(parents=True)
     (files.path / "config.json").write_text(files.run.config.to_json())
     table = files.path / "progress.csv"
@@ -303,13 +303,13 @@ def test_damaged_table_has_no_evaluations(tmp_path, rows):
 
 def test_products_and_their_names():
     models = {"big": {"model_hidden_units": (9, 9)}, "small": {"model_hidden_units": (3,)}}
-    assert studies.product(studies.vary("distractors", 0, 5), models) == {
+    assert product(vary("distractors", 0, 5), models) == {
         "0_big": {"distractors": 0, "model_hidden_units": (9, 9)},
         "0_small": {"distractors": 0, "model_hidden_units": (3,)},
         "5_big": {"distractors": 5, "model_hidden_units": (9, 9)},
         "5_small": {"distractors": 5, "model_hidden_units": (3,)}}
     with pytest.raises(ValueError, match="the same name"):
-        studies.product({"a_b": {}, "a": {}}, {"c": {}, "b_c": {}})
+        product({"a_b": {}, "a": {}}, {"c": {}, "b_c": {}})
 
 
 def test_runs_have_the_preset_the_common_changes_and_their_own():
@@ -347,7 +347,7 @@ def test_impossible_study_is_refused(settings, seeds, words):
     assert "\n" not in str(caught.value)
 
 
-_IMPORT = "from experiments.studies import Study\n"
+_IMPORT = "from vagram_tf.study import Study\n"
 
 
 @pytest.mark.parametrize("text, arguments, words", [
@@ -371,6 +371,6 @@ def test_bad_input_is_refused_in_one_line(text, arguments, words, tmp_path):
 
 
 def test_second_sweep_of_a_study_is_refused(tmp_path):
-    with place.lock(tmp_path / "pendulum" / "evening"):
+    with run_files.lock(tmp_path / "pendulum" / "evening"):
         line = programs.refused_export("sweep", ["--study=pendulum", f"--workdir={tmp_path}"])
     assert line == f"error: another sweep is at work in {tmp_path}/pendulum/evening"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vagram_tf.model.termination import LearnedTermination, balanced_accuracy, best_threshold
+from vagram_tf.model.learned_termination import LearnedTermination, balanced_accuracy, best_threshold
 from vagram_tf.types import Transition
 
 D = 4

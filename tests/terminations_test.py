@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from vagram_tf.config import EnvConfig
-from vagram_tf.envs import suite, terminations
+from vagram_tf.envs import suite
+from vagram_tf.model import known_termination
 
 STEPS = 2000
 DISTRACTORS = 3
@@ -52,8 +53,8 @@ def hopper_like(rows):
 def test_agrees_with_the_environment_on_random_steps(name):
     env = suite.make(EnvConfig(name, distractors=DISTRACTORS))
     observations, flags = random_steps(env)
-    np.testing.assert_array_equal(terminations.find(env)(observations), flags)
-    plain = terminations.find(suite.make(EnvConfig(name)))
+    np.testing.assert_array_equal(known_termination.find(env)(observations), flags)
+    plain = known_termination.find(suite.make(EnvConfig(name)))
     np.testing.assert_array_equal(plain(observations[:, :-DISTRACTORS]), flags)
     if name.split("-")[0] in ENDING:
         assert 10 < flags.sum() < STEPS / 2
@@ -66,18 +67,18 @@ def test_agrees_where_root_positions_are_observed(name):
     env = make(name, exclude_current_positions_from_observation=False)
     observations, flags = random_steps(env, steps=300)
     assert flags.any()
-    np.testing.assert_array_equal(terminations.find(env)(observations), flags)
+    np.testing.assert_array_equal(known_termination.find(env)(observations), flags)
 
 
 def test_agrees_on_humanoids_full_observation():
     env = make("Humanoid-v5")
     observations, flags = random_steps(env, steps=300)
     assert flags.any()
-    np.testing.assert_array_equal(terminations.find(env)(observations), flags)
+    np.testing.assert_array_equal(known_termination.find(env)(observations), flags)
 
 
 def test_distractors_are_not_read():
-    function = terminations.find(suite.make(EnvConfig("Hopper-v5", distractors=2)))
+    function = known_termination.find(suite.make(EnvConfig("Hopper-v5", distractors=2)))
     healthy, fallen = np.array([[1.25] + [0.0] * 10, [0.5] + [0.0] * 10], np.float32)
     for value in (0.0, 1000.0, -1000.0, np.nan, np.inf):
         extra = np.full(2, value, np.float32)
@@ -90,7 +91,7 @@ BELOW = np.nextafter(np.float32(0.2), np.float32(0))
 
 
 def test_hopper_at_its_thresholds():
-    function = terminations.find(make("Hopper-v5"))
+    function = known_termination.find(make("Hopper-v5"))
     table = [
         ({}, False),
         ({0: 0.7}, True),  # the healthy range is open
@@ -127,12 +128,12 @@ def test_thresholds(name, column, values, expected):
     observations = np.zeros((len(values), env.observation_space.shape[0]), np.float32)
     observations[:, 0] = 1.0 if name == "Ant-v5" else 1.5
     observations[:, column] = values
-    np.testing.assert_array_equal(terminations.find(env)(observations), expected)
+    np.testing.assert_array_equal(known_termination.find(env)(observations), expected)
 
 
 def test_double_pendulum_at_its_threshold():
     """Two links of 0.6 m end at 1 m where both lean by a with 0.6 cos a + 0.6 cos 2a = 1."""
-    function = terminations.find(make("InvertedDoublePendulum-v5"))
+    function = known_termination.find(make("InvertedDoublePendulum-v5"))
     limit = np.arccos((-1 + np.sqrt(1 + 8 * (1 + 1 / 0.6))) / 4)
     angles = np.array([0.0, limit - 1e-3, limit + 1e-3, -limit - 1e-3, np.pi])
     observations = np.zeros((5, 9), np.float32)
@@ -144,13 +145,13 @@ def test_double_pendulum_at_its_threshold():
 
 def test_thresholds_come_from_the_environment():
     fallen = hopper_like([{0: 0.6}, {1: 0.3}])
-    assert terminations.find(make("Hopper-v5"))(fallen).numpy().tolist() == [True, True]
+    assert known_termination.find(make("Hopper-v5"))(fallen).numpy().tolist() == [True, True]
     lower = make("Hopper-v5", healthy_z_range=(0.5, 2.0))
-    assert terminations.find(lower)(fallen).numpy().tolist() == [False, True]
+    assert known_termination.find(lower)(fallen).numpy().tolist() == [False, True]
     for name in ("Hopper-v5", "Walker2d-v5", "Ant-v5", "Humanoid-v5"):
         env = make(name, terminate_when_unhealthy=False)
         zeros = np.zeros((2, env.observation_space.shape[0]), np.float32)
-        assert not terminations.find(env)(zeros).numpy().any(), name
+        assert not known_termination.find(env)(zeros).numpy().any(), name
 
 
 @pytest.mark.parametrize("name", ["Hopper-v5", "HalfCheetah-v5", "dm_control/walker-walk-v0"])
@@ -160,8 +161,8 @@ def test_a_prediction_that_is_not_finite_terminates(name, value):
     observations = np.zeros((2, env.observation_space.shape[0]), np.float32)
     observations[:, 0] = 1.25
     observations[1, -1] = value
-    np.testing.assert_array_equal(terminations.find(env)(observations), [False, True])
-    np.testing.assert_array_equal(terminations.never(tf.constant(observations)), [False, True])
+    np.testing.assert_array_equal(known_termination.find(env)(observations), [False, True])
+    np.testing.assert_array_equal(known_termination.never(tf.constant(observations)), [False, True])
 
 
 @pytest.mark.parametrize("name", [f"{name}-v5" for name in ENDING])
@@ -170,7 +171,7 @@ def test_compiled_and_exported_functions_agree(name, tmp_path):
     observations, flags = random_steps(env, steps=100)
     observations[0, 0] = np.nan
     flags[0] = True
-    function = terminations.find(env)
+    function = known_termination.find(env)
     compiled = tf.function(function, jit_compile=True)(tf.constant(observations))
     np.testing.assert_array_equal(compiled, flags)
 
@@ -184,7 +185,7 @@ def test_compiled_and_exported_functions_agree(name, tmp_path):
 
 def test_only_batches_are_accepted():
     with pytest.raises(ValueError, match="rank"):
-        terminations.find(make("Hopper-v5"))(np.zeros(11, np.float32))
+        known_termination.find(make("Hopper-v5"))(np.zeros(11, np.float32))
 
 
 def test_of_an_environment_whose_rule_nobody_wrote_there_is_none():
@@ -192,24 +193,24 @@ def test_of_an_environment_whose_rule_nobody_wrote_there_is_none():
         observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,))
 
     for env in (make("MountainCarContinuous-v0"), make("dm_control/lqr-lqr_2_1-v0"), Unheard()):
-        assert terminations.find(env) is None
+        assert known_termination.find(env) is None
 
 
 def test_register(monkeypatch):
-    monkeypatch.setattr(terminations, "_factories", dict(terminations._factories))
+    monkeypatch.setattr(known_termination, "_factories", dict(known_termination._factories))
     received = []
 
     def factory(env):
         received.append(env)
         return lambda observation: observation[:, -1] > 0.5
 
-    terminations.register("MountainCarContinuous-v0", factory)
+    known_termination.register("MountainCarContinuous-v0", factory)
     env = suite.make(EnvConfig("MountainCarContinuous-v0", distractors=2))
-    function = terminations.find(env)
+    function = known_termination.find(env)
     observations = np.array([[0, 0.4, 9, 9], [0, 0.6, 0, 0], [np.nan, 0, 0, 0]], np.float32)
     np.testing.assert_array_equal(function(observations), [False, True, True])
     assert received == [env]
 
-    terminations.register("dm_control/cartpole-balance-v0", factory)  # before the general rule
-    cartpole = terminations.find(make("dm_control/cartpole-balance-v0"))
+    known_termination.register("dm_control/cartpole-balance-v0", factory)  # before the general rule
+    cartpole = known_termination.find(make("dm_control/cartpole-balance-v0"))
     assert cartpole(np.ones((1, 5), np.float32)).numpy().tolist() == [True]

@@ -11,7 +11,6 @@ from vagram_tf.dyna import Dyna
 from vagram_tf.envs import rendering
 from vagram_tf.envs.adapter import EnvironmentFault
 from vagram_tf.guards import Diverged
-from vagram_tf.run import export
 from vagram_tf.run.directory import RunDirectory
 from vagram_tf.run.training import Training
 
@@ -38,7 +37,7 @@ def cheap_work():
         patch.setattr(Dyna, "_improve", lambda self: {"train/critic_loss": self.env_step / 4, "train/q_mean": 1.0})
         patch.setattr("vagram_tf.run.training._LOG_EVERY", 10)
         patch.setattr("vagram_tf.run.training._DRAW_EVERY", 20)
-        patch.setattr(export, "save", save)
+        patch.setattr("vagram_tf.run.training.save", save)
         patch.setattr(rendering, "rollout_frames", lambda *_: rendering.Video(np.zeros([1, 4, 4, 3], np.uint8), 10))
         yield
 

@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 
 from experiments import value_drift
-from experiments.drawing import drift
-from experiments.drifting_models import Models
-from experiments.pendulum import LOSSES
+from experiments.paper import drift_figure
+from experiments.paper.drift_models import Models
+from experiments.paper.pendulum import LOSSES
 from vagram_tf.types import Transition
 
 
@@ -70,7 +70,7 @@ def test_committed_figure_is_that_of_the_committed_data(tmp_path):
                                 *(float(of[name]) for name in ("value_error", "state_error")))
                 for of in csv.DictReader(file)]
     assert {row.seed for row in rows} == set(range(8)) and {row.loss for row in rows} == set(LOSSES)
-    drift.draw(rows, f"{tmp_path}/again")
+    drift_figure.draw(rows, f"{tmp_path}/again")
     texts = [re.findall("<text[^>]*>([^<]*)<", path.read_text())
              for path in (directory / "value_drift.svg", tmp_path / "again.svg")]
     assert texts[0] == texts[1] and (directory / "value_drift.png").read_bytes().startswith(b"\x89PNG")

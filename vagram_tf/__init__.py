@@ -19,9 +19,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from vagram_tf.config import Config
-    from vagram_tf.envs.learned import LearnedEnv, LearnedVectorEnv
-    from vagram_tf.envs.terminations import register as register_termination
+    from vagram_tf.export.learned_env import LearnedEnv, LearnedVectorEnv
     from vagram_tf.model import losses
+    from vagram_tf.model.known_termination import register as register_termination
     from vagram_tf.model.objective import Objective, ValueAware
     from vagram_tf.model.objectives import register_objective
     from vagram_tf.model.value_gradients import clip_by_norm_quantile, vagram_loss, value_gradients
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Config": ("vagram_tf.config", "Config"),
-    "LearnedEnv": ("vagram_tf.envs.learned", "LearnedEnv"),
-    "LearnedVectorEnv": ("vagram_tf.envs.learned", "LearnedVectorEnv"),
+    "LearnedEnv": ("vagram_tf.export.learned_env", "LearnedEnv"),
+    "LearnedVectorEnv": ("vagram_tf.export.learned_env", "LearnedVectorEnv"),
     "Objective": ("vagram_tf.model.objective", "Objective"),
     "ValueAware": ("vagram_tf.model.objective", "ValueAware"),
     "clip_by_norm_quantile": ("vagram_tf.model.value_gradients", "clip_by_norm_quantile"),
     "losses": ("vagram_tf.model.losses", None),
     "preset": ("vagram_tf.presets", "preset"),
     "register_objective": ("vagram_tf.model.objectives", "register_objective"),
-    "register_termination": ("vagram_tf.envs.terminations", "register"),
+    "register_termination": ("vagram_tf.model.known_termination", "register"),
     "vagram_loss": ("vagram_tf.model.value_gradients", "vagram_loss"),
     "value_gradients": ("vagram_tf.model.value_gradients", "value_gradients"),
 }

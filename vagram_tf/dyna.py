@@ -9,18 +9,19 @@ import numpy as np
 import tensorflow as tf
 
 from vagram_tf import schedules, seeding
-from vagram_tf.agent.evaluation import Evaluation, evaluate
 from vagram_tf.agent.sac import TRAIN_METRICS, SoftActorCritic
 from vagram_tf.config import Config
-from vagram_tf.envs import suite, terminations
+from vagram_tf.envs import suite
 from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
+from vagram_tf.envs.episodes import Evaluation, evaluate
 from vagram_tf.envs.interaction import Interaction
 from vagram_tf.envs.simulator import Simulator
 from vagram_tf.guards import NumericalGuard, q_bound
+from vagram_tf.model import known_termination
 from vagram_tf.model.ensemble import DynamicsEnsemble, moments
+from vagram_tf.model.learned_termination import LearnedTermination
 from vagram_tf.model.objectives import make_objective
 from vagram_tf.model.rollouts import DataRange, Imagination, Rollouts, SimulatedRollouts
-from vagram_tf.model.termination import LearnedTermination
 from vagram_tf.model.trainer import ModelTrainer
 from vagram_tf.replay import ReplayBuffer
 from vagram_tf.types import TerminationFunction, Transition
@@ -78,8 +79,8 @@ class Dyna:
     def _termination(self, env: gymnasium.Env, observation_size: int) -> TerminationFunction | LearnedTermination:
         choice = self.config.env.termination
         if choice == "none":
-            return terminations.never
-        known = terminations.find(env) if choice == "auto" else None
+            return known_termination.never
+        known = known_termination.find(env) if choice == "auto" else None
         return known or LearnedTermination(observation_size, seeding.derive(self.config.run.seed, "termination"))
 
     def _rollouts(self) -> Rollouts:

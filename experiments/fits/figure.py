@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from scipy import stats
 
-from experiments.drawing import style
 from experiments.fits.table import Row
+from vagram_tf.commands.report import style
 
 _SUBJECT = "vagram"
 _FACTOR = 2.0  # the colours end where one is so many times as good as the other

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vagram_tf.config import LOSSES, ModelConfig
-from vagram_tf.run.files import write
+from vagram_tf.files import write
 
 SHIPPED = Path(__file__).parent / "shipped"
 """Data that come with the repository; their rows are named after the file, others after its path."""

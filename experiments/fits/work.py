@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from experiments.fits import signs
 from experiments.fits.table import SHIPPED, Cell, Row, Size, save
-from experiments.sweeps.bound import end_with
+from vagram_tf.commands.judging import signs
+from vagram_tf.commands.sweeps.child import end_with
 
 if TYPE_CHECKING:
     from experiments.fits.data import FitData

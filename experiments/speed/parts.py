@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from experiments.speed import floor, flop
-from experiments.speed.peers import Peers
+from experiments.speed.peers.start import Peers
 from experiments.speed.runs import ENV, REFERENCE
 from experiments.speed.timing import Measurement, Row, Stopwatch, median_row, seconds
 from vagram_tf import preset

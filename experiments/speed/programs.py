@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from experiments.speed import peers, runs
+from experiments.speed import runs
+from experiments.speed.peers import start as peers
 from experiments.speed.timing import Row, median_row
 
 _STORED = (10_000, 30_000, 100_000, 125_000)

@@ -1,6 +1,7 @@
 """What matters in VaGraM: Hopper with 15 distractors, one change at a time from `vagram`."""
 
-from experiments.studies import LOSSES, SAC, SHORT, Settings, Study
+from experiments.studies import LOSSES, SAC, SHORT
+from vagram_tf.study import Settings, Study
 
 _TASK = {
     "name": "Hopper-v5",

@@ -4,7 +4,8 @@ Voelcker et al. 2022, section 5.2. A setting is named after its loss, the number
 Nonlinear distractors are noise to a model; those of `rotation` can be predicted, and take its capacity.
 """
 
-from experiments.studies import LOSSES, SAC, SHORT, Settings, Study, product, vary
+from experiments.studies import LOSSES, SAC, SHORT
+from vagram_tf.study import Settings, Study, product, vary
 
 _TASK = {
     "name": "Hopper-v5",

@@ -4,7 +4,7 @@
 transitions; here it is set so low that it cuts nearly all of them.
 """
 
-from experiments.studies import Study
+from vagram_tf.study import Study
 
 FULL = Study(
     common={"name": "InvertedPendulum-v5", "video_steps": 0, "eval_episodes": 5},

@@ -4,7 +4,8 @@
 its rollouts; `sac` has no rollouts. Where returns do not depend on the model, no loss can matter.
 """
 
-from experiments.studies import SAC, SHORT, Settings, Study
+from experiments.studies import SAC, SHORT
+from vagram_tf.study import Settings, Study
 
 _WORLDS: Settings = {
     "learned": {},

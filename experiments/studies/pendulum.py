@@ -3,7 +3,8 @@
 Nonlinear distractors are noise to such a model; ten of `rotation` can be predicted, and are more than it can carry.
 """
 
-from experiments.studies import LOSSES, SAC, Settings, Study, product, vary
+from experiments.studies import LOSSES, SAC
+from vagram_tf.study import Settings, Study, product, vary
 
 _TASKS: Settings = {
     "InvertedPendulum": {"name": "InvertedPendulum-v5", "num_steps": 2000},

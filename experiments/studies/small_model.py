@@ -5,7 +5,8 @@ the likelihood loses. `FULL` has the paper's agent; `EVENING` the widths at whic
 `experiments.fit_study`, and the agent of `distractors`: that of the paper learns too slowly for so few steps.
 """
 
-from experiments.studies import LOSSES, SAC, SHORT, Settings, Study, product
+from experiments.studies import LOSSES, SAC, SHORT
+from vagram_tf.study import Settings, Study, product
 
 _TASK = {"name": "Hopper-v5", "video_steps": 0}
 _MODELS: Settings = {

@@ -4,7 +4,8 @@ Voelcker et al. 2022, section 5.3. MBPO is known to fall behind SAC on DeepMind 
 asks whether it does here: two of those tasks beside Walker2d.
 """
 
-from experiments.studies import LOSSES, SAC, SHORT, Settings, Study, product
+from experiments.studies import LOSSES, SAC, SHORT
+from vagram_tf.study import Settings, Study, product
 
 _MUJOCO: Settings = {
     task: {"name": f"{task}-v5"} for task in ("Hopper", "Walker2d", "HalfCheetah", "Ant", "Humanoid",

@@ -1,6 +1,7 @@
 """Does a learned termination function do as well as the known one? Hopper, whose episodes end when it falls."""
 
-from experiments.studies import SHORT, Study, vary
+from experiments.studies import SHORT
+from vagram_tf.study import Study, vary
 
 _TASK = {"name": "Hopper-v5", "loss": "vagram", "video_steps": 0, "observation_normalization": True}
 

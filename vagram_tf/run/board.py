@@ -7,9 +7,9 @@ import numpy as np
 from vagram_tf import seeding
 from vagram_tf.dyna import Dyna
 from vagram_tf.envs import rendering
+from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.errors import one_line
 from vagram_tf.run import diagnosis, figures
-from vagram_tf.run.action_range import ActionRange
 from vagram_tf.run.metrics import Metrics
 
 _OPEN_LOOP_STEPS = 20

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from vagram_tf.errors import one_line
-from vagram_tf.run.files import checksum
+from vagram_tf.files import checksum
 
 _KEPT = 2
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from vagram_tf.config import FIELDS, Config
-from vagram_tf.run.files import write
+from vagram_tf.files import write
 
 # Settings that may change when a run is continued, because no step depends on them: how far it goes, and how long a
 # slow environment is waited for.

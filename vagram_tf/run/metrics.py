@@ -14,9 +14,9 @@ from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.image import metadata as image_metadata
 from tensorflow.core.util import event_pb2
 
+from vagram_tf import files
 from vagram_tf.config import Config
 from vagram_tf.errors import one_line
-from vagram_tf.run import files
 from vagram_tf.run.figures import Picture
 
 PROGRESS_COLUMNS = (

@@ -10,14 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import vagram_tf
-from vagram_tf.agent.evaluation import Evaluation
 from vagram_tf.config import Config
 from vagram_tf.dyna import Dyna
-from vagram_tf.model.termination import LearnedTermination
-from vagram_tf.run import board, export
+from vagram_tf.envs.action_range import ActionRange
+from vagram_tf.envs.episodes import Evaluation
+from vagram_tf.export.dynamics import ExportedDynamics, start_states
+from vagram_tf.export.load import FORMAT
+from vagram_tf.export.policy import ExportedPolicy, TFAgentsPolicy
+from vagram_tf.export.save import save
+from vagram_tf.model.learned_termination import LearnedTermination
+from vagram_tf.run import board
 from vagram_tf.run.checkpoint import Checkpoints
 from vagram_tf.run.directory import RunDirectory, config_hash
-from vagram_tf.run.exported import FORMAT
 from vagram_tf.run.metrics import Metrics
 
 _LOG_EVERY = 250  # environment steps between TensorBoard points of the quantities that change with every step
@@ -167,18 +171,18 @@ class Training:
     def _export(self) -> dict[str, Path]:
         """Exports the policy, and the dynamics that were learned, under the environment step; returns where."""
         dyna, step = self.dyna, str(self.dyna.env_step)
-        size, action_range = len(dyna.dimension_names), export.ActionRange(dyna.action_space)
-        modules: dict[str, export.ExportedDynamics | export.ExportedPolicy | export.TFAgentsPolicy] = {}
+        size, action_range = len(dyna.dimension_names), ActionRange(dyna.action_space)
+        modules: dict[str, ExportedDynamics | ExportedPolicy | TFAgentsPolicy] = {}
         if dyna.has_model:
             real = dyna.real.all()
-            starts = export.start_states(real.observation.numpy(), real.next_observation.numpy())
+            starts = start_states(real.observation.numpy(), real.next_observation.numpy())
             termination = dyna.termination
             if isinstance(termination, LearnedTermination):
                 termination = termination.frozen()
-            modules["dynamics"] = export.ExportedDynamics(dyna.ensemble, termination, action_range, starts)
-        modules["policy"] = export.ExportedPolicy(dyna.agent, size, action_range)
-        modules["tf_agents_policy"] = export.TFAgentsPolicy(dyna.agent, size, action_range)
-        return {name: export.save(module, self._directory.export / name / step, self._metadata(name))
+            modules["dynamics"] = ExportedDynamics(dyna.ensemble, termination, action_range, starts)
+        modules["policy"] = ExportedPolicy(dyna.agent, size, action_range)
+        modules["tf_agents_policy"] = TFAgentsPolicy(dyna.agent, size, action_range)
+        return {name: save(module, self._directory.export / name / step, self._metadata(name))
                 for name, module in modules.items()}
 
     def _metadata(self, kind: str) -> dict[str, Any]:

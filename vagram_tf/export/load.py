@@ -1,0 +1,102 @@
+"""Opens an export that a run has left, after checking what it is. TensorFlow is imported only to load it."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vagram_tf.config import EnvConfig
+from vagram_tf.errors import one_line
+from vagram_tf.files import checksum
+
+START_STATES = "start_states.npy"  # beside a dynamics model
+FORMAT = 1  # of metadata.json and the signatures; a change that an old reader cannot take raises it
+
+
+class Export(NamedTuple):
+    """An export, opened.
+
+    Attributes:
+      module: what `tf.saved_model.load` gives: a callable with the signatures as methods.
+      metadata: the contents of `metadata.json`.
+    """
+
+    module: Any
+    metadata: dict[str, Any]
+
+    @property
+    def environment(self) -> EnvConfig:
+        """The environment, with its distractors, that the run was in."""
+        return environment_of(self.metadata)
+
+
+def open_export(directory: str | os.PathLike[str], kind: str) -> Export:
+    """Loads an export.
+
+    Args:
+      directory: the export's own, e.g. `runs/Hopper-v5/vagram/0/export/dynamics/4000`.
+      kind: "dynamics" or "policy".
+
+    Raises:
+      ValueError: in one sentence, as `check_export` does, or if TensorFlow cannot load it.
+    """
+    metadata = check_export(directory, kind)
+    import tensorflow as tf
+
+    try:
+        return Export(tf.saved_model.load(os.fspath(directory)), metadata)
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise ValueError(f"{directory} cannot be loaded by TensorFlow {tf.__version__}: {one_line(error)}") from None
+
+
+def check_export(directory: str | os.PathLike[str], kind: str) -> dict[str, Any]:
+    """Returns an export's metadata, without TensorFlow.
+
+    Args:
+      directory: the export's own.
+      kind: "dynamics" or "policy".
+
+    Raises:
+      ValueError: in one sentence, if the directory is no export, or an export of another format or kind, or damaged.
+    """
+    path = Path(directory)
+    if not (path / "metadata.json").is_file():
+        raise ValueError(f"{directory} is no export: it has no metadata.json{_suggestion(path)}")
+    metadata = _read_json(path / "metadata.json")
+    if "format" not in metadata:
+        raise ValueError(f"{directory} was written by an earlier version of vagram_tf; the command of its run, started "
+                         "once more, writes it anew")
+    if metadata["format"] != FORMAT:
+        raise ValueError(f"{directory} has export format {metadata['format']}; this version of vagram_tf reads "
+                         f"format {FORMAT}")
+    if metadata.get("kind") != kind:
+        raise ValueError(f"{directory} is an export of kind {metadata.get('kind')!r}; expected is {kind!r}")
+    for name, digest in _read_json(path / "manifest.json").items():
+        if not (path / name).is_file() or checksum(path / name) != digest:
+            raise ValueError(f"{directory} is damaged: {name} is missing or is not what its manifest.json says")
+    return metadata
+
+
+def environment_of(metadata: dict[str, Any]) -> EnvConfig:
+    """Returns the environment that an export's metadata names."""
+    return EnvConfig(
+        name=metadata["environment"], distractors=metadata["distractors"],
+        distractor_kind=metadata["distractor_kind"], distractor_seed=metadata["distractor_seed"])
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text())
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} is not a JSON object")
+    return value
+
+
+def _suggestion(path: Path) -> str:
+    """Names the newest export below a directory that holds numbered ones."""
+    steps = [int(found.parent.name) for found in path.glob("*/metadata.json") if found.parent.name.isdecimal()]
+    return f"; did you mean {path / str(max(steps))}?" if steps else ""
