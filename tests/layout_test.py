@@ -63,7 +63,7 @@ def test_pure_modules_import_nothing_of_ours_but_types(name):
     assert {module for module in ours if not module.startswith("vagram_tf.types")} == set()
 
 
-@pytest.mark.parametrize("name", ["config", "presets", "schedules", "seeding", "guards", "errors"])
+@pytest.mark.parametrize("name", ["settings", "config", "presets", "schedules", "seeding", "guards", "errors"])
 def test_what_is_read_before_tensorflow_does_not_import_it(name):
     found = imports(ROOT / "vagram_tf" / f"{name}.py")
     assert not [module for module in found if module.startswith("tensorflow")]
@@ -97,7 +97,8 @@ HEAVY = ("tensorflow", "tf_agents", "tensorflow_probability", "tf_keras")
 
 
 @pytest.mark.parametrize("code, printed", [
-    ("import vagram_tf; import vagram_tf.config; vagram_tf.Config; vagram_tf.preset('Hopper-v5')", ""),
+    ("import vagram_tf; import vagram_tf.config; vagram_tf.Config; vagram_tf.preset('Hopper-v5')\n"
+     "assert 'numpy' not in sys.modules", ""),
     ("import runpy; sys.argv = ['mbpo', '--help']\n"
      "try: runpy.run_module('experiments.mbpo', run_name='__main__')\n"
      "except SystemExit as exit: assert exit.code == 0", "--num_steps"),

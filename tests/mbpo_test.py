@@ -40,8 +40,8 @@ def refused(*arguments, **kwargs):
     (["--members=0"], ["members must be at least 1, got 0"]),
     (["--members=3", "--elites=4"], ["elites (4) must not exceed members (3)"]),
     (["--num_steps=-5"], ["num_steps must be at least 1, got -5"]),
-    (["--rollout_schedule=10,5,1,2"], ["rollout_schedule runs backwards"]),
-    (["--imagined_share=0,1,0,1.5"], ["imagined_share must stay within [0, 1], got 1.5"]),
+    (["--rollout_schedule=10,5,1,2"], ["the epochs of rollout_schedule must be at least 0 and in order"]),
+    (["--imagined_share=0,1,0,1.5"], ["each value of imagined_share must be at least 0 and at most 1, got 1.5"]),
     (["--rollout_schedule=1,2,3"], ["rollout_schedule must be 4 numbers"]),
     (["--rollout_schedule=1,2,3,x"], ["rollout_schedule must be numbers"]),
     (["--model_hidden_units=64,1.5"], ["model_hidden_units must be numbers", "64,1.5"]),
@@ -53,7 +53,7 @@ def refused(*arguments, **kwargs):
     (["--feature_normalization=maybe"], ["--feature_normalization must be true or false, got 'maybe'"]),
     (["--num_steps"], ["num_steps"]),
     (["Hopper-v5"], ["unexpected argument 'Hopper-v5'"]),
-    (["--discount=nan"], ["discount must be within [0, 1)"]),
+    (["--discount=nan"], ["discount must be a finite number, got nan"]),
     (["--config=/no/such/config.json"], ["/no/such/config.json", "No such file"]),
     (["--workdir=/dev/null/runs"], ["cannot write to", "/dev/null/runs", "Not a directory"]),
     (["--workdir=/proc/runs"], ["cannot write to", "/proc/runs"]),
@@ -68,9 +68,9 @@ def test_bad_input_is_refused_in_one_line(arguments, words, tmp_path):
 @pytest.mark.parametrize("text, words", [
     ("{", ["not a configuration"]),
     ("[]", ["not a configuration"]),
-    ('{"run": {"sed": 1}}', ["no setting run.sed"]),
+    ('{"run": {"sed": 1}}', ["no setting 'sed'; did you mean seed?"]),
     ('{"running": {}}', ["running"]),
-    ('{"run": {"seed": "1"}}', ["seed must be of type int"]),
+    ('{"run": {"seed": "1"}}', ["seed must be a whole number"]),
     ('{"model": {"members": 0}}', ["members must be at least 1"]),
 ])
 def test_bad_config_file_is_refused_in_one_line(text, words, tmp_path):
@@ -136,6 +136,7 @@ def test_help_lists_every_setting_by_subject_with_what_a_run_has_without_it(help
         assert sections.setdefault(FIELDS[field_name].section, heading) == heading
     assert len(set(sections.values())) == len(sections)
     flat = " ".join(help_text.split())
+    assert "discount per environment step; at least 0 and below 1 --" in flat
     for field in FIELDS.values():
         assert " ".join(field.help.split()) in flat
 

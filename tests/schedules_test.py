@@ -65,22 +65,3 @@ def test_lengths_and_counts_are_possible_ones(schedule, epoch, batch):
     assert 1 <= schedules.rollout_length(schedule, epoch) <= max(1, *schedule[2:])
     share = (*schedule[:2], schedule[2] / 1000, schedule[3] / 1000)
     assert 0 <= schedules.real_examples(share, epoch, batch) <= batch
-
-
-@pytest.mark.parametrize("schedule", [(0.0, 0.0, 0.0, 1.0), RISING, (5.0, 5.0, 1000.0, 1.0)])
-def test_check_accepts(schedule):
-    schedules.check("length", schedule, 0, 1000)
-
-
-@pytest.mark.parametrize("schedule, message", [
-    ((2.0, 1.0, 1.0, 1.0), "length runs backwards: from epoch 2 to epoch 1"),
-    ((-1.0, 1.0, 1.0, 1.0), "length runs backwards: from epoch -1"),
-    ((float("nan"), 1.0, 1.0, 1.0), "length runs backwards"),
-    ((0.0, float("nan"), 1.0, 1.0), "length runs backwards"),
-    ((0.0, 1.0, 0.5, 1.0), r"length must stay within \[1, 10\], got 0.5"),
-    ((0.0, 1.0, 1.0, 10.5), r"length must stay within \[1, 10\], got 10.5"),
-    ((0.0, 1.0, 1.0, float("nan")), r"length must stay within \[1, 10\], got nan"),
-])
-def test_check_refuses(schedule, message):
-    with pytest.raises(ValueError, match=message):
-        schedules.check("length", schedule, 1, 10)

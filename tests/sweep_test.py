@@ -11,15 +11,16 @@ import threading
 import types
 
 import killed
+import numpy as np
 import programs
 import pytest
 
 from experiments import sweep
-from vagram_tf.study import Study, product, vary
 from vagram_tf.commands.sweeps import display, process, run_files, study, workers
 from vagram_tf.commands.sweeps.display import Progress
 from vagram_tf.commands.sweeps.process import Environment, Outcome
 from vagram_tf.commands.sweeps.study import Run
+from vagram_tf.study import Study, product, vary
 
 
 @pytest.fixture(scope="module")
@@ -321,6 +322,13 @@ def test_runs_have_the_preset_the_common_changes_and_their_own():
     assert runs[0].config.model.loss == "mle"
 
 
+def test_numbers_of_numpy_are_those_of_python():
+    listed = np.arange(2)
+    runs = study.runs(Study(vary("distractors", *listed), list(listed)))
+    assert [repr((run.setting, run.seed, run.config.run.seed, run.config.env.distractors)) for run in runs] == [
+        "('0', 0, 0, 0)", "('1', 0, 0, 1)", "('0', 1, 1, 0)", "('1', 1, 1, 1)"]
+
+
 @pytest.mark.parametrize("settings, seeds, words", [
     ({}, [0], "the study has no settings"),
     ({"a": {}}, [], "the study has no seeds"),
@@ -329,12 +337,11 @@ def test_runs_have_the_preset_the_common_changes_and_their_own():
     ({"a": {}}, {0}, r"seeds must be a list of whole numbers or a range, got \{0\}"),
     ({"a": {}}, [0, 1, 0], "seed 0 occurs twice"),
     ({"a": {}}, [-1], "at least 0, got -1"),
-    ({"a": {}}, [0.5], "whole number of at least 0, got 0.5"),
-    ({"a": {"los": "mle"}}, [0], "setting a: there is no setting 'los'"),
+    ({"a": {}}, [0.5], "seed must be a whole number, got 0.5"),
+    ({"a": {"los": "mle"}}, [0], r"setting a: there is no setting 'los'; did you mean loss\?"),
     ({"a": {"loss": "vagrm"}}, [0], "setting a: loss must be one of .*'vagrm'"),
-    ({"a": {"members": 0}}, [0], "setting a: members must be at least 1"),
-    ({"a": {"members": "7"}}, [0], "setting a: "),
-    ({"a": {"agent_hidden_units": 64}}, [0], "setting a: "),
+    ({"a": {"members": "7"}}, [0], "setting a: members must be a whole number, got '7'"),
+    ({"a": 3}, [0], "setting a: "),
     ({"a": {"seed": 1}}, [0], "setting a: seed is no setting of a study"),
     ({"a": {"threads": 2}}, [0], "setting a: threads is no setting of a study"),
     ({"a": {}, "b": {"members": 7}}, [0], "settings a and b are the same"),

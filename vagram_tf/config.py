@@ -1,193 +1,145 @@
 """The configuration of a run: frozen, validated, and the same after a round trip through JSON.
 
-Every field carries its description and unit; `vagram_tf.commands.flags` turns the fields into flags, and `presets` fills
-them per environment. Nothing here reads flags or imports TensorFlow.
+Every field declares its default, description, unit, bounds and choices; `vagram_tf.commands.flags` turns the fields
+into flags, and `presets` fills them per environment. Nothing here reads flags or imports TensorFlow.
 """
 
 import dataclasses
 import json
-import math
-import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vagram_tf import checks, schedules
 from vagram_tf.schedules import Schedule
-
-LOSSES = ("mle", "mse", "itervaml", "calibrated_itervaml", "taylor", "vagram")
-DISTRACTOR_KINDS = ("linear", "nonlinear", "noise", "correlated", "rotation", "bystander")
-VARIANCE_BOUNDS = ("relative", "absolute", "fixed")
-VALUE_FUNCTIONS = ("all", "critics", "targets")
-VALUE_GRADIENT_WEIGHTS = ("separable", "dimension", "agreement", "example")
-VALUE_GRADIENT_SCALES = ("rms", "none")
-MODEL_TARGETS = ("change", "state")
-TERMINATIONS = ("auto", "none", "learned")
-ROLLOUT_NOISES = ("auto", "on", "off")
-ROLLOUT_MODELS = ("learned", "simulator", "none")
-
-
-def _field(default: Any, help: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help})
+from vagram_tf.settings import OWN, Section, setting, unknown
 
 
 @dataclass(frozen=True)
-class EnvConfig:
+class EnvConfig(Section):
     """The task."""
 
-    name: str = _field("InvertedPendulum-v5", "environment: a Gymnasium id, dm_control/..., or module:EnvId")
-    distractors: int = _field(0, "superfluous observation dimensions appended to the task's own")
-    distractor_kind: str = _field("nonlinear", f"their dynamics: {', '.join(DISTRACTOR_KINDS)}")
-    distractor_seed: int = _field(0, "seed of the distractors' dynamics, the same in training and evaluation")
-    termination: str = _field(
-        "auto", "where imagined rollouts end: learned (a classifier's rule), auto (the task's own where known), none")
-
-    def __post_init__(self) -> None:
-        checks.at_least(0, distractors=self.distractors, distractor_seed=self.distractor_seed)
-        checks.one_of("distractor_kind", self.distractor_kind, DISTRACTOR_KINDS)
-        checks.one_of("termination", self.termination, TERMINATIONS)
+    name: str = setting("InvertedPendulum-v5", "environment: a Gymnasium id, dm_control/..., or module:EnvId")
+    distractors: int = setting(0, "superfluous observation dimensions appended to the task's own", low=0)
+    distractor_kind: str = setting("nonlinear", "their dynamics", choices=dict.fromkeys(
+        ("linear", "nonlinear", "noise", "correlated", "rotation", "bystander"), ""))
+    distractor_seed: int = setting(0, "seed of the distractors' dynamics, the same in training and evaluation", low=0)
+    termination: str = setting("auto", "where imagined rollouts end", choices={
+        "auto": "the task's own rule where known", "none": "nowhere", "learned": "a classifier's rule"})
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Section):
     """The dynamics ensemble and how it is fitted (defaults: MBPO)."""
 
-    loss: str = _field("vagram", f"model objective: {', '.join(LOSSES)}, or module:name for one of your own")
-    members: int = _field(7, "networks in the ensemble")
-    elites: int = _field(5, "members, best on the holdout, that rollouts use")
-    model_hidden_units: tuple[int, ...] = _field((200, 200, 200, 200), "units of each hidden layer of a member")
-    model_learning_rate: float = _field(3e-3, "Adam's learning rate for the ensemble")
-    model_weight_decay: float = _field(5e-5, "decoupled (AdamW): per step, kernels lose this times the rate")
-    model_averaging: float = _field(
-        0.98, "share of the averaged weights, which a fit judges and keeps, that each gradient step leaves; 0: no mean")
-    model_batch_size: int = _field(256, "examples per member and gradient step")
-    holdout_share: float = _field(0.2, "share of the real data held out from a fit")
-    max_holdout: int = _field(5000, "most transitions held out")
-    patience: int = _field(5, "epochs of a fit without an improvement by 1 % before it ends")
-    patience_steps: int = _field(50, "gradient steps of a fit without such an improvement before it ends, at least")
-    max_fit_steps: int = _field(2000, "most gradient steps of one fit, which bounds its cost as the data grow")
-    variance_bounds: str = _field(
-        "relative", "of log-variances: relative (to the targets', learned), absolute (learned, MBPO), fixed (VaGraM)")
-    model_target: str = _field("change", "what the heads predict: the state's change, or the next state itself")
-    value_functions: str = _field("critics", "what value-aware losses see: critics, targets, all (both)")
-    value_gradient_weights: str = _field(
-        "separable", "vagram's weights: separable (dimension times example), dimension, agreement, example (paper)")
-    value_samples: int = _field(2, "samples of the predicted state that calibrated_itervaml values, at least 2")
-    value_gradient_scale: str = _field("rms", "rms: logarithms of terms in units of knowing nothing; none: raw sum")
-    value_gradient_quantile: float = _field(0.95, "value gradients longer than this quantile of norms are cut to it")
-    reward_weight: float = _field(0.1, "weight of the reward's error against the state term; 1 in a likelihood")
-    warm_up_epochs: float = _field(1.0, "epochs in which value-aware objectives add the mse")
+    loss: str = setting("vagram", "model objective", choices={
+        "mle": "", "mse": "", "itervaml": "", "calibrated_itervaml": "", "taylor": "", "vagram": "",
+        OWN: "one of your own"})
+    members: int = setting(7, "networks in the ensemble", low=1)
+    elites: int = setting(5, "members, best on the holdout, that rollouts use; no more than there are", low=1)
+    model_hidden_units: tuple[int, ...] = setting(
+        (200, 200, 200, 200), "units of each hidden layer of a member", low=1)
+    model_learning_rate: float = setting(3e-3, "Adam's learning rate for the ensemble", above=0)
+    model_weight_decay: float = setting(5e-5, "decoupled (AdamW): per step, kernels lose this times the rate", low=0)
+    model_averaging: float = setting(
+        0.98, "share of the averaged weights, which a fit judges and keeps, that each gradient step leaves; 0: no mean",
+        low=0, below=1)
+    model_batch_size: int = setting(256, "examples per member and gradient step", low=1)
+    holdout_share: float = setting(0.2, "share of the real data held out from a fit", above=0, high=0.9)
+    max_holdout: int = setting(5000, "most transitions held out", low=1)
+    patience: int = setting(5, "epochs of a fit without an improvement by 1 % before it ends", low=1)
+    patience_steps: int = setting(
+        50, "fewest gradient steps of a fit without such an improvement before it ends", low=1)
+    max_fit_steps: int = setting(2000, "most gradient steps of one fit, which bounds its cost as the data grow", low=1)
+    variance_bounds: str = setting("relative", "of log-variances", choices={
+        "relative": "to the targets', learned", "absolute": "learned, MBPO", "fixed": "VaGraM"})
+    model_target: str = setting("change", "what the heads predict", choices={
+        "change": "the state's", "state": "the next one itself"})
+    value_functions: str = setting("critics", "what value-aware losses see", choices={
+        "all": "both", "critics": "", "targets": ""})
+    value_gradient_weights: str = setting("separable", "vagram's weights", choices={
+        "separable": "dimension times example", "dimension": "", "agreement": "not of all value functions",
+        "example": "paper"})
+    value_samples: int = setting(2, "samples of the predicted state that calibrated_itervaml values", low=2)
+    value_gradient_scale: str = setting("rms", "of terms", choices={
+        "rms": "logarithms in units of knowing nothing", "none": "raw sum"})
+    value_gradient_quantile: float = setting(
+        0.95, "value gradients longer than this quantile of norms are cut to it", above=0, high=1)
+    reward_weight: float = setting(0.1, "weight of the reward's error against the state term; 1 in a likelihood", low=0)
+    warm_up_epochs: float = setting(1.0, "epochs in which value-aware objectives add the mse", low=0)
 
     def __post_init__(self) -> None:
-        if self.loss not in LOSSES and ":" not in self.loss:
-            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or module:name, got {self.loss!r}")
-        checks.at_least(1, members=self.members, elites=self.elites, model_batch_size=self.model_batch_size,
-                        patience=self.patience, patience_steps=self.patience_steps, max_fit_steps=self.max_fit_steps,
-                        max_holdout=self.max_holdout)
-        checks.at_least(2, value_samples=self.value_samples)
+        super().__post_init__()
         if self.elites > self.members:
             raise ValueError(f"elites ({self.elites}) must not exceed members ({self.members})")
-        checks.hidden_units("model_hidden_units", self.model_hidden_units)
-        checks.positive(model_learning_rate=self.model_learning_rate, holdout_share=self.holdout_share,
-                        value_gradient_quantile=self.value_gradient_quantile)
-        checks.at_least(0, model_weight_decay=self.model_weight_decay, reward_weight=self.reward_weight,
-                        warm_up_epochs=self.warm_up_epochs)
-        checks.share_below_one(model_averaging=self.model_averaging)
-        checks.within(0, 0.9, holdout_share=self.holdout_share)
-        checks.within(0, 1, value_gradient_quantile=self.value_gradient_quantile)
-        checks.one_of("variance_bounds", self.variance_bounds, VARIANCE_BOUNDS)
-        checks.one_of("value_functions", self.value_functions, VALUE_FUNCTIONS)
-        checks.one_of("value_gradient_weights", self.value_gradient_weights, VALUE_GRADIENT_WEIGHTS)
         if (self.value_gradient_weights, self.value_functions) == ("agreement", "all"):
             raise ValueError("for agreement, value_functions must be critics or targets, got 'all'")
-        checks.one_of("model_target", self.model_target, MODEL_TARGETS)
-        checks.one_of("value_gradient_scale", self.value_gradient_scale, VALUE_GRADIENT_SCALES)
 
 
 @dataclass(frozen=True)
-class AgentConfig:
+class AgentConfig(Section):
     """Soft actor-critic (defaults: MBPO)."""
 
-    agent_hidden_units: tuple[int, ...] = _field((256, 256), "units of each hidden layer of actor and critics")
-    feature_normalization: bool = _field(False, "scale the last hidden layers to unit norm (VaGraM)")
-    layer_normalization: bool = _field(True, "normalise the critics' hidden layers, so that Q cannot run away (RLPD)")
-    observation_normalization: bool = _field(False, "scale observations by their spread in the random steps")
-    actor_learning_rate: float = _field(3e-4, "Adam's learning rate for the actor")
-    critic_learning_rate: float = _field(3e-4, "Adam's learning rate for the critics")
-    temperature_learning_rate: float = _field(3e-4, "Adam's learning rate for the entropy temperature")
-    initial_temperature: float = _field(0.1, "entropy temperature at the start; it is learned")
-    target_entropy: float | None = _field(None, "entropy that the temperature aims at, in nats; unset: minus half of A")
-    discount: float = _field(0.99, "discount per environment step")
-    target_update_rate: float = _field(0.005, "share of the critic that enters its target at an update")
-    target_update_period: int = _field(1, "SAC updates between updates of the targets")
-    agent_batch_size: int = _field(256, "transitions per SAC update")
-
-    def __post_init__(self) -> None:
-        checks.hidden_units("agent_hidden_units", self.agent_hidden_units)
-        checks.positive(actor_learning_rate=self.actor_learning_rate, critic_learning_rate=self.critic_learning_rate,
-                        temperature_learning_rate=self.temperature_learning_rate,
-                        initial_temperature=self.initial_temperature, target_update_rate=self.target_update_rate)
-        checks.within(0, 1, target_update_rate=self.target_update_rate)
-        if self.target_entropy is not None and not math.isfinite(self.target_entropy):
-            raise ValueError(f"target_entropy must be finite, got {self.target_entropy}")
-        checks.share_below_one(discount=self.discount)
-        checks.at_least(1, target_update_period=self.target_update_period, agent_batch_size=self.agent_batch_size)
+    agent_hidden_units: tuple[int, ...] = setting((256, 256), "units of each hidden layer of actor and critics", low=1)
+    feature_normalization: bool = setting(False, "scale the last hidden layers to unit norm (VaGraM)")
+    layer_normalization: bool = setting(True, "normalise the critics' hidden layers, so that Q cannot run away (RLPD)")
+    observation_normalization: bool = setting(False, "scale observations by their spread in the random steps")
+    actor_learning_rate: float = setting(3e-4, "Adam's learning rate for the actor", above=0)
+    critic_learning_rate: float = setting(3e-4, "Adam's learning rate for the critics", above=0)
+    temperature_learning_rate: float = setting(3e-4, "Adam's learning rate for the entropy temperature", above=0)
+    initial_temperature: float = setting(0.1, "entropy temperature at the start; it is learned", above=0)
+    target_entropy: float | None = setting(
+        None, "entropy that the temperature aims at, in nats; unset: minus half of A")
+    discount: float = setting(0.99, "discount per environment step", low=0, below=1)
+    target_update_rate: float = setting(
+        0.005, "share of the critic that enters its target at an update", above=0, high=1)
+    target_update_period: int = setting(1, "SAC updates between updates of the targets", low=1)
+    agent_batch_size: int = setting(256, "transitions per SAC update", low=1)
 
 
 @dataclass(frozen=True)
-class DynaConfig:
+class DynaConfig(Section):
     """How the real world, the model and the agent take turns (defaults: MBPO on InvertedPendulum)."""
 
-    num_steps: int = _field(3000, "training steps in the environment, after the random ones")
-    random_steps: int = _field(1000, "environment steps with uniformly random actions before training")
-    epoch_length: int = _field(1000, "training steps per epoch, the unit of the schedules and of evaluations")
-    retrain_every: int = _field(250, "training steps between model fits")
-    updates_per_step: int = _field(20, "SAC updates per training step")
-    rollouts_per_step: int = _field(400, "imagined rollouts per training step, started together after each fit")
-    rollout_schedule: Schedule = _field((20, 150, 1, 1), "rollout length: from epoch, to epoch, from steps, to steps")
-    imagined_share: Schedule = _field((0, 0, 0.95, 0.95), "imagined share of a batch: from epoch, to epoch, from, to")
-    retain_epochs: int = _field(1, "epochs of imagined data kept")
-    rollout_model: str = _field(
-        "learned", "where rollouts happen: learned (ensemble), simulator (perfect), none (SAC on real data alone)")
-    rollout_shrinkage: float = _field(0.0, "share of each change of state that rollouts leave out: a worse model")
-    rollout_noise: str = _field("auto", "sample the predicted noise in rollouts: auto (if the loss trains it), on, off")
-    replay_capacity: int = _field(1_000_000, "most real transitions kept; beyond, the oldest go")
-
-    def __post_init__(self) -> None:
-        checks.at_least(1, num_steps=self.num_steps, random_steps=self.random_steps, epoch_length=self.epoch_length,
-                        retrain_every=self.retrain_every, updates_per_step=self.updates_per_step,
-                        rollouts_per_step=self.rollouts_per_step, retain_epochs=self.retain_epochs,
-                        replay_capacity=self.replay_capacity)
-        schedules.check("rollout_schedule", self.rollout_schedule, 1, 1000)
-        schedules.check("imagined_share", self.imagined_share, 0, 1)
-        checks.one_of("rollout_model", self.rollout_model, ROLLOUT_MODELS)
-        checks.within(0, 1, rollout_shrinkage=self.rollout_shrinkage)
-        checks.one_of("rollout_noise", self.rollout_noise, ROLLOUT_NOISES)
-        if self.random_steps < 10:
-            raise ValueError(f"random_steps must be at least 10, to fit a first model on, got {self.random_steps}")
+    num_steps: int = setting(3000, "training steps in the environment, after the random ones", low=1)
+    random_steps: int = setting(
+        1000, "environment steps with uniformly random actions before training, to fit a first model on", low=10)
+    epoch_length: int = setting(1000, "training steps per epoch, the unit of the schedules and of evaluations", low=1)
+    retrain_every: int = setting(250, "training steps between model fits", low=1)
+    updates_per_step: int = setting(20, "SAC updates per training step", low=1)
+    rollouts_per_step: int = setting(
+        400, "imagined rollouts per training step, started together after each fit", low=1)
+    rollout_schedule: Schedule = setting(
+        (20, 150, 1, 1), "rollout length: from epoch, to epoch, from steps, to steps", low=1, high=1000)
+    imagined_share: Schedule = setting(
+        (0, 0, 0.95, 0.95), "imagined share of a batch: from epoch, to epoch, from, to", low=0, high=1)
+    retain_epochs: int = setting(1, "epochs of imagined data kept", low=1)
+    rollout_model: str = setting("learned", "where rollouts happen", choices={
+        "learned": "ensemble", "simulator": "perfect", "none": "SAC on real data alone"})
+    rollout_shrinkage: float = setting(
+        0.0, "share of each change of state that rollouts leave out: a worse model", low=0, high=1)
+    rollout_noise: str = setting("auto", "sample the predicted noise in rollouts", choices={
+        "auto": "if the loss trains it", "on": "", "off": ""})
+    replay_capacity: int = setting(1_000_000, "most real transitions kept; beyond, the oldest go", low=1)
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Section):
     """What is measured and kept."""
 
-    seed: int = _field(0, "seed of everything random in the run")
-    threads: int = _field(2, "threads of an operation; the order of sums, so the last bits of a run, depends on it")
-    eval_every: int = _field(1000, "environment steps between evaluations")
-    eval_episodes: int = _field(10, "greedy episodes per evaluation")
-    video_steps: int = _field(150, "steps of the greedy policy drawn as a video at the end of the run; 0: no video")
-    export_every: int = _field(0, "environment steps between exports; 0 exports at the end only")
-    environment_timeout: float = _field(60.0, "seconds after which a step or reset of the environment has hung")
-    checkpoint_every: int = _field(1000, "environment steps between checkpoints; 0 checkpoints at the end only")
-    divergence_factor: float = _field(
-        10.0, "stop when |Q| exceeds this many times the largest discounted sum of the rewards seen")
-
-    def __post_init__(self) -> None:
-        checks.at_least(0, seed=self.seed, video_steps=self.video_steps, export_every=self.export_every,
-                        checkpoint_every=self.checkpoint_every)
-        checks.positive(environment_timeout=self.environment_timeout)
-        checks.at_least(1, threads=self.threads, eval_every=self.eval_every, eval_episodes=self.eval_episodes,
-                        divergence_factor=self.divergence_factor)
+    seed: int = setting(0, "seed of everything random in the run", low=0)
+    threads: int = setting(
+        2, "threads of an operation; the order of sums, so the last bits of a run, depends on it", low=1)
+    eval_every: int = setting(1000, "environment steps between evaluations", low=1)
+    eval_episodes: int = setting(10, "greedy episodes per evaluation", low=1)
+    video_steps: int = setting(
+        150, "steps of the greedy policy drawn as a video at the end of the run; 0: no video", low=0)
+    export_every: int = setting(0, "environment steps between exports; 0 exports at the end only", low=0)
+    environment_timeout: float = setting(
+        60.0, "seconds after which a step or reset of the environment has hung", above=0)
+    checkpoint_every: int = setting(1000, "environment steps between checkpoints; 0 checkpoints at the end only", low=0)
+    divergence_factor: float = setting(
+        10.0, "stop when |Q| exceeds this many times the largest discounted sum of the rewards seen", low=1)
 
 
 @dataclass(frozen=True)
@@ -200,7 +152,7 @@ class Config:
     dyna: DynaConfig = DynaConfig()
     run: RunConfig = RunConfig()
 
-    def replace(self, **changes: Any) -> "Config":
+    def replace(self, /, **changes: Any) -> "Config":
         """Returns a copy with fields changed by name, whichever section they are in: `replace(loss="mle")`.
 
         Raises:
@@ -209,7 +161,7 @@ class Config:
         sections: dict[str, dict[str, Any]] = {}
         for name, value in changes.items():
             if name not in FIELDS:
-                raise ValueError(f"there is no setting {name!r}")
+                raise ValueError(unknown(name, FIELDS))
             sections.setdefault(FIELDS[name].section, {})[name] = value
         changed = {s: dataclasses.replace(getattr(self, s), **values) for s, values in sections.items()}
         return dataclasses.replace(self, **changed)
@@ -235,46 +187,38 @@ class Config:
             raise ValueError(f"not a configuration: {error}") from None
         if not isinstance(sections, dict):
             raise ValueError("not a configuration: the JSON holds no object")
-        changes = {}
+        changes: dict[str, Any] = {}
         for section, values in sections.items():
             if section not in SECTIONS or not isinstance(values, dict):
                 raise ValueError(f"not a configuration: unknown section {section!r}")
-            for name, value in values.items():
-                if name not in FIELDS or FIELDS[name].section != section:
-                    raise ValueError(f"there is no setting {section}.{name}")
-                changes[name] = _from_json_value(name, FIELDS[name].type, value)
+            for name in values:
+                if name in FIELDS and FIELDS[name].section != section:
+                    raise ValueError(f"{name} is a setting of {FIELDS[name].section}, not of {section}")
+            changes.update(values)
         return cls().replace(**changes)
 
 
 class Field(typing.NamedTuple):
-    """Where a setting lives, its type, default and description."""
+    """Where a setting lives, its type and default, what it is and may be, and the texts to choose from, if it has any.
+    """
 
     section: str
     type: Any
     default: Any
     help: str
+    choices: Mapping[str, str]
+
+
+def _field(section: str, field: dataclasses.Field) -> Field:
+    description, values = field.metadata["description"], field.metadata["values"]
+    return Field(section, field.type, field.default, values.help(description, field.type), values.choices)
 
 
 SECTIONS: dict[str, type] = {f.name: f.type for f in dataclasses.fields(Config)}  # type: ignore[misc]
 
 FIELDS: dict[str, Field] = {
-    f.name: Field(section, f.type, f.default, f.metadata["help"])
-    for section, cls in SECTIONS.items()
-    for f in dataclasses.fields(cls)
-}
+    f.name: _field(section, f) for section, cls in SECTIONS.items() for f in dataclasses.fields(cls)}
 
-
-def _from_json_value(name: str, expected: Any, value: Any) -> Any:
-    if isinstance(expected, types.UnionType):  # only `float | None`
-        return None if value is None else _from_json_value(name, float, value)
-    element = typing.get_args(expected)
-    if element:  # a tuple of numbers
-        if not isinstance(value, list):
-            raise ValueError(f"{name} must be a list, got {value!r}")
-        if element[-1] is not Ellipsis and len(value) != len(element):
-            raise ValueError(f"{name} must have {len(element)} numbers, got {len(value)}")
-        return tuple(_from_json_value(name, element[0], v) for v in value)
-    accepted = (int, float) if expected is float else (expected,)
-    if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
-        raise ValueError(f"{name} must be of type {expected.__name__}, got {value!r}")
-    return value
+LOSSES = tuple(loss for loss in FIELDS["loss"].choices if loss != OWN)
+DISTRACTOR_KINDS = tuple(FIELDS["distractor_kind"].choices)
+VALUE_GRADIENT_WEIGHTS = tuple(FIELDS["value_gradient_weights"].choices)

@@ -27,13 +27,3 @@ def rollout_length(schedule: Schedule, epoch: float) -> int:
 def real_examples(imagined_share: Schedule, epoch: float, batch_size: int) -> int:
     """Returns how many examples of a SAC batch are real: the rest of the batch is imagined."""
     return batch_size - round(linear(imagined_share, epoch) * batch_size)
-
-
-def check(name: str, schedule: Schedule, low: float, high: float) -> None:
-    """Raises ValueError, naming the schedule, where it runs backwards or leaves [low, high]."""
-    from_epoch, to_epoch, *values = schedule
-    if not 0 <= from_epoch <= to_epoch:
-        raise ValueError(f"{name} runs backwards: from epoch {from_epoch:g} to epoch {to_epoch:g}")
-    for value in values:
-        if not low <= value <= high:
-            raise ValueError(f"{name} must stay within [{low:g}, {high:g}], got {value:g}")

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from vagram_tf import presets
-from vagram_tf.config import FIELDS, Config
+from vagram_tf.config import FIELDS, Config, RunConfig
 from vagram_tf.errors import one_line
 from vagram_tf.study import Study
 
@@ -66,7 +66,7 @@ def runs(study: Study) -> list[Run]:
       ValueError: in one sentence, for a study without settings or seeds, for names that are no names of directories,
         seeds that are none or occur twice, settings that do not exist or whose values are impossible, equal settings.
     """
-    _check_seeds(study.seeds)
+    seeds = _seeds(study.seeds)
     if not isinstance(study.settings, Mapping):
         raise ValueError(f"a study's settings must be a dictionary, got {type(study.settings).__name__}")
     if not study.settings:
@@ -83,7 +83,7 @@ def runs(study: Study) -> list[Run]:
         if same:
             raise ValueError(f"settings {same[0]} and {name} are the same")
         configs[name] = config
-    return [Run(name, seed, config.replace(seed=seed)) for seed in study.seeds for name, config in configs.items()]
+    return [Run(name, seed, config.replace(seed=seed)) for seed in seeds for name, config in configs.items()]
 
 
 def _known(study: str) -> Path:
@@ -117,22 +117,23 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
-def _check_seeds(seeds: Sequence[int]) -> None:
+def _seeds(seeds: Sequence[int]) -> list[int]:
+    """Returns seeds that are possible and differ, as Python's own numbers."""
     if not isinstance(seeds, Sequence):
         raise ValueError(f"a study's seeds must be a list of whole numbers or a range, got {seeds!r}")
     if not seeds:
         raise ValueError("the study has no seeds")
-    for seed in seeds:
-        if type(seed) is not int or seed < 0:
-            raise ValueError(f"a seed must be a whole number of at least 0, got {seed!r}")
-        if list(seeds).count(seed) > 1:
+    checked = [RunConfig(seed=seed).seed for seed in seeds]
+    for seed in checked:
+        if checked.count(seed) > 1:
             raise ValueError(f"seed {seed} occurs twice")
+    return checked
 
 
 def _config(changes: dict[str, Any]) -> Config:
-    """Returns the configuration of a setting; through JSON and back, which checks the types of its values."""
+    """Returns the configuration of a setting."""
     for name, reason in _NOT_A_SETTING.items():
         if name in changes:
             raise ValueError(f"{name} is no setting of a study: {reason}")
     base = presets.preset(changes.get("name", FIELDS["name"].default))
-    return Config.from_json(base.replace(**changes, threads=1).to_json())
+    return base.replace(**changes, threads=1)
