@@ -147,13 +147,15 @@ def test_replace_changes_what_depends_on_each_other_at_once():
     assert Config().replace(members=3, elites=2).replace(elites=7, members=9).model.members == 9
 
 
-@pytest.mark.parametrize("name, hint", [
-    ("model_hiden_units", "; did you mean model_hidden_units?"), ("los", "; did you mean loss?"), ("agent", ""),
-    ("self", "")])
-def test_replace_refuses_unknown_settings(name, hint):
+@pytest.mark.parametrize("name, message", [
+    ("model_hiden_units", "there is no setting 'model_hiden_units'; did you mean model_hidden_units?"),
+    ("los", "there is no setting 'los'; did you mean loss?"),
+    ("self", "there is no setting 'self'"),
+])
+def test_replace_refuses_unknown_settings(name, message):
     with pytest.raises(ValueError) as error:
         Config().replace(**{name: "mle"})
-    assert str(error.value).startswith(f"there is no setting '{name}'{hint}")
+    assert str(error.value) == message
 
 
 def test_a_configuration_is_frozen():

@@ -63,7 +63,7 @@ def test_pure_modules_import_nothing_of_ours_but_types(name):
     assert {module for module in ours if not module.startswith("vagram_tf.types")} == set()
 
 
-@pytest.mark.parametrize("name", ["settings", "config", "presets", "schedules", "seeding", "guards", "errors"])
+@pytest.mark.parametrize("name", ["config", "presets", "schedules", "seeding", "guards", "errors"])
 def test_what_is_read_before_tensorflow_does_not_import_it(name):
     found = imports(ROOT / "vagram_tf" / f"{name}.py")
     assert not [module for module in found if module.startswith("tensorflow")]

@@ -3,12 +3,14 @@
 import subprocess
 import sys
 
+import numpy as np
 import programs
 import pytest
 
 from vagram_tf.commands.learning_curves.statistics import panel_of
 from vagram_tf.commands.sweeps import study
 from vagram_tf.envs import suite
+from vagram_tf.study import Study, vary
 
 NAMES = ["ablation", "distractors", "fit_bound", "model_limit", "pendulum", "small_model", "suite", "termination"]
 
@@ -144,3 +146,10 @@ def test_pendulum_is_the_same_in_both_sizes():
     settings, seeds = configs("pendulum", "full")
     assert seeds == 10
     assert configs("pendulum", "evening") == (settings, seeds)
+
+
+def test_numbers_of_numpy_are_those_of_python():
+    listed = np.arange(2)
+    runs = study.runs(Study(vary("distractors", *listed), list(listed)))
+    assert [repr((run.setting, run.seed, run.config.run.seed, run.config.env.distractors)) for run in runs] == [
+        "('0', 0, 0, 0)", "('1', 0, 0, 1)", "('0', 1, 1, 0)", "('1', 1, 1, 1)"]

@@ -11,16 +11,15 @@ import threading
 import types
 
 import killed
-import numpy as np
 import programs
 import pytest
 
 from experiments import sweep
+from vagram_tf.study import Study, product, vary
 from vagram_tf.commands.sweeps import display, process, run_files, study, workers
 from vagram_tf.commands.sweeps.display import Progress
 from vagram_tf.commands.sweeps.process import Environment, Outcome
 from vagram_tf.commands.sweeps.study import Run
-from vagram_tf.study import Study, product, vary
 
 
 @pytest.fixture(scope="module")
@@ -320,13 +319,6 @@ def test_runs_have_the_preset_the_common_changes_and_their_own():
     assert config.run.seed == 2 and config.run.threads == 1 and config.model.loss == "mse"
     assert config.model.members == 6 and config.dyna.random_steps == 5000  # the preset's
     assert runs[0].config.model.loss == "mle"
-
-
-def test_numbers_of_numpy_are_those_of_python():
-    listed = np.arange(2)
-    runs = study.runs(Study(vary("distractors", *listed), list(listed)))
-    assert [repr((run.setting, run.seed, run.config.run.seed, run.config.env.distractors)) for run in runs] == [
-        "('0', 0, 0, 0)", "('1', 0, 0, 1)", "('0', 1, 1, 0)", "('1', 1, 1, 1)"]
 
 
 @pytest.mark.parametrize("settings, seeds, words", [
