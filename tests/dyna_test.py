@@ -182,7 +182,7 @@ def test_rollouts_are_dealt_to_the_elites_in_equal_shares(cheap):
 
 
 def test_many_rollouts_in_passes_of_bounded_size(cheap, monkeypatch):
-    monkeypatch.setattr("vagram_tf.dyna._ROLLOUT_ROWS", 8)
+    monkeypatch.setattr("vagram_tf.model.rollouts._PASS_ROWS", 8)
     dyna = cheap(random_steps=10, rollouts_per_step=4, retrain_every=5)
     dyna.interaction.env_step = 10
     dyna.real.add(transitions(10))
@@ -195,7 +195,7 @@ def test_epoch_arithmetic(cheap):
     dyna = cheap(random_steps=10, num_steps=20, epoch_length=8)
     found = []
     for dyna.interaction.env_step in (0, 9, 10, 14, 18, 29, 30):
-        found.append((dyna.training_step, dyna.epoch, dyna.done))
+        found.append((dyna.training_step, dyna.cadence.epoch(dyna.training_step), dyna.done))
     assert found == [(-10, 0, False), (-1, 0, False), (0, 0, False), (4, 0.5, False), (8, 1.0, False),
                      (19, 19 / 8, False), (20, 2.5, True)]
 
@@ -233,6 +233,31 @@ def test_stored_transitions_follow_one_another_and_a_time_limit_is_no_terminatio
     assert metrics[24]["rollout/ep_len_mean"] == 25
     assert metrics[24]["rollout/ep_rew_mean"] == pytest.approx(float(tf.reduce_sum(data.reward[:25])), rel=1e-5)
     assert all("rollout/ep_len_mean" not in m for i, m in enumerate(metrics) if i != 24)
+
+
+def test_starts_are_where_episodes_started(cheap):
+    dyna = cheap(name="programs:Countdown-v0")
+    metrics = take(dyna, 30)
+    ended = ["rollout/ep_len_mean" in m for m in metrics]
+    assert dyna.starts().tolist() == [True, *ended[:-1]]
+
+
+def test_what_is_left_of_the_oldest_episode_in_a_full_buffer_starts_where_it_is_cut(cheap):
+    """Steps 15 to 44 are left, of capacity 30: episodes start at 25, in slot 25, and the oldest is in slot 15."""
+    dyna = cheap(random_steps=60, replay_capacity=30)
+    take(dyna, 45)
+    assert np.flatnonzero(dyna.starts()).tolist() == [15, 25]
+
+
+def test_an_episode_after_a_fault_is_another_one(cheap, monkeypatch):
+    dyna = cheap()
+    take(dyna, 7)
+    with monkeypatch.context() as patch:
+        patch.setattr(dyna.environment._env, "step", lambda action: (np.zeros(3), np.nan, False, False, {}))
+        with pytest.raises(EnvironmentFault):
+            dyna.step()
+    take(dyna, 3)
+    assert dyna.environment.episode == 1 and np.flatnonzero(dyna.starts()).tolist() == [0, 7]
 
 
 def test_termination_stores_discount_0(cheap):
@@ -352,8 +377,9 @@ def test_restored_loop_continues_to_the_same_bits(original, tmp_path):
         actual, expected = programs.variables(tmp_path / str(end)), programs.variables(directory / str(end))
         assert actual.keys() == expected.keys() and len(actual) > 100
         assert [name for name in actual if actual[name] != expected[name]] == []
-    for name in ("latest", "env_step", "epoch", "horizon"):
+    for name in ("latest", "env_step"):
         assert getattr(fresh, name) == getattr(original[0], name)
+    assert fresh.starts().tolist() == original[0].starts().tolist()
 
 
 def test_training_changes_every_part_of_the_state(original):

@@ -9,19 +9,18 @@ GOAL = 950.0
 
 # Trains until the goal is reached.
 _TRAIN = """
-import json, pathlib, sys
+import json, sys
 from vagram_tf.presets import preset
-from vagram_tf.run.directory import RunDirectory
 from vagram_tf.run.training import Training
 
 config = preset("InvertedPendulum-v5").replace(loss=sys.argv[1], num_steps=3000, eval_every=250)
-training = Training(config, RunDirectory(pathlib.Path(sys.argv[2]), config))
 
-def reached():
+def reached(training):
     return training.evaluation is not None and training.evaluation.returns.mean() >= float(sys.argv[3])
 
-outcome = training.run(lambda _: None, reached)
-print(json.dumps([outcome.evaluation.returns.tolist(), outcome.evaluation.lengths.tolist()]))
+with Training(config, sys.argv[2]) as training:
+    returns, lengths = training.learn(callback=reached).evaluation
+print(json.dumps([returns.tolist(), lengths.tolist()]))
 """
 
 

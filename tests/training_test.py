@@ -35,9 +35,9 @@ def cheap_work():
         patch.setattr(Dyna, "_fit", lambda self: {"model/holdout_mse": self.env_step / 8})
         patch.setattr(Dyna, "_imagine", lambda self: {"model/rollout_length": 1})
         patch.setattr(Dyna, "_improve", lambda self: {"train/critic_loss": self.env_step / 4, "train/q_mean": 1.0})
-        patch.setattr("vagram_tf.run.training._LOG_EVERY", 10)
-        patch.setattr("vagram_tf.run.training._DRAW_EVERY", 20)
-        patch.setattr("vagram_tf.run.training.save", save)
+        patch.setattr("vagram_tf.run.logbook._LOG_EVERY", 10)
+        patch.setattr("vagram_tf.run.logbook._DRAW_EVERY", 20)
+        patch.setattr("vagram_tf.run.exports.save", save)
         patch.setattr(rendering, "rollout_frames", lambda *_: rendering.Video(np.zeros([1, 4, 4, 3], np.uint8), 10))
         yield
 
@@ -53,24 +53,23 @@ class Run:
         self.steps = []
 
     def go(self, stop_at=None):
-        try:
-            return self.training.run(
-                lambda training: self.steps.append(training.dyna.env_step),
-                lambda: self.training.dyna.env_step == stop_at)
-        finally:
-            self.training._directory._lock.close()  # as the end of a process does
+        def note(training):
+            self.steps.append(training.env_step)
+            return training.env_step == stop_at
+
+        with self.training as training:
+            return training.learn(callback=note)
 
     def abandon(self):
         """Ends without a word, as a killed process does."""
-        self.training._metrics.close()
-        self.training._directory._lock.close()
+        self.training.close()
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """An uninterrupted run."""
     run = Run(tmp_path_factory.mktemp("whole"))
-    run.outcome = run.go()
+    run.go()
     return run
 
 
@@ -87,28 +86,27 @@ def evaluated(path):
 
 
 def test_cadence(whole):
-    run, outcome = whole, whole.outcome
+    run = whole
     assert run.steps == list(range(1, 51))
-    assert outcome.finished and run.training.dyna.done
+    assert run.training.done
     assert evaluated(run.path) == [30, 40, 50]
     assert checkpoints(run.path) == [45, 50]
     assert exports(run.path) == {"dynamics": [40, 50], "policy": [40, 50]}
-    assert outcome.exports == {
+    assert run.training.exports == {
         kind: run.path / "export" / kind / "50" for kind in ("dynamics", "policy", "tf_agents_policy")}
 
 
 def test_last_step_is_evaluated_saved_and_exported_whatever_the_cadence(tmp_path):
     run = Run(tmp_path, eval_every=1000, checkpoint_every=0, export_every=0, num_steps=7)
-    outcome = run.go()
+    run.go()
     assert evaluated(run.path) == checkpoints(run.path) == [27]
     assert exports(run.path) == {"dynamics": [27], "policy": [27]}
-    assert outcome.evaluation.returns.shape == (2,)
+    assert run.training.evaluation.returns.shape == (2,)
 
 
 def test_without_a_model_the_policy_alone_is_exported_and_no_model_is_drawn(tmp_path):
     run = Run(tmp_path, rollout_model="none", num_steps=20, video_steps=0)
-    outcome = run.go()
-    assert sorted(outcome.exports) == ["policy", "tf_agents_policy"]
+    assert sorted(run.go().exports) == ["policy", "tf_agents_policy"]
     assert not (run.path / "export" / "dynamics").exists()
     assert {row["model_holdout_mse"] for row in programs.progress(run.path)} == {""}
     assert not any(tag.startswith(("model/", "value_gradient/")) for _, tag, *_ in programs.summaries(run.path))
@@ -116,16 +114,16 @@ def test_without_a_model_the_policy_alone_is_exported_and_no_model_is_drawn(tmp_
 
 def test_saves_while_exploring_but_does_not_evaluate(tmp_path):
     run = Run(tmp_path, checkpoint_every=4, eval_every=4)
-    outcome = run.go(stop_at=9)
-    assert not outcome.finished and outcome.exports == {} and outcome.evaluation is None
+    stopped = run.go(stop_at=9)
+    assert not stopped.done and stopped.exports == {} and stopped.evaluation is None
     assert checkpoints(run.path) == [8, 9]
     assert evaluated(run.path) == []
 
 
 def test_progress_repeats_the_evaluation_and_the_latest_metrics(whole):
-    run, outcome = whole, whole.outcome
+    run = whole
     row = programs.progress(run.path)[-1]
-    returns, lengths = outcome.evaluation
+    returns, lengths = run.training.evaluation
     assert float(row["mean_return"]) == pytest.approx(returns.mean(), rel=1e-5)
     assert float(row["stddev_return"]) == pytest.approx(returns.std(), rel=1e-5)
     assert float(row["mean_length"]) == lengths.mean() == 25
@@ -168,7 +166,7 @@ def test_video_that_cannot_be_drawn_costs_one_line(tmp_path, monkeypatch, caplog
 
     monkeypatch.setattr(rendering, "rollout_frames", fail)
     run = Run(tmp_path)
-    assert run.go().finished
+    assert run.go().done
     assert [record.getMessage() for record in caplog.records] == ["no video of the policy: there is no OpenGL"]
     shown = {tag for _, tag, plugin, _ in programs.summaries(run.path) if plugin == "images"}
     assert shown == {"value_gradient/sensitivity", "model/open_loop"}
@@ -177,8 +175,7 @@ def test_video_that_cannot_be_drawn_costs_one_line(tmp_path, monkeypatch, caplog
 def test_stopped_and_continued_equals_uninterrupted(whole, tmp_path):
     for stop_at in (7, 33, 40, 50):
         part = Run(tmp_path)
-        outcome = part.go(stop_at)
-        assert outcome.finished == (stop_at == 50)
+        assert part.go(stop_at).done == (stop_at == 50)
         assert checkpoints(part.path)[-1] == stop_at
     check_equal(part.path, whole.path)
 
@@ -190,16 +187,16 @@ def test_killed_and_continued_equals_uninterrupted(whole, tmp_path):
         resumed.append(part.training.resumed_step)
 
         def killed(training, step=killed_at):
-            if training.dyna.env_step == step:
+            if training.env_step == step:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            part.training.run(killed)
+            part.training.learn(callback=killed)
         part.abandon()
     assert resumed == [0, 0, 30]
     part = Run(tmp_path)
     assert part.training.resumed_step == 45
-    assert part.go().finished and part.steps == [46, 47, 48, 49, 50]
+    assert part.go().done and part.steps == [46, 47, 48, 49, 50]
     check_equal(part.path, whole.path)
 
 
@@ -211,12 +208,12 @@ def check_equal(path, expected):
 
 
 def test_complete_run_started_again_changes_nothing_but_evaluates(whole, tmp_path):
-    first = whole.outcome
+    first = whole.training
     shutil.copytree(whole.path.parents[2], tmp_path, dirs_exist_ok=True)
     run = Run(tmp_path)
     before, logged = (run.path / "progress.csv").read_bytes(), programs.scalars(run.path)
     outcome = run.go()
-    assert outcome.finished and run.steps == []
+    assert outcome.done and run.steps == []
     assert outcome.evaluation.returns.tolist() == first.evaluation.returns.tolist()
     assert exports(run.path) == exports(whole.path)
     assert (run.path / "progress.csv").read_bytes() == before and programs.scalars(run.path) == logged
@@ -283,7 +280,7 @@ def test_checkpoint_that_fails_stops_the_run(tmp_path, monkeypatch):
 
 
 def test_metadata_of_an_export(whole):
-    run, outcome = whole, whole.outcome
+    run, outcome = whole, whole.training
     metadata = json.loads((outcome.exports["dynamics"] / "metadata.json").read_text())
     assert metadata["environment"] == "programs:Short-v0" and metadata["loss"] == "vagram"
     assert metadata["termination"] == "none"

@@ -1,6 +1,6 @@
 """What a model is fitted to and judged by: a run's transitions and critics, held fixed, and the simulator's answers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,6 +97,7 @@ def from_run(directory: Path, states: int, seed: int = 0) -> FitData:
     dyna = Dyna(config)
     if Checkpoints(directory / "checkpoints", **dyna.state).restore() is None:
         raise ValueError(f"{directory} has no checkpoint to take data and critics from")
+    dyna.interaction.thaw_counters()
     real = dyna.real.all()
     count = real.reward.shape[0]
     if count >= config.dyna.replay_capacity:
@@ -107,7 +108,7 @@ def from_run(directory: Path, states: int, seed: int = 0) -> FitData:
     observation = tf.gather(real.observation, slots)
     action = dyna.agent.sample(observation, tf.constant([seeding.derive(seed, "policy"), 0]))
     try:
-        after = list(_replay(config, real, slots, action.numpy()))
+        after = list(_replay(config, real, dyna.interaction.episode_starts, slots, action.numpy()))
     except EnvironmentFault as fault:
         raise ValueError(f"{directory} cannot be replayed: {fault}") from fault
     followed = (tf.constant(np.array(field, np.float32)) for field in zip(*after, strict=True))
@@ -115,12 +116,11 @@ def from_run(directory: Path, states: int, seed: int = 0) -> FitData:
 
 
 def _replay(
-    config: Config, real: Transition, slots: np.ndarray, actions: np.ndarray
+    config: Config, real: Transition, starts: Sequence[int], slots: np.ndarray, actions: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yields reward, discount and next observation `[D]` of other actions `[M, A]` in the states of the slots `[M]`."""
     environment = GymnasiumEnvironment(suite.make(config.env), config.run.seed)
     observation = real.observation.numpy()
-    starts = np.append(0, np.flatnonzero(~_follows(real)) + 1)
     try:
         for slot, action in zip(slots, actions, strict=True):
             episode = int(np.searchsorted(starts, slot, side="right")) - 1

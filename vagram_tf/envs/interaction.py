@@ -26,6 +26,7 @@ class Interaction(tf.Module):
       env_step: steps taken so far.
       largest_reward: the largest absolute reward so far.
       episodes: return and length of each of the last 100 episodes that ended.
+      episode_starts: the environment steps that episodes started with.
     """
 
     def __init__(self, environment: GymnasiumEnvironment):
@@ -34,6 +35,7 @@ class Interaction(tf.Module):
         self.env_step = 0
         self.largest_reward = 0.0
         self.episodes: deque[tuple[float, int]] = deque(maxlen=_EPISODES)
+        self.episode_starts: deque[int] = deque()  # not a list, which TensorFlow would track
         self._time_step: ts.TimeStep | None = None  # None: no episode is open
         self._actions: list[np.ndarray] = []
         self._return = 0.0
@@ -42,6 +44,7 @@ class Interaction(tf.Module):
         self._saved_counters = tf.Variable(tf.zeros([3], tf.int64), trainable=False)
         self._saved_rewards = tf.Variable(tf.zeros([2], tf.float64), trainable=False)
         self._saved_episodes = tf.Variable(tf.zeros([0, 2], tf.float64), shape=[None, 2], trainable=False)
+        self._saved_starts = tf.Variable(tf.zeros([0], tf.int64), shape=[None], trainable=False)
         self._saved_observation = tf.Variable(tf.zeros([observation_size]), trainable=False)
         self._saved_actions = tf.Variable(tf.zeros([0, action_size]), shape=[None, action_size], trainable=False)
 
@@ -54,6 +57,8 @@ class Interaction(tf.Module):
         if self._time_step is None:
             self._time_step = self.environment.reset()
             self._actions, self._return = [], 0.0
+            if not self.episode_starts or self.episode_starts[-1] != self.env_step:  # after a fault it was noted
+                self.episode_starts.append(self.env_step)
         return self._time_step.observation
 
     def step(self, action: np.ndarray) -> tuple[Transition, bool]:
@@ -65,7 +70,9 @@ class Interaction(tf.Module):
         Raises:
           EnvironmentFault: the environment failed.
         """
-        observation, after = self.observe(), self.environment.step(action)
+        observation = self.observe()
+        self._time_step = None  # after a fault the episode's state is unknown: the next step starts another
+        after = self.environment.step(action)
         transition = Transition(*(np.asarray(field, np.float32)[np.newaxis] for field in (
             observation, action, after.reward, after.discount, after.observation)))
         self.env_step += 1
@@ -75,9 +82,19 @@ class Interaction(tf.Module):
         if not after.is_last():
             self._time_step = after
             return transition, False
-        self._time_step = None
         self.episodes.append((self._return, len(self._actions)))
         return transition, True
+
+    def starts(self, count: int, capacity: int) -> np.ndarray:
+        """Returns for each transition of a ring buffer, bool `[count]`, whether an episode starts with it.
+
+        Args:
+          count: the newest transitions, which the buffer holds.
+          capacity: of the buffer: environment step t is in slot t modulo this.
+        """
+        oldest = self.env_step - count
+        step = oldest + (np.arange(count) - oldest) % capacity
+        return np.isin(step, [*self.episode_starts, oldest])
 
     def freeze(self) -> None:
         """Copies the position into variables, for a checkpoint."""
@@ -85,19 +102,26 @@ class Interaction(tf.Module):
         self._saved_counters.assign([self.env_step, self.environment.episode, int(is_open)])
         self._saved_rewards.assign([self._return, self.largest_reward])
         self._saved_episodes.assign(np.reshape(self.episodes, [-1, 2]))
+        self._saved_starts.assign(list(self.episode_starts))
         self._saved_actions.assign(np.reshape(self._actions, [-1, *self.environment.action_spec().shape]))
         if self._time_step is not None:
             self._saved_observation.assign(self._time_step.observation)
+
+    def thaw_counters(self) -> tuple[int, bool]:
+        """Takes all but the open episode from the variables; returns its index, and whether there is one."""
+        self.env_step, episode, is_open = (int(x) for x in self._saved_counters.numpy())
+        self._return, self.largest_reward = (float(x) for x in self._saved_rewards.numpy())
+        self.episodes.clear()
+        self.episodes.extend((total, int(length)) for total, length in self._saved_episodes.numpy().tolist())
+        self.episode_starts = deque(self._saved_starts.numpy().tolist())
+        return episode, bool(is_open)
 
     def thaw(self) -> None:
         """Takes the position from the variables, after a restore, and replays the open episode.
 
         An environment that does not repeat itself is reported, and its episode ends there as if by a time limit.
         """
-        self.env_step, episode, is_open = (int(x) for x in self._saved_counters.numpy())
-        self._return, self.largest_reward = (float(x) for x in self._saved_rewards.numpy())
-        self.episodes.clear()
-        self.episodes.extend((total, int(length)) for total, length in self._saved_episodes.numpy().tolist())
+        episode, is_open = self.thaw_counters()
         self._actions, self._time_step = list(self._saved_actions.numpy()), None
         self.environment.skip_to(episode + 1)
         if not is_open:

@@ -83,6 +83,15 @@ def make(config: EnvConfig, render_mode: str | None = None) -> gymnasium.Env:
             env = gymnasium.make(env_id, disable_env_checker=True, **options)
         except Exception as error:
             raise ValueError(f"{config.name} cannot be made: {one_line(error)}") from error
+    return adapt(env, config)
+
+
+def adapt(env: gymnasium.Env, config: EnvConfig) -> gymnasium.Env:
+    """Gives an environment that somebody has made the shapes of one from `make`, and its distractors.
+
+    Raises:
+      ValueError: in one sentence, if its spaces are not supported; the environment is closed.
+    """
     try:
         _check_spaces(env, config.name)
     except ValueError:

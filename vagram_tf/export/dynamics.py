@@ -5,6 +5,7 @@ of the package lives in stays inside.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ class ExportedDynamics(Exported):
         start_states: np.ndarray,
     ):
         elites = ensemble.only_elites()
-        functions = _Functions(elites, termination, action_range)
+        functions = DynamicsFunctions(
+            elites, elites.members, (ensemble.observation_size, ensemble.action_size), termination, action_range)
         sizes = {"D": ensemble.observation_size, "A": ensemble.action_size, "E": elites.members}
         super().__init__("dynamics", elites.variables, functions.signatures(), sizes)
         self._start_states = start_states
@@ -55,29 +57,42 @@ class ExportedDynamics(Exported):
         np.save(Path(directory) / START_STATES, self._start_states, allow_pickle=False)
 
 
-def start_states(observation: np.ndarray, next_observation: np.ndarray) -> np.ndarray:
-    """Returns the observations that episodes started with, of transitions in the order in which they were stored.
-
-    An episode starts where an observation is not what the transition before it led to. Of a buffer that has begun to
-    overwrite its oldest transitions, the oldest that is left counts as a start, too.
+def start_states(observation: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Returns the observations that episodes started with.
 
     Args:
       observation: `[N, D]`.
-      next_observation: `[N, D]`.
+      starts: whether an episode started with them, bool `[N]`.
 
     Returns:
       `[n, D]` float32: all of them, or 1,000 spread evenly over them.
     """
-    starts = observation[np.any(observation != np.roll(next_observation, 1, axis=0), axis=1)]
-    kept = np.linspace(0, len(starts) - 1, min(len(starts), _MOST_START_STATES)).round().astype(int)
-    return np.asarray(starts[kept], np.float32)
+    first = observation[starts]
+    kept = np.linspace(0, len(first) - 1, min(len(first), _MOST_START_STATES)).round().astype(int)
+    return np.asarray(first[kept], np.float32)
 
 
-class _Functions:
-    """What the signatures compute. Nothing of it is tracked by TensorFlow, so no Keras object enters the export."""
+class DynamicsFunctions:
+    """What the signatures compute. Nothing of it is tracked by TensorFlow, so no Keras object enters the export.
 
-    def __init__(self, elites: DynamicsEnsemble, termination: TerminationFunction, action_range: ActionRange):
-        self._elites, self._termination, self._action_range = elites, termination, action_range
+    Args:
+      elites: `[E, B, D]` observations and `[E, B, A]` actions in [-1, 1] to a `Prediction`.
+      members: E.
+      sizes: D and A.
+      termination: `[B, D] -> bool [B]`.
+      action_range: the environment's.
+    """
+
+    def __init__(
+        self,
+        elites: Callable[[tf.Tensor, tf.Tensor], Prediction],
+        members: int,
+        sizes: tuple[int, int],
+        termination: TerminationFunction,
+        action_range: ActionRange,
+    ):
+        self._elites, self._members, self._sizes = elites, members, list(sizes)
+        self._termination, self._action_range = termination, action_range
 
     def signatures(self) -> dict[str, Signature]:
         return {
@@ -127,7 +142,7 @@ class _Functions:
         each = self.members(observation, action)
         count = tf.shape(observation)[0]
         choice_seed, state_seed, reward_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
-        member = tf.random.stateless_uniform([count], choice_seed, maxval=self._elites.members, dtype=tf.int32)
+        member = tf.random.stateless_uniform([count], choice_seed, maxval=self._members, dtype=tf.int32)
         index = tf.stack([member, tf.range(count)], axis=1)
         chosen = {name: tf.gather_nd(value, index) for name, value in each.items()}
         state_noise = tf.random.stateless_normal(tf.shape(observation), state_seed)
@@ -162,11 +177,11 @@ class _Functions:
     @tf.function(reduce_retracing=True, autograph=False)  # one graph for all signatures
     def _predict_in_chunks(self, observation: tf.Tensor, action: tf.Tensor) -> Prediction:
         """Returns the elites' `[E, B]` predictions at an action in [-1, 1], computed in equal chunks of rows."""
-        count, members = tf.shape(observation)[0], self._elites.members
+        count, members = tf.shape(observation)[0], self._members
         chunks = tf.maximum(-(-count // _CHUNK_ROWS), 1)
         rows = -(-count // chunks)
         inputs = tf.pad(tf.concat([observation, action], axis=1), [[0, chunks * rows - count], [0, 0]])
-        sizes = [self._elites.observation_size, self._elites.action_size]
+        sizes = self._sizes
 
         def predict(chunk: tf.Tensor) -> Prediction:
             return self._elites(*tf.split(tf.tile(chunk[tf.newaxis], [members, 1, 1]), sizes, axis=-1))

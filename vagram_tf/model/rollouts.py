@@ -1,7 +1,7 @@
 """Branched rollouts (Janner et al. 2019, algorithm 2): in the learned world, or in the simulator in its place."""
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +9,11 @@ import tensorflow as tf
 
 from vagram_tf.compiler import compiled
 from vagram_tf.model.ensemble import DynamicsEnsemble
+from vagram_tf.replay import ReplayBuffer
 from vagram_tf.types import TerminationFunction, Transition
+
+_PASS_ROWS = 5_000  # most rollouts of one compiled pass, so that the layers' outputs stay in the cache
+_CREDIBLE_MARGIN = 5.0  # imagined steps may leave the range of the real data by this many of its widths
 
 
 class DataRange(NamedTuple):
@@ -55,6 +59,26 @@ class Rollouts(tf.Module, abc.ABC):
     def __init__(self, policy: Policy, shrinkage: float):
         super().__init__(name="imagination")
         self._policy, self._shrinkage = policy, shrinkage
+
+    def branch(
+        self, real: ReplayBuffer, rollouts: int, horizon: int, elites: int
+    ) -> Iterator[tuple[Transition, float]]:
+        """Imagines rollouts that branch off real states, in passes of one size.
+
+        Args:
+          real: where they start.
+          rollouts: how many there are at least: each elite gets as many as the others.
+          horizon: H.
+          elites: of the model.
+
+        Yields:
+          For each pass, what `imagine` returns.
+        """
+        data_range = DataRange.of(real.all(), _CREDIBLE_MARGIN)
+        passes = -(-rollouts // _PASS_ROWS)
+        per_elite = -(-rollouts // (passes * elites))
+        for _ in range(passes):
+            yield self.imagine(real.sample([per_elite * elites]).observation, horizon, data_range)
 
     def imagine(self, start: tf.Tensor, horizon: int, data_range: DataRange) -> tuple[Transition, float]:
         """Imagines up to `horizon` steps from each start; a rollout ends where it terminates or leaves the range.

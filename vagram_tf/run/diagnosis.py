@@ -93,7 +93,7 @@ def open_loop(dyna: Dyna, longest: int) -> tuple[np.ndarray, np.ndarray]:
       The real observations `[H + 1, D]`, and each elite's mean prediction of them `[M, H + 1, D]`.
     """
     recent = Transition(*(field[-_RECENT:] for field in dyna.real.all()))
-    stretch = _newest_stretch(recent, longest)
+    stretch = _newest_stretch(dyna.starts()[-_RECENT:], longest)
     observation, action, after = (x[stretch] for x in (recent.observation, recent.action, recent.next_observation))
     elites = dyna.ensemble.elites
     states = [tf.tile(observation[tf.newaxis, :1], [elites.shape[0], 1, 1])]
@@ -103,10 +103,14 @@ def open_loop(dyna: Dyna, longest: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([observation[:1], after]), tf.concat(states, axis=1).numpy()
 
 
-def _newest_stretch(data: Transition, longest: int) -> slice:
-    """Returns where transitions `[N]` follow one another for the most steps, at most `longest`; the last such place."""
-    follows = np.all(data.next_observation[:-1] == data.observation[1:], axis=1)
-    ends = np.append(np.flatnonzero(~follows) + 1, len(data.reward))
+def _newest_stretch(starts: np.ndarray, longest: int) -> slice:
+    """Returns where transitions follow one another for the most steps, at most `longest`; the last such place.
+
+    Args:
+      starts: whether an episode starts with a transition, bool `[N]`.
+      longest: the most steps.
+    """
+    ends = np.append(np.flatnonzero(starts[1:]) + 1, len(starts))
     lengths = np.minimum(np.diff(ends, prepend=0), longest)
     best = np.flatnonzero(lengths == lengths.max())[-1]
     return slice(ends[best] - lengths[best], ends[best])

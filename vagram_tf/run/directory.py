@@ -36,7 +36,7 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(self.path / "lock")
             self._clear()
-            self._accept(config)
+            self.accept(config)
         except BlockingIOError:
             raise ValueError(f"another process is using {self.path}") from None
         except OSError as error:
@@ -54,7 +54,16 @@ class RunDirectory:
         for path in [path for pattern in _HALF_WRITTEN for path in self.path.glob(pattern)]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    def _accept(self, config: Config) -> None:
+    def close(self) -> None:
+        """Lets another process have the directory."""
+        self._lock.close()
+
+    def accept(self, config: Config) -> None:
+        """Writes `config.json`, or compares it with what is there.
+
+        Raises:
+          ValueError: it is another configuration's directory.
+        """
         path = self.path / "config.json"
         if path.exists():
             try:

@@ -1,81 +1,98 @@
-"""Runs a Dyna loop in a directory: logs, evaluations, checkpoints, exports, and continuing where it stopped."""
+"""A run, from Python: it learns, is evaluated, asked and exported, and continues where it stopped."""
 
 import contextlib
+import os
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import TracebackType
 
 import numpy as np
+import tensorflow as tf
 
-import vagram_tf
+from vagram_tf.assembly import EnvironmentFactory
 from vagram_tf.config import Config
 from vagram_tf.dyna import Dyna
 from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.envs.episodes import Evaluation
-from vagram_tf.export.dynamics import ExportedDynamics, start_states
-from vagram_tf.export.load import FORMAT
-from vagram_tf.export.policy import ExportedPolicy, TFAgentsPolicy
-from vagram_tf.export.save import save
-from vagram_tf.model.learned_termination import LearnedTermination
-from vagram_tf.run import board
+from vagram_tf.export.dynamics import DynamicsFunctions
+from vagram_tf.run import exports
 from vagram_tf.run.checkpoint import Checkpoints
 from vagram_tf.run.directory import RunDirectory, config_hash
-from vagram_tf.run.metrics import Metrics
+from vagram_tf.run.logbook import Logbook
+from vagram_tf.versions import versions
 
-_LOG_EVERY = 250  # environment steps between TensorBoard points of the quantities that change with every step
-_DRAW_EVERY = 1000  # environment steps from which on an evaluation is drawn, too: pictures take longer than numbers
-
-# progress.csv column -> the TensorBoard scalar that it repeats
-_PROGRESS = {
-    "model_holdout_loss": "model/holdout_loss",
-    "model_holdout_mse": "model/holdout_mse",
-    "critic_loss": "train/critic_loss",
-    "actor_loss": "train/actor_loss",
-    "temperature": "train/ent_coef",
-    "q_mean": "train/q_mean",
-    "rollout_length": "model/rollout_length",
-    "imagined_share": "train/imagined_share",
-}
-
-
-class Outcome(NamedTuple):
-    """How a run ended.
-
-    Attributes:
-      finished: all steps were taken; otherwise it was asked to stop and can be continued.
-      evaluation: of the last evaluation, None if there was none in this process.
-      exports: directories of the exports of the policy and of the dynamics that were learned, if finished.
-    """
-
-    finished: bool
-    evaluation: Evaluation | None
-    exports: dict[str, Path]
+Callback = Callable[["Training"], bool | None]
+"""Called after each step; what is true ends the call of `learn`."""
 
 
 class Training:
     """Builds a run, or continues it from its newest checkpoint.
 
+        with vagram_tf.Training(vagram_tf.preset("InvertedPendulum-v5"), "runs") as run:
+            run.learn(1500)
+            print(run.evaluate())
+
+    It lives in `<workdir>/<env>/<loss>/<seed>/`, which one process at a time may use. Observations `[D]` or `[B, D]`
+    and actions `[A]` or `[B, A]` are in the environment's units.
+
     Args:
       config: the run.
-      directory: where it lives.
+      workdir: what all runs live under, or this run's directory, opened.
+      env: makes the environment, where it is not the one that `config` names. It is called once for training and once
+        for each episode of an evaluation.
+
+    Attributes:
+      config: the run.
+      dyna: its loop, for whoever wants to look inside.
+      evaluation: the last one in this process, None before.
+      exports: where the last export is, by kind.
+      resumed_step: the environment step that it has continued from, 0 for its start.
 
     Raises:
-      ValueError: the environment or the objective is unknown or unsupported.
+      ValueError: the environment or the objective is unknown or unsupported; the directory is in use, or belongs to
+        another configuration.
       CheckpointError: there are checkpoints and none can be used.
+      OSError: the directory cannot be written.
     """
 
-    def __init__(self, config: Config, directory: RunDirectory):
-        self.config, self._directory = config, directory
-        self.dyna = Dyna(config)
-        self._checkpoints = Checkpoints(directory.checkpoints, **self.dyna.state)
+    def __init__(
+        self,
+        config: Config,
+        workdir: str | os.PathLike[str] | RunDirectory = "runs",
+        env: EnvironmentFactory | None = None,
+    ):
+        self.config = config
+        self._directory = workdir if isinstance(workdir, RunDirectory) else RunDirectory(Path(workdir), config)
+        self.dyna = Dyna(config, env)
+        self._checkpoints = Checkpoints(self._directory.checkpoints, **self.dyna.state)
         self.resumed_step = self._checkpoints.restore() or 0
-        self._metrics = Metrics(directory.path, self.resumed_step)
-        self._metrics.describe(config)
+        self._frozen = self.resumed_step > 0
+        self._log = Logbook(self.dyna, self._directory.path, self.resumed_step)
         self.evaluation: Evaluation | None = None
+        self.exports: dict[str, Path] = {}
         self._saved_step = self.resumed_step
         self._start = time.perf_counter()
+
+    @property
+    def directory(self) -> Path:
+        """Where the run lives."""
+        return self._directory.path
+
+    @property
+    def env_step(self) -> int:
+        """Steps taken in the environment, the random ones included."""
+        return self.resumed_step if self._frozen else self.dyna.env_step
+
+    @property
+    def last_step(self) -> int:
+        """The environment step that the configuration ends at."""
+        return self.config.dyna.random_steps + self.config.dyna.num_steps
+
+    @property
+    def done(self) -> bool:
+        """Whether it has taken all the steps of its configuration."""
+        return self.env_step >= self.last_step
 
     @property
     def seconds(self) -> float:
@@ -90,141 +107,163 @@ class Training:
             return "there is no checkpoint yet"
         return f"the last checkpoint is {self._directory.checkpoints / str(steps[-1])}"
 
-    def run(self, on_step: Callable[["Training"], None], should_stop: Callable[[], bool] = lambda: False) -> Outcome:
-        """Reopens the episode that a checkpoint left open, and takes the remaining steps.
+    def learn(self, steps: int | None = None, callback: Callback | None = None) -> "Training":
+        """Takes steps in the environment, with the fits and updates that are due, and saves a checkpoint at the end.
+
+        At the last step of the configuration it evaluates and exports, too.
 
         Args:
-          on_step: called after each, for a progress display.
-          should_stop: asked before each; when true, the run is checkpointed and returns.
+          steps: environment steps, the random ones included; all that are left by default. More than are left raise
+            the configuration's `num_steps`.
+          callback: called after each step; if it returns true, that was the last.
 
         Raises:
           EnvironmentFault, Diverged: see `Dyna.step`. The last checkpoint stays.
           OSError: something could not be written. The last checkpoint stays.
+          ValueError: `steps` is negative.
         """
+        self._thaw()
+        end = self._end_of(steps)
+        self._log.restart_clock()
         try:
-            if self.resumed_step:
-                self.dyna.thaw()
-            finished = self._train(on_step, should_stop)
-            if finished and self.evaluation is None:  # the run was already complete
-                self.evaluation = self.dyna.evaluate()
-            exports = self._export() if finished else {}
+            while self.env_step < end:
+                self._step()
+                if callback is not None and callback(self):
+                    break
+            self._save()
+            if self.done:
+                self.evaluation = self.evaluation or self.dyna.evaluate()  # none if the run was complete already
+                self.export()
         except BaseException:
             with contextlib.suppress(OSError):  # it must not hide what went wrong
-                self._metrics.close()
+                self._log.flush()
             raise
-        self._metrics.close()
-        return Outcome(finished, self.evaluation, exports)
+        return self
 
-    def _train(self, on_step: Callable[["Training"], None], should_stop: Callable[[], bool]) -> bool:
-        """Takes steps until the run is complete (true) or asked to stop (false)."""
-        clock = _Rate(self.dyna.env_step)
-        while not self.dyna.done and not should_stop():
-            self._log(self.dyna.step(), clock)
-            trained = self.dyna.training_step > 0
-            if self.dyna.done or (trained and self._due(self.config.run.eval_every)):
-                self._evaluate()
-            if trained and not self.dyna.done and self._due(self.config.run.export_every):
-                self._export()
-            if self._due(self.config.run.checkpoint_every):
-                self._save()
-            on_step(self)
-        self._save()
-        return self.dyna.done
+    def evaluate(self) -> Evaluation:
+        """Plays `eval_episodes` greedy episodes, the same ones whenever it is asked at this step.
+
+        Returns:
+          Their returns, undiscounted, and lengths.
+
+        Raises:
+          EnvironmentFault: the environment failed.
+        """
+        self._thaw()
+        self.evaluation = self.dyna.evaluate()
+        return self.evaluation
+
+    def policy(self, observation: np.ndarray) -> np.ndarray:
+        """Returns the greedy action."""
+        batch, single = _batch(observation)
+        action = ActionRange(self.dyna.action_space).from_unit(self.dyna.agent.act_greedily(batch)).numpy()
+        return action[0] if single else action
+
+    def value(self, observation: np.ndarray) -> np.ndarray:
+        """Returns what the policy earns from there, discounted: the mean over both critics, `[]` or `[B]`."""
+        batch, single = _batch(observation)
+        value = np.mean([function(batch) for function in self.dyna.agent.values_of("critics")], axis=0)
+        return value[0] if single else value
+
+    def dynamics(self, observation: np.ndarray, action: np.ndarray) -> dict[str, np.ndarray]:
+        """Asks the model, as it is now, what follows.
+
+        Returns:
+          What the call of an exported model returns: `next_observation`, the mean over the elites, and its standard
+          deviation `next_observation_stddev`, `[D]` or `[B, D]`; `reward` and `terminated`, `[]` or `[B]`.
+        """
+        dyna, (batch, single), (actions, _) = self.dyna, _batch(observation), _batch(action)
+        ensemble = dyna.ensemble
+        functions = DynamicsFunctions(
+            lambda *inputs: ensemble(*inputs, members=ensemble.elites), ensemble.elites.shape[0],
+            (ensemble.observation_size, ensemble.action_size), dyna.termination, ActionRange(dyna.action_space))
+        predicted = {name: value.numpy() for name, value in functions.predict(batch, actions).items()}
+        return {name: value[0] for name, value in predicted.items()} if single else predicted
+
+    def export(self, directory: str | os.PathLike[str] | None = None) -> dict[str, Path]:
+        """Writes SavedModels of the policy, and of the model where one is learned.
+
+        Args:
+          directory: they become `<directory>/<kind>/<environment step>`; the run's own `export/` by default.
+
+        Returns:
+          Where they are: `dynamics`, `policy`, and `tf_agents_policy` as TF-Agents loads it.
+
+        Raises:
+          OSError: they cannot be written.
+        """
+        self._thaw()
+        place = self._directory.export if directory is None else Path(directory)
+        mean_return = None if self.evaluation is None else float(np.mean(self.evaluation.returns))
+        self.exports = exports.export(self.dyna, place, mean_return)
+        return self.exports
+
+    def close(self) -> None:
+        """Closes the logs and the environments, and lets other processes have the directory.
+
+        Raises:
+          OSError: the logs could not be written.
+        """
+        try:
+            self._log.close()
+        finally:
+            self.dyna.close()
+            self._directory.close()
+
+    def __enter__(self) -> "Training":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError) if error else contextlib.nullcontext():  # it must not hide the error
+            self.close()
+
+    def _thaw(self) -> None:
+        """Reopens the episode that a checkpoint has left open. Not while building: it takes the environment's time."""
+        if self._frozen:
+            self.dyna.thaw()
+            self._frozen = False
+
+    def _end_of(self, steps: int | None) -> int:
+        """Returns the environment step that `learn` ends at, and makes sure that the configuration goes that far."""
+        if steps is None:
+            return self.last_step
+        if steps < 0:
+            raise ValueError(f"steps must be at least 0, got {steps}")
+        end = self.env_step + steps
+        if end > self.last_step:
+            self.config = self.config.replace(num_steps=end - self.config.dyna.random_steps)
+            self.dyna.config = self.config
+            self._directory.accept(self.config)
+        return end
+
+    def _step(self) -> None:
+        run = self.config.run
+        self._log.note_step(self.dyna.step())
+        trained = self.dyna.training_step > 0
+        if self.done or (trained and self._due(run.eval_every)):
+            self._log.note_evaluation(self.evaluate())
+        if trained and not self.done and self._due(run.export_every):
+            self.export()
+        if self._due(run.checkpoint_every):
+            self._save()
 
     def _due(self, every: int) -> bool:
         """Whether something that happens every so many environment steps is due."""
-        return every > 0 and self.dyna.env_step % every == 0
-
-    def _log(self, metrics: dict[str, float], clock: "_Rate") -> None:
-        step = self.dyna.env_step
-        logged = {name: value for name, value in metrics.items() if name.startswith("model/")}
-        if step % _LOG_EVERY == 0 or self.dyna.done:
-            logged |= {name: value for name, value in self.dyna.latest.items() if not name.startswith("model/")}
-            logged["time/fps"] = clock.steps_per_second(step)
-        if logged:
-            self._metrics.scalars(step, logged)
-        if "model/holdout_mse" in metrics:  # the step began with a fit
-            board.show_fit(self.dyna, self._metrics)
-
-    def _evaluate(self) -> None:
-        self.evaluation = self.dyna.evaluate()
-        returns, lengths = self.evaluation
-        step = self.dyna.env_step
-        self._metrics.scalars(step, {
-            "eval/mean_reward": returns.mean(), "eval/std_reward": returns.std(),
-            "eval/mean_ep_length": lengths.mean()})
-        latest = {column: self.dyna.latest[name] for column, name in _PROGRESS.items() if name in self.dyna.latest}
-        self._metrics.progress(step, {
-            "mean_return": returns.mean(), "stddev_return": returns.std(), "mean_length": lengths.mean(), **latest})
-        if self.dyna.done or step // _DRAW_EVERY > (step - self.config.run.eval_every) // _DRAW_EVERY:
-            board.show_pictures(self.dyna, self._metrics)
+        return every > 0 and self.env_step % every == 0
 
     def _save(self) -> None:
-        step = self.dyna.env_step
+        step = self.env_step
         if step == self._saved_step:
             return
-        self._metrics.flush()  # what the checkpoint has seen is on disk before it
+        self._log.flush()  # what the checkpoint has seen is on disk before it
         self.dyna.freeze()
         self._checkpoints.save(step, {"config_hash": config_hash(self.config), "versions": versions()})
         self._saved_step = step
 
-    def _export(self) -> dict[str, Path]:
-        """Exports the policy, and the dynamics that were learned, under the environment step; returns where."""
-        dyna, step = self.dyna, str(self.dyna.env_step)
-        size, action_range = len(dyna.dimension_names), ActionRange(dyna.action_space)
-        modules: dict[str, ExportedDynamics | ExportedPolicy | TFAgentsPolicy] = {}
-        if dyna.has_model:
-            real = dyna.real.all()
-            starts = start_states(real.observation.numpy(), real.next_observation.numpy())
-            termination = dyna.termination
-            if isinstance(termination, LearnedTermination):
-                termination = termination.frozen()
-            modules["dynamics"] = ExportedDynamics(dyna.ensemble, termination, action_range, starts)
-        modules["policy"] = ExportedPolicy(dyna.agent, size, action_range)
-        modules["tf_agents_policy"] = TFAgentsPolicy(dyna.agent, size, action_range)
-        return {name: save(module, self._directory.export / name / step, self._metadata(name))
-                for name, module in modules.items()}
 
-    def _metadata(self, kind: str) -> dict[str, Any]:
-        config, dyna = self.config, self.dyna
-        evaluated = self.evaluation
-        return {
-            "format": FORMAT,
-            "kind": kind,
-            "environment": config.env.name,
-            "distractors": config.env.distractors,
-            "distractor_kind": config.env.distractor_kind,
-            "distractor_seed": config.env.distractor_seed,
-            "observation_size": len(dyna.dimension_names),
-            "dimension_names": list(dyna.dimension_names),
-            "action_low": dyna.action_space.low.tolist(),
-            "action_high": dyna.action_space.high.tolist(),
-            "units": "observations, actions and rewards as the environment gives them, float32",
-            "termination": dyna.termination_kind,
-            "loss": config.model.loss,
-            "model_hidden_units": list(config.model.model_hidden_units),
-            "env_step": dyna.env_step,
-            "seed": config.run.seed,
-            "mean_return": None if evaluated is None else float(np.mean(evaluated.returns)),
-            "config_hash": config_hash(config),
-            "versions": versions(),
-        }
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions of the packages that a run's numbers depend on."""
-    return {"vagram_tf": vagram_tf.__version__} | {name: metadata.version(name) for name in (
-        "tensorflow", "tf-keras", "tensorflow-probability", "tf-agents", "gymnasium", "mujoco", "numpy")}
-
-
-class _Rate:
-    """Environment steps per second since it was last asked."""
-
-    def __init__(self, step: int) -> None:
-        self._time, self._step = time.perf_counter(), step
-
-    def steps_per_second(self, step: int) -> float:
-        now = time.perf_counter()
-        rate = (step - self._step) / (now - self._time)
-        self._time, self._step = now, step
-        return rate
+def _batch(values: np.ndarray) -> tuple[tf.Tensor, bool]:
+    """Returns `[N]` or `[B, N]` as `[B, N]`, and whether it was a single one."""
+    array = np.asarray(values, np.float32)
+    return tf.constant(np.atleast_2d(array)), array.ndim == 1
