@@ -1,4 +1,4 @@
-"""docs/api.md names every public name, with the signature that it has."""
+"""docs/python.md names every public name, with the signature that it has."""
 
 import inspect
 import operator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import vagram_tf
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "api.md").read_text()
+PAGE = (Path(__file__).resolve().parent.parent / "docs" / "python.md").read_text()
 # The methods of an objective stand in a table of their own, by their bare names.
 METHODS = re.search(r"^### `Objective\((?:.*\n)+?\| method \|.*\n((?:\|.*\n)+)", PAGE,
                     re.MULTILINE).group(1)
@@ -31,8 +31,8 @@ def signature(function):
 def test_every_public_name_is_documented():
     functions = {f"losses.{name}" for name, function in vars(vagram_tf.losses).items()
                  if inspect.isfunction(function) and not name.startswith("_")}
-    methods = {f"Config.{name}" for name, _ in inspect.getmembers(vagram_tf.Config, inspect.isroutine)
-               if not name.startswith("_")}
+    methods = {f"{owner.__name__}.{name}" for owner in (vagram_tf.Config, vagram_tf.Training)
+               for name, _ in inspect.getmembers(owner, inspect.isroutine) if not name.startswith("_")}
     assert set(DOCUMENTED) == {*vagram_tf.__all__} | functions | methods
 
 

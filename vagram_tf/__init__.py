@@ -1,5 +1,11 @@
 """VaGraM in TensorFlow: value-gradient weighted model learning inside an MBPO loop.
 
+    import vagram_tf
+
+    with vagram_tf.Training(vagram_tf.preset("InvertedPendulum-v5"), "runs") as run:
+        run.learn(1500)
+        print(run.evaluate())
+
 Importing the package sets the environment variables that TensorFlow reads when it is first imported; the public
 names below load what they need when they are first used, so that `--help` does not wait for TensorFlow.
 """
@@ -26,12 +32,16 @@ if TYPE_CHECKING:
     from vagram_tf.model.objectives import register_objective
     from vagram_tf.model.value_gradients import clip_by_norm_quantile, vagram_loss, value_gradients
     from vagram_tf.presets import preset
+    from vagram_tf.run.training import Training
+    from vagram_tf.study import Study
 
 _PUBLIC = {
     "Config": ("vagram_tf.config", "Config"),
     "LearnedEnv": ("vagram_tf.export.learned_env", "LearnedEnv"),
     "LearnedVectorEnv": ("vagram_tf.export.learned_env", "LearnedVectorEnv"),
     "Objective": ("vagram_tf.model.objective", "Objective"),
+    "Study": ("vagram_tf.study", "Study"),
+    "Training": ("vagram_tf.run.training", "Training"),
     "ValueAware": ("vagram_tf.model.objective", "ValueAware"),
     "clip_by_norm_quantile": ("vagram_tf.model.value_gradients", "clip_by_norm_quantile"),
     "losses": ("vagram_tf.model.losses", None),
@@ -47,6 +57,8 @@ __all__ = [
     "LearnedEnv",
     "LearnedVectorEnv",
     "Objective",
+    "Study",
+    "Training",
     "ValueAware",
     "clip_by_norm_quantile",
     "losses",
@@ -66,3 +78,7 @@ def __getattr__(name: str) -> Any:
     value = loaded if attribute is None else getattr(loaded, attribute)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

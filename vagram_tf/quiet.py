@@ -3,6 +3,7 @@
 Notices are dropped by name; whatever else is printed meanwhile still shows.
 """
 
+import logging
 import os
 import re
 import sys
@@ -16,12 +17,29 @@ _NOTICES = re.compile(
     r"|Gym has been unmaintained since|^Please upgrade to Gymnasium|^See the migration guide at https://gymnasium")
 
 
+def set_threads(threads: int) -> None:
+    """Sets how many threads an operation is split over, and warns where TensorFlow has started with another number.
+
+    Matrix products add up in an order that depends on it, so it is part of a run's configuration and not left to the
+    number of cores. Only a process whose TensorFlow has not started can change it.
+    """
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    except RuntimeError:
+        started = tf.config.threading.get_intra_op_parallelism_threads()
+        if started != threads:
+            logging.warning(
+                "TensorFlow has started with %s threads an operation, and not with threads=%d: the last bits of this "
+                "run may differ from those of the same run elsewhere", started or "all", threads)
+
+
 def load_tensorflow(threads: int) -> None:
     """Imports TensorFlow and TF-Agents and finds the devices, without their notices.
 
     Args:
-      threads: that an operation is split over. Matrix products add up in an order that depends on it, so it is part
-        of a run's configuration and not left to the number of cores.
+      threads: that an operation is split over; see `set_threads`.
     """
     # TF-Agents' sources, as AutoGraph rewrites them, compare with literals.
     warnings.filterwarnings("ignore", message='"is( not)?" with', category=SyntaxWarning)
@@ -34,7 +52,7 @@ def load_tensorflow(threads: int) -> None:
             import tensorflow as tf
             import tf_agents.environments  # noqa: F401
 
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            set_threads(threads)
             tf.config.list_logical_devices()
         finally:
             sys.stderr.flush()

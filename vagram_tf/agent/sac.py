@@ -12,9 +12,12 @@ from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
+from vagram_tf import keras_version
 from vagram_tf.compiler import compiled
 from vagram_tf.config import AgentConfig
 from vagram_tf.types import Transition, ValueFunction
+
+keras_version.check()
 
 TRAIN_METRICS = ("critic_loss", "actor_loss", "ent_coef_loss", "ent_coef", "q_mean", "q_max", "weight_sum")
 """What `SoftActorCritic.train` returns: losses, temperature, Q's mean and largest size, and the sum over all weights,

@@ -2,7 +2,10 @@
 
 import tensorflow as tf
 
+from vagram_tf import keras_version
 from vagram_tf.types import Prediction, Transition
+
+keras_version.check()
 
 # The bounds of the log-variance start here, as in PETS.
 _MIN_LOG_VARIANCE, _MAX_LOG_VARIANCE = -10.0, 0.5

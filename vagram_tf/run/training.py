@@ -10,6 +10,7 @@ from types import TracebackType
 import numpy as np
 import tensorflow as tf
 
+from vagram_tf import quiet
 from vagram_tf.assembly import EnvironmentFactory
 from vagram_tf.config import Config
 from vagram_tf.dyna import Dyna
@@ -62,6 +63,7 @@ class Training:
         workdir: str | os.PathLike[str] | RunDirectory = "runs",
         env: EnvironmentFactory | None = None,
     ):
+        quiet.set_threads(config.run.threads)
         self.config = config
         self._directory = workdir if isinstance(workdir, RunDirectory) else RunDirectory(Path(workdir), config)
         self.dyna = Dyna(config, env)
