@@ -40,7 +40,8 @@ def main(argv: list[str]) -> None:
         flags.fail(str(error), 2)
     python = Path(_PEERS.value) / "bin" / "python"
     if not python.exists():
-        print(f"left out: Stable-Baselines-JAX and mbrl-lib; experiments/speed/peers/install {_PEERS.value} installs them")
+        print("left out: Stable-Baselines-JAX and mbrl-lib; "
+              f"experiments/speed/peers/install {_PEERS.value} installs them")
     from vagram_tf import quiet
 
     quiet.load_tensorflow(_THREADS.value)

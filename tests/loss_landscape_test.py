@@ -80,7 +80,8 @@ def test_committed_figure_is_that_of_the_committed_data(tmp_path):
     assert (directory / "loss_landscape.png").read_bytes().startswith(b"\x89PNG")
     texts = re.findall("<text[^>]*>([^<]*)<", (directory / "loss_landscape.svg").read_text())
     title = "Pendulum-v1, vagram, environment step 4,000"
-    landscape_figure.draw(found, LOSSES, [loss_landscape.valley(loss) for loss in found.loss], title, f"{tmp_path}/again")
+    valleys = [loss_landscape.valley(loss) for loss in found.loss]
+    landscape_figure.draw(found, LOSSES, valleys, title, f"{tmp_path}/again")
     assert re.findall("<text[^>]*>([^<]*)<", (tmp_path / "again.svg").read_text()) == texts
     docs = (programs.ROOT / "docs" / "figures.md").read_text()
     for line in loss_landscape.table(found).splitlines():
