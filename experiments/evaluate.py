@@ -50,6 +50,7 @@ def main(argv: list[str]) -> None:
     from vagram_tf.config import RunConfig
 
     quiet.load_tensorflow(RunConfig().threads)
+    from vagram_tf import files
     from vagram_tf.envs.adapter import EnvironmentFault
     from vagram_tf.export.load import open_export
 
@@ -58,7 +59,7 @@ def main(argv: list[str]) -> None:
         report = evaluate(export, environments, given.sample, given.seed)
         print(table(report))
         if given.output:
-            Path(given.output).write_text(json.dumps(report, indent=1) + "\n")
+            files.write(Path(given.output), json.dumps(report, indent=1) + "\n")
             print(f"numbers  {given.output}")
         if given.video:
             film(export, given.sample, given.seed, Path(given.video))
@@ -124,7 +125,7 @@ def film(export: "Export", sample: bool, seed: int, path: Path) -> None:
     import imageio.v3 as imageio
     import numpy as np
 
-    from vagram_tf import seeding
+    from vagram_tf import files, seeding
     from vagram_tf.envs import rendering
 
     act = _policy(export, sample, seed)
@@ -135,10 +136,11 @@ def film(export: "Export", sample: bool, seed: int, path: Path) -> None:
     except rendering.RenderingUnavailable as error:
         print(f"no video: {error}", file=sys.stderr)
         return
-    if path.suffix == ".gif":
-        imageio.imwrite(path, video.frames, duration=1000 / video.frames_per_second, loop=0)
-    else:
-        imageio.imwrite(path, video.frames, fps=video.frames_per_second, macro_block_size=2)
+    with files.replacing(path) as temporary:
+        if path.suffix == ".gif":
+            imageio.imwrite(temporary, video.frames, duration=1000 / video.frames_per_second, loop=0)
+        else:
+            imageio.imwrite(temporary, video.frames, fps=video.frames_per_second, macro_block_size=2)
     print(f"video    {path}    {len(video.frames)} pictures, {len(video.frames) / video.frames_per_second:.1f} s")
 
 

@@ -66,6 +66,7 @@ def inspect(
     output: Path
 ) -> dict[str, Any]:
     """Plays the environment, writes `inspect.json` and `inspect.png`, and returns the numbers."""
+    from vagram_tf import files
     from vagram_tf.commands.judging import figure, measures
     from vagram_tf.commands.judging.steps import collect
 
@@ -81,7 +82,7 @@ def inspect(
         "run_seed": metadata["seed"], "seed": seed, "horizon": horizon,
         "dimensions": metadata["dimension_names"], **measures.summarise(steps, comparison),
         "signs": _signs(steps, comparison, metadata.get("model_hidden_units"))}
-    (output / "inspect.json").write_text(json.dumps(_finite(report), indent=1, allow_nan=False) + "\n")
+    files.write(output / "inspect.json", json.dumps(_finite(report), indent=1, allow_nan=False) + "\n")
     figure.draw(report, steps, comparison, output / "inspect.png")
     return report
 

@@ -34,7 +34,7 @@ def main(argv: list[str]) -> None:
     lines = profiling.table([profiling.measure(*work) for work in profiling.updates_and_steps()])
     print("\n".join(lines))
     try:
-        write(output, "\n".join([*lines, ""]).encode())
+        write(output, "\n".join([*lines, ""]))
     except OSError as error:
         flags.fail(f"cannot write {output}: {error.strerror}", 1)
     print(f"\nwritten to {output}")

@@ -8,8 +8,6 @@ run's first export, after --steps gradient steps that of the next, and so on; va
 transitions of other episodes. Writes <output>.png, .svg and .csv.
 """
 
-import csv
-import io
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -84,10 +82,8 @@ def main(argv: list[str]) -> None:
 
     try:
         rows = measure(exports, given.seeds, given.steps, given.transitions, given.units, given.seed)
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerows([Row._fields, *((*row[:4], f"{row[4]:.5g}", f"{row[5]:.5g}") for row in rows)])
-        written = [files.write(Path(f"{output}.csv"), text.getvalue().encode()), *drift_figure.draw(rows, output)]
+        table = files.csv_text([Row._fields, *rows], digits=5)
+        written = [files.write(Path(f"{output}.csv"), table), *drift_figure.draw(rows, output)]
     except (ValueError, OSError, EnvironmentFault) as error:
         flags.fail(str(error), 1)
     print(summary(rows))

@@ -63,7 +63,7 @@ def test_pure_modules_import_nothing_of_ours_but_types(name):
     assert {module for module in ours if not module.startswith("vagram_tf.types")} == set()
 
 
-@pytest.mark.parametrize("name", ["config", "presets", "schedules", "seeding", "guards", "errors"])
+@pytest.mark.parametrize("name", ["config", "presets", "schedules", "seeding", "guards", "errors", "files"])
 def test_what_is_read_before_tensorflow_does_not_import_it(name):
     found = imports(ROOT / "vagram_tf" / f"{name}.py")
     assert not [module for module in found if module.startswith("tensorflow")]
@@ -80,6 +80,13 @@ def test_the_model_does_not_know_the_agent_nor_the_agent_the_model():
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_are_short_enough_to_read(path):
     assert len(path.read_text().splitlines()) < 300
+
+
+def test_files_are_written_in_one_place():
+    """Other modules append to logs, and hand arrays to a process that draws in a temporary directory."""
+    writing = re.compile(r"""\.write_(text|bytes)\(|\bopen\([^)]*"[wx]|\.rename\(|\bos\.(replace|rename|open)\(|"""
+                         r"""\bshutil\.(move|copy)|\bflock\(|\bcsv\.writer\(|\bjson\.dump\(""")
+    assert {module_name(path) for path in SOURCES if writing.search(path.read_text())} == {"vagram_tf.files"}
 
 
 def test_every_fault_names_tests_that_exist():

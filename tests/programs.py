@@ -218,10 +218,16 @@ def refused_export(name, arguments):
 
 def rewrite_metadata(export, **changes):
     """Changes an export's metadata as if it had been written that way, checksum and all."""
-    path, manifest = export / "metadata.json", export / "manifest.json"
+    path = export / "metadata.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    digests = json.loads(manifest.read_text()) | {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
-    manifest.write_text(json.dumps(digests))
+    rewrite_manifest(export)
+
+
+def rewrite_manifest(export):
+    """Makes the checksums of an export those of the files that are there."""
+    path = export / "manifest.json"
+    path.write_text(json.dumps({
+        name: hashlib.sha256((export / name).read_bytes()).hexdigest() for name in json.loads(path.read_text())}))
 
 
 def run_directory(workdir, **changes):

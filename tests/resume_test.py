@@ -46,7 +46,7 @@ def test_another_process_on_one_core_gives_the_same_run(tmp_path, threads):
 
 
 STEP = "vagram_tf.dyna", "Dyna.step", ""
-FLUSH = "vagram_tf.run.checkpoint", "_flush", ""
+FLUSH = "vagram_tf.files", "_flush"
 
 # The signal, when it comes, the exit code, and where the next process continues.
 STOPS = [
@@ -57,7 +57,7 @@ STOPS = [
     # While exploring, in the middle of an episode.
     ((signal.SIGTERM, *STEP, 20), 0, 20),
     # Inside the writing of the checkpoint of step 45: its files are there, but not yet in their place.
-    ((signal.SIGKILL, *FLUSH, 2), -signal.SIGKILL, 20),
+    ((signal.SIGKILL, *FLUSH, "writing-45", 2), -signal.SIGKILL, 20),
     ((signal.SIGTERM, *STEP, 29), 0, 49),
     # While what was logged after the checkpoint is cut off.
     ((signal.SIGKILL, "os", "replace", "tfevents", 1), -signal.SIGKILL, 49),
@@ -65,7 +65,7 @@ STOPS = [
     # While starting again, before the open episode is.
     ((signal.SIGTERM, "vagram_tf.run.checkpoint", "Checkpoints.restore", "", 1), 0, 61),
     # Between the renaming of the last checkpoint and the removal of the oldest.
-    ((signal.SIGKILL, *FLUSH, 5), -signal.SIGKILL, 90),
+    ((signal.SIGKILL, *FLUSH, "checkpoints')", 1), -signal.SIGKILL, 90),
     # Between the export of the dynamics and that of the policy.
     ((signal.SIGKILL, "vagram_tf.export.save", "save", "policy", 1), -signal.SIGKILL, 90),
 ]
@@ -92,7 +92,7 @@ def test_interrupted_run_equals_uninterrupted(tmp_path):
     check_continued(process, continued)
     programs.check_equal_runs(directory, expected)
     assert checkpoints(directory)[-2:] == ["61", "90"]
-    left = [path.name for path in directory.rglob("*") if "writing" in path.name or path.suffix == ".tmp"]
+    left = [path.name for path in directory.rglob("*") if "writing" in path.name]
     assert left == []
 
 

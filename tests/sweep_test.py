@@ -15,11 +15,11 @@ import programs
 import pytest
 
 from experiments import sweep
-from vagram_tf.study import Study, product, vary
 from vagram_tf.commands.sweeps import display, process, run_files, study, workers
 from vagram_tf.commands.sweeps.display import Progress
 from vagram_tf.commands.sweeps.process import Environment, Outcome
 from vagram_tf.commands.sweeps.study import Run
+from vagram_tf.study import Study, product, vary
 
 
 @pytest.fixture(scope="module")

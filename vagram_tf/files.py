@@ -1,23 +1,162 @@
-"""What everything that writes files needs."""
+"""The one way to write files: each is whole or as it was before, after a full disk, a kill and a power cut, too.
 
+A file or a directory is written beside its place, under a name with a prefix, flushed to the disk and renamed. A
+directory gets a `manifest.json`, which tells damage. TensorFlow is not needed here.
+"""
+
+import contextlib
+import csv
+import fcntl
 import hashlib
+import io
+import json
 import os
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO, Any
+
+_PREFIX = "writing-"
+_MANIFEST = "manifest.json"
 
 
-def checksum(path: Path) -> str:
+def write(path: Path, content: str | bytes) -> Path:
+    """Writes a file; returns its path."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@contextlib.contextmanager
+def replacing(path: Path, name: str = "") -> Iterator[Path]:
+    """Gives the path of a file to write, which takes its place at the end; after an error nothing is left of it.
+
+    A terminal, a pipe or another device is written as it is.
+
+    Args:
+      path: the place.
+      name: of the file beside it, after the prefix; unset: that of the place.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        yield path
+        return
+    place = path.resolve()  # a link stays one
+    temporary = place.with_name(f"{_PREFIX}{name or place.name}")
+    try:
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, place)
+        _flush(place.parent)
+    except Exception:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def replacing_directory(path: Path, facts: dict[str, Any] | None = None) -> Iterator[Path]:
+    """Gives an empty directory to fill, which takes its place with a manifest at the end, or leaves nothing behind.
+
+    Args:
+      path: the place; what is there stays until then.
+      facts: what the manifest says before the files' sizes and checksums; without any it is checksums by name alone.
+    """
+    temporary = path.with_name(f"{_PREFIX}{path.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        write(temporary / _MANIFEST, json.dumps(_manifest(temporary, facts), indent=2) + "\n")
+        for part in (*temporary.rglob("*"), temporary):
+            _flush(part)
+        _exchange(temporary, path)
+    except Exception:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def verify(directory: Path) -> str | None:
+    """Says in words what is damaged in a directory with a manifest, or returns None."""
+    name = _MANIFEST
+    try:
+        for name, (size, digest) in _listed(json.loads((directory / _MANIFEST).read_text())).items():
+            file = directory / name
+            if not file.is_file():
+                return f"{name} is missing"
+            if size not in (None, file.stat().st_size):
+                return f"{name} has {file.stat().st_size} bytes instead of {size}"
+            if _checksum(file) != digest:
+                return f"{name} does not match its checksum"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"{name} cannot be read ({type(error).__name__})"
+    return None
+
+
+def clear(directory: Path) -> None:
+    """Deletes what a killed process has left half-written in a directory or anywhere below it."""
+    for path in list(directory.rglob(f"{_PREFIX}*")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def lock(path: Path) -> IO[str]:
+    """Returns an open file that no other process can lock until it is closed or this process ends.
+
+    Raises:
+      BlockingIOError: it is locked.
+    """
+    file = open(path, "a")
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
+
+
+def csv_text(rows: Iterable[Iterable[Any]], digits: int = 6) -> str:
+    """Returns rows as CSV, their floats with so many significant digits."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(
+        [f"{cell:.{digits}g}" if isinstance(cell, float) else cell for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _manifest(directory: Path, facts: dict[str, Any] | None) -> dict[str, Any]:
+    files = {str(path.relative_to(directory)): path for path in sorted(directory.rglob("*")) if path.is_file()}
+    if facts is None:
+        return {name: _checksum(path) for name, path in files.items()}
+    return {**facts, "files": {
+        name: {"bytes": path.stat().st_size, "sha256": _checksum(path)} for name, path in files.items()}}
+
+
+def _listed(manifest: dict[str, Any]) -> dict[str, tuple[int | None, str]]:
+    """Returns the size, where it is known, and the checksum of every file of a manifest; raises if it is none."""
+    files = manifest.get("files", manifest)
+    listed = {name: (None, of) if isinstance(of, str) else (of["bytes"], of["sha256"]) for name, of in files.items()}
+    if not listed:
+        raise ValueError("it lists no files")
+    return listed
+
+
+def _checksum(path: Path) -> str:
     """Returns a file's SHA-256 in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write(path: Path, content: bytes) -> Path:
-    """Writes a file beside its place and renames it there, so that it is whole or as it was; returns its path."""
-    temporary = path.with_name(f"{path.name}.tmp")
+def _exchange(temporary: Path, path: Path) -> None:
+    """Puts a directory in its place; one that is there is moved away first, so that no half of it is ever seen."""
+    replaced = temporary.with_name(f"{temporary.name}-replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    if path.exists():
+        os.replace(path, replaced)
     try:
-        temporary.write_bytes(content)
         os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    return path
+        _flush(path.parent)
+    finally:
+        if replaced.exists() and not path.exists():
+            os.replace(replaced, path)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,13 +1,14 @@
 """What a model is fitted to and judged by: a run's transitions and critics, held fixed, and the simulator's answers."""
 
 from collections.abc import Iterator, Sequence
+import io
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from vagram_tf import seeding
+from vagram_tf import files, seeding
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.config import Config
 from vagram_tf.dyna import Dyna
@@ -52,7 +53,9 @@ class FitData(NamedTuple):
         arrays["real_next_observation"] = arrays["real_next_observation"][~_follows(self.real)]
         arrays["real_follows"] = _follows(self.real)
         arrays |= {f"agent_{i}": variable.numpy() for i, variable in enumerate(self.agent.network_variables)}
-        np.savez_compressed(path, config=np.array(self.config.to_json()), **arrays)
+        file = io.BytesIO()
+        np.savez_compressed(file, config=np.array(self.config.to_json()), **arrays)
+        files.write(path, file.getvalue())
 
 
 def load(path: Path) -> FitData:

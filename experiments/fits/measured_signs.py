@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.fits import table
 from experiments.fits.table import Row
+from vagram_tf import files
 from vagram_tf.commands.judging.signs import Measured, Signs
 
 
@@ -29,5 +29,5 @@ def measured(rows: Sequence[Row], of_source: dict[str, tuple[Signs, int]]) -> li
 
 
 def save(path: Path, cells: Sequence[Measured]) -> None:
-    """Writes them as CSV, whole or not at all."""
-    table.write_csv(path, Measured._fields, cells, digits=4)
+    """Writes them as CSV."""
+    files.write(path, files.csv_text([Measured._fields, *cells], digits=4))

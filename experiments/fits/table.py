@@ -1,15 +1,14 @@
 """The cells of a fit study, its rows, and its table in words. Nothing here imports TensorFlow."""
 
 import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from vagram_tf import files
 from vagram_tf.config import LOSSES, ModelConfig
-from vagram_tf.files import write
 
 SHIPPED = Path(__file__).parent / "shipped"
 """Data that come with the repository; their rows are named after the file, others after its path."""
@@ -119,17 +118,8 @@ def read(path: Path, size: Size) -> list[Row]:
 
 
 def save(path: Path, rows: Sequence[Row]) -> None:
-    """Writes the rows as CSV, whole or not at all."""
-    write_csv(path, Row._fields, rows, digits=5)
-
-
-def write_csv(path: Path, columns: Sequence[str], rows: Sequence[tuple], digits: int) -> None:
-    """Writes any rows as CSV, whole or not at all, their floats with so many digits."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(columns)
-    table.writerows([f"{x:.{digits}g}" if isinstance(x, float) else x for x in row] for row in rows)
-    write(path, text.getvalue().encode())
+    """Writes the rows as CSV."""
+    files.write(path, files.csv_text([Row._fields, *rows], digits=5))
 
 
 def summary(rows: Sequence[Row]) -> str:

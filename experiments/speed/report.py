@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.speed.timing import Row, median_row
+from vagram_tf import files
 
 PEERS = {"sbx (20 per call)": "sbx, 20 per call", "sbx (200 per call)": "sbx, 200 per call", "mbrl-lib": "mbrl-lib"}
 """What a peer's row has after the name of ours -> the head of its column."""
@@ -43,8 +44,8 @@ def ratios(rows: list[Row]) -> list[Row]:
 def write(output: Path, machine: dict[str, Any], rows: list[Row]) -> None:
     """Writes `<output>.json` and `<output>.md`."""
     document = {"machine": machine, "rows": [row._asdict() for row in rows]}
-    output.with_name(f"{output.name}.json").write_text(json.dumps(document, indent=1) + "\n")
-    output.with_name(f"{output.name}.md").write_text(table(machine, rows))
+    files.write(output.with_name(f"{output.name}.json"), json.dumps(document, indent=1) + "\n")
+    files.write(output.with_name(f"{output.name}.md"), table(machine, rows))
 
 
 def table(machine: dict[str, Any], rows: list[Row]) -> str:

@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vagram_tf import files
 from vagram_tf.config import EnvConfig
 from vagram_tf.errors import one_line
-from vagram_tf.files import checksum
 
 START_STATES = "start_states.npy"  # beside a dynamics model
 FORMAT = 1  # of metadata.json and the signatures; a change that an old reader cannot take raises it
@@ -71,9 +71,8 @@ def check_export(directory: str | os.PathLike[str], kind: str) -> dict[str, Any]
                          f"format {FORMAT}")
     if metadata.get("kind") != kind:
         raise ValueError(f"{directory} is an export of kind {metadata.get('kind')!r}; expected is {kind!r}")
-    for name, digest in _read_json(path / "manifest.json").items():
-        if not (path / name).is_file() or checksum(path / name) != digest:
-            raise ValueError(f"{directory} is damaged: {name} is missing or is not what its manifest.json says")
+    if damage := files.verify(path):
+        raise ValueError(f"{directory} is damaged: {damage}")
     return metadata
 
 

@@ -5,17 +5,15 @@
 """
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from vagram_tf import files
 from vagram_tf.errors import one_line
 from vagram_tf.export.dynamics import ExportedDynamics
 from vagram_tf.export.policy import ExportedPolicy, TFAgentsPolicy
-from vagram_tf.files import checksum
 
 
 def save(
@@ -23,8 +21,7 @@ def save(
 ) -> Path:
     """Writes a SavedModel with its `metadata.json` and `manifest.json`, whole or not at all.
 
-    It is written beside its place and renamed, so that a reader never sees half an export. An export that is
-    already there, from before the run was resumed, is replaced.
+    A reader never sees half an export. One that is already there, from before the run was resumed, is replaced.
 
     Args:
       module: what to save.
@@ -38,18 +35,10 @@ def save(
     Raises:
       OSError: the disk is full or the directory cannot be written; nothing is left behind.
     """
-    temporary = directory.with_name(f"writing-{directory.name}")
     try:
-        module.save(temporary)
-        contents = metadata | module.documentation
-        (temporary / "metadata.json").write_text(json.dumps(contents, indent=2) + "\n")
-        manifest = {str(path.relative_to(temporary)): checksum(path)
-                    for path in sorted(temporary.rglob("*")) if path.is_file()}
-        (temporary / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        with files.replacing_directory(directory) as temporary:
+            module.save(temporary)
+            files.write(temporary / "metadata.json", json.dumps(metadata | module.documentation, indent=2) + "\n")
     except (OSError, tf.errors.OpError) as error:
-        shutil.rmtree(temporary, ignore_errors=True)
         raise OSError(f"cannot write the export {directory}: {one_line(error)}") from None
-    shutil.rmtree(directory, ignore_errors=True)
-    os.replace(temporary, directory)
     return directory
-

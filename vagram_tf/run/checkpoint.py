@@ -1,16 +1,14 @@
 """Checkpoints to resume a run from: everything that the next step depends on, verified before it is used."""
 
-import json
 import logging
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from vagram_tf import files
 from vagram_tf.errors import one_line
-from vagram_tf.files import checksum
 
 _KEPT = 2
 
@@ -22,8 +20,7 @@ class CheckpointError(RuntimeError):
 class Checkpoints:
     """Writes and restores numbered checkpoints `checkpoints/<env step>/` of trackable objects.
 
-    A checkpoint is written beside its place, flushed to the disk and renamed; its manifest holds the size and the
-    SHA-256 of every file, so that a damaged one is recognised and the one before it used. Nothing is pickled.
+    A checkpoint appears whole; its manifest tells a damaged one, and the one before it is used. Nothing is pickled.
 
     Args:
       directory: `checkpoints/` of a run.
@@ -47,22 +44,12 @@ class Checkpoints:
           OSError: it could not be written whole; the checkpoints before it are untouched.
         """
         target = self._directory / str(step)
-        temporary = self._directory / f"writing-{step}"
         try:
-            temporary.mkdir(parents=True)
-            self._checkpoint.write(str(temporary / "state"))
-            files = {p.name: {"bytes": p.stat().st_size, "sha256": checksum(p)} for p in sorted(temporary.iterdir())}
-            manifest = {"env_step": step, **facts, "files": files}
-            (temporary / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-            for path in (*temporary.iterdir(), temporary):
-                _flush(path)
+            with files.replacing_directory(target, {"env_step": step, **facts}) as temporary:
+                self._checkpoint.write(str(temporary / "state"))
         except (OSError, tf.errors.OpError) as error:
-            shutil.rmtree(temporary, ignore_errors=True)
             raise OSError(f"cannot write the checkpoint {target}: {one_line(error)}") from None
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(temporary, target)
         self._marker.touch()
-        _flush(self._directory)
         earlier = [other for other in self.steps() if other < step]
         later = [other for other in self.steps() if other > step]  # damaged ones, of a future that did not happen
         for other in earlier[: 1 - _KEPT] + later:
@@ -87,7 +74,7 @@ class Checkpoints:
         reasons = []
         for step in reversed(self.steps()):
             path = self._directory / str(step)
-            reason = _damage(path)
+            reason = files.verify(path)
             if reason is None:
                 self._checkpoint.read(str(path / "state")).assert_consumed()
                 return step
@@ -98,29 +85,3 @@ class Checkpoints:
             raise CheckpointError(
                 f"no usable checkpoint is left in {self._directory} ({why}); to start afresh, choose another --workdir")
         return None
-
-
-def _damage(path: Path) -> str | None:
-    """Says what is wrong with a checkpoint, or returns None."""
-    try:
-        files = json.loads((path / "manifest.json").read_text())["files"]
-        expected = {name: (facts["bytes"], facts["sha256"]) for name, facts in files.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"manifest.json cannot be read ({type(error).__name__})"
-    for name, (size, digest) in expected.items():
-        file = path / name
-        if not file.is_file():
-            return f"{name} is missing"
-        if file.stat().st_size != size:
-            return f"{name} has {file.stat().st_size} bytes instead of {size}"
-        if checksum(file) != digest:
-            return f"{name} does not match its checksum"
-    return None
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

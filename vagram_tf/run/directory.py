@@ -1,20 +1,14 @@
 """A run's directory: one process at a time, one configuration for good. TensorFlow is not needed here."""
 
-import fcntl
 import hashlib
-import shutil
 from pathlib import Path
-from typing import IO
 
+from vagram_tf import files
 from vagram_tf.config import FIELDS, Config
-from vagram_tf.files import write
 
 # Settings that may change when a run is continued, because no step depends on them: how far it goes, and how long a
 # slow environment is waited for.
 _MAY_CHANGE = ("num_steps", "environment_timeout")
-
-# What is written beside its place and then renamed, by whichever part of a run.
-_HALF_WRITTEN = ("*.tmp", "tensorboard/*.tmp", "checkpoints/writing-*", "export/*/writing-*")
 
 
 class RunDirectory:
@@ -34,8 +28,8 @@ class RunDirectory:
         self.path = run_path(workdir, config)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(self.path / "lock")
-            self._clear()
+            self._lock = files.lock(self.path / "lock")
+            files.clear(self.path)
             self.accept(config)
         except BlockingIOError:
             raise ValueError(f"another process is using {self.path}") from None
@@ -49,10 +43,6 @@ class RunDirectory:
     @property
     def export(self) -> Path:
         return self.path / "export"
-
-    def _clear(self) -> None:
-        for path in [path for pattern in _HALF_WRITTEN for path in self.path.glob(pattern)]:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def close(self) -> None:
         """Lets another process have the directory."""
@@ -78,7 +68,7 @@ class RunDirectory:
                 raise ValueError(f"num_steps may grow but not shrink: it was {old['num_steps']}")
             if new == old:
                 return
-        write(path, config.to_json().encode())
+        files.write(path, config.to_json())
 
 
 def run_path(workdir: Path, config: Config) -> Path:
@@ -91,10 +81,3 @@ def config_hash(config: Config) -> str:
     """Returns the first 16 hexadecimal digits of the configuration's SHA-256, without what may change."""
     fixed = config.replace(**{name: FIELDS[name].default for name in _MAY_CHANGE})
     return hashlib.sha256(fixed.to_json().encode()).hexdigest()[:16]
-
-
-def _lock(path: Path) -> IO[str]:
-    """Returns an open file that holds an exclusive lock until this process ends."""
-    file = open(path, "w")
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return file

@@ -2,8 +2,6 @@
 
 import contextlib
 import csv
-import io
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +42,7 @@ class Metrics:
                 _truncate_table(table, resume_step)
         with self._writing(self._progress):
             if not self._progress.exists():
-                _write_rows(self._progress, [list(PROGRESS_COLUMNS)])
+                files.write(self._progress, files.csv_text([PROGRESS_COLUMNS]))
         with self._writing(self._events):
             _truncate_events(self._events, resume_step)
             self._writer = tf.summary.create_file_writer(str(self._events))
@@ -90,7 +88,7 @@ class Metrics:
         """Appends the value's sensitivity `[D]` to the dimensions of that name to `value_sensitivity.csv`."""
         with self._writing(self._sensitivity):
             if not self._sensitivity.exists():
-                _write_rows(self._sensitivity, [["env_step", *names]])
+                files.write(self._sensitivity, files.csv_text([["env_step", *names]]))
             _append_row(self._sensitivity, [str(step), *(f"{value:.6g}" for value in values)])
 
     def sensitivities(self) -> tuple[np.ndarray, np.ndarray]:
@@ -114,15 +112,10 @@ class Metrics:
             raise OSError(f"cannot write {path}: {one_line(error)}") from None
 
 
-def _write_rows(path: Path, rows: list[list[str]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    files.write(path, text.getvalue().encode())
-
-
 def _append_row(path: Path, row: list[str]) -> None:
+    """Appends to a table, which is not written whole: its time would grow with the run. A resume drops half a row."""
     with open(path, "a", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerow(row)
+        file.write(files.csv_text([row]))
 
 
 def _truncate_table(path: Path, last_step: int) -> None:
@@ -139,7 +132,7 @@ def _truncate_table(path: Path, last_step: int) -> None:
     if not rows:  # it lost even its header
         path.unlink()
         return
-    _write_rows(path, [rows[0], *kept])
+    files.write(path, files.csv_text([rows[0], *kept]))
 
 
 def _truncate_events(directory: Path, last_step: int) -> None:
@@ -150,18 +143,18 @@ def _truncate_events(directory: Path, last_step: int) -> None:
     old = sorted(directory.glob("events.out.tfevents.*"))
     if not old:
         return
-    kept, written = directory / "kept.tmp", set()
-    with tf.io.TFRecordWriter(str(kept)) as writer:
-        for path in old:
-            for record in _records(path):
-                event = event_pb2.Event.FromString(record)
-                wanted = _DESCRIPTION_STEP < event.step <= last_step or not event.summary.value
-                if wanted and record not in written:
-                    writer.write(record)
-                    written.add(record)
-    os.replace(kept, old[0])
+    kept = dict.fromkeys(record for path in old for record in _records(path) if _wanted(record, last_step))
+    with files.replacing(old[0], "events") as temporary:  # TensorBoard would read what has "tfevents" in its name
+        with tf.io.TFRecordWriter(str(temporary)) as writer:
+            for record in kept:
+                writer.write(record)
     for path in old[1:]:
         path.unlink()
+
+
+def _wanted(record: bytes, last_step: int) -> bool:
+    event = event_pb2.Event.FromString(record)
+    return _DESCRIPTION_STEP < event.step <= last_step or not event.summary.value
 
 
 def _records(path: Path) -> list[bytes]:

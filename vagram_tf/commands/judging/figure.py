@@ -1,5 +1,6 @@
 """The figure of `inspect_model`."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.colors import LogNorm  # noqa: E402
 from matplotlib.ticker import LogFormatter, MaxNLocator  # noqa: E402
 
-from vagram_tf.run import judgement  # noqa: E402
+from vagram_tf import files  # noqa: E402
+from vagram_tf.commands.judging import measures  # noqa: E402
 
 _LARGEST_LABEL = 24  # characters of a dimension's name
 _CURVE = tuple(np.linspace(0.05, 0.95, 19).round(2))
 
 
-def draw(report: dict[str, Any], steps: judgement.Steps, comparison: judgement.Comparison, path: Path) -> None:
+def draw(report: dict[str, Any], steps: measures.Steps, comparison: measures.Comparison, path: Path) -> None:
     """Draws a report and what it was made from, six panels, as a PNG."""
     size = len(report["dimensions"])
     height = 3.6 + max(2.4, 0.24 * size)
@@ -36,7 +38,9 @@ def draw(report: dict[str, Any], steps: judgement.Steps, comparison: judgement.C
         figure.suptitle(
             f"{report['environment']}, {report['loss']}, run seed {report['run_seed']}, environment step "
             f"{report['env_step']:,}; judged on {len(steps.reward):,} real steps")
-        figure.savefig(path, dpi=110)
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=110)
+        files.write(path, picture.getvalue())
         plt.close(figure)
 
 
@@ -68,9 +72,9 @@ def _value_gradient(axes: Axes, report: dict[str, Any]) -> None:
     _names(axes, report)
 
 
-def _calibration(axes: Axes, report: dict[str, Any], comparison: judgement.Comparison) -> None:
+def _calibration(axes: Axes, report: dict[str, Any], comparison: measures.Comparison) -> None:
     error = comparison.predicted[0] - comparison.real[0]
-    covered = judgement.coverage(error, comparison.stddev, _CURVE)
+    covered = measures.coverage(error, comparison.stddev, _CURVE)
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="calibrated")
     for d, each in enumerate(covered.T):
         axes.plot(_CURVE, each, color="tab:blue", alpha=0.25, label=None if d else "each dimension")
@@ -94,8 +98,8 @@ def _error_over_time(axes: Axes, report: dict[str, Any]) -> None:
     axes.legend(frameon=False)
 
 
-def _value_against_state(axes: Axes, steps: judgement.Steps, comparison: judgement.Comparison) -> None:
-    state, value = judgement.state_error(comparison), judgement.value_error(comparison)
+def _value_against_state(axes: Axes, steps: measures.Steps, comparison: measures.Comparison) -> None:
+    state, value = measures.state_error(comparison), measures.value_error(comparison)
     for name in dict.fromkeys(steps.behaviour.tolist()):
         chosen = steps.behaviour == name
         axes.scatter(state[chosen], value[chosen], s=5, alpha=0.35, label=name, linewidths=0)
@@ -104,7 +108,7 @@ def _value_against_state(axes: Axes, steps: judgement.Steps, comparison: judgeme
     axes.legend(frameon=False, markerscale=3)
 
 
-def _rewards(axes: Axes, report: dict[str, Any], steps: judgement.Steps, comparison: judgement.Comparison) -> None:
+def _rewards(axes: Axes, report: dict[str, Any], steps: measures.Steps, comparison: measures.Comparison) -> None:
     ended = report["termination"]
     for name in dict.fromkeys(steps.behaviour.tolist()):
         chosen = steps.behaviour == name

@@ -1,7 +1,5 @@
 """The figures of `plot`: learning curves, one panel per everything but the loss, and bars of final returns."""
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -120,9 +118,5 @@ def _by_panel(points: Sequence[Point]) -> dict[str, dict[str, list[Point]]]:
 
 def _table(rows: Sequence[Point] | Sequence[Score], path: str) -> Path:
     """Writes rows as CSV; what is not a number is left empty."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(rows[0]._fields)
-    table.writerows(["" if isinstance(cell, float) and np.isnan(cell) else
-                     f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row] for row in rows)
-    return files.write(Path(path), text.getvalue().encode())
+    cells = (["" if isinstance(cell, float) and np.isnan(cell) else cell for cell in row] for row in rows)
+    return files.write(Path(path), files.csv_text([rows[0]._fields, *cells]))

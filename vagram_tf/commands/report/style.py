@@ -42,7 +42,7 @@ def colours(names: Iterable[str]) -> dict[str, str]:
 
 
 def save(figure: Figure, output: str) -> list[Path]:
-    """Writes `<output>.png` and `<output>.svg`, whole or not at all, and closes the figure."""
+    """Writes `<output>.png` and `<output>.svg`, and closes the figure."""
     written = []
     for suffix in ("png", "svg"):
         picture = io.BytesIO()

@@ -52,7 +52,7 @@ def supervise(files: RunFiles, stop: Path, environment: Environment) -> Outcome:
 
 def _supervise(files: RunFiles, stop: Path, environment: Environment) -> Outcome:
     files.workdir.mkdir(parents=True, exist_ok=True)
-    write(files.config, files.run.config.to_json().encode())
+    write(files.config, files.run.config.to_json())
     killed = ""
     for _ in range(_RESTARTS + 1):
         if stop.exists():
@@ -77,6 +77,7 @@ def _run(files: RunFiles, stop: Path, environment: Environment) -> int:
     before, evaluations = files.spent()
     start = noted = time.monotonic()
     asked = ended = False
+    # Appended to, as the process prints: what a kill leaves of the log is all there is to read.
     with open(files.log, "a") as log, subprocess.Popen(
             command(files), cwd=environment.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             env={**os.environ, "PYTHONPATH": environment.pythonpath}, start_new_session=True) as process:
@@ -97,6 +98,5 @@ def _run(files: RunFiles, stop: Path, environment: Environment) -> int:
 
 def command(files: RunFiles) -> list[str]:
     """Returns the command of a run that does not outlive the process that starts it."""
-    return [sys.executable, "-m", "vagram_tf.commands.sweeps.child", str(os.getpid()), f"--config={files.config.resolve()}",
-            f"--workdir={files.workdir.resolve()}"]
-
+    return [sys.executable, "-m", "vagram_tf.commands.sweeps.child", str(os.getpid()),
+            f"--config={files.config.resolve()}", f"--workdir={files.workdir.resolve()}"]

@@ -7,17 +7,16 @@
 """
 
 import csv
-import fcntl
 import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from vagram_tf import files
 from vagram_tf.commands.sweeps.study import Run
 from vagram_tf.config import Config
 from vagram_tf.export.load import check_export
-from vagram_tf.files import write
 from vagram_tf.run.directory import config_hash, run_path
 
 COLUMNS = ("study", "setting", "seed", "env_step", "return", "length", "wall_time")
@@ -103,7 +102,7 @@ class RunFiles:
         return Config.from_json((self.path / "config.json").read_text())
 
     def write_spent(self, seconds: float, evaluations: dict[int, float]) -> None:
-        write(self.time, (json.dumps({"seconds": seconds, "evaluations": evaluations}) + "\n").encode())
+        files.write(self.time, json.dumps({"seconds": seconds, "evaluations": evaluations}) + "\n")
 
 
 def write_settings(path: Path, runs: Sequence[Run]) -> None:
@@ -113,23 +112,22 @@ def write_settings(path: Path, runs: Sequence[Run]) -> None:
         settings[run.setting] = json.loads(run.config.to_json())
         del settings[run.setting]["run"]["seed"]
     seeds = list(dict.fromkeys(run.seed for run in runs))
-    write(path, (json.dumps({"seeds": seeds, "settings": settings}, indent=1) + "\n").encode())
+    files.write(path, json.dumps({"seeds": seeds, "settings": settings}, indent=1) + "\n")
 
 
-def write_results(path: Path, study: str, files: Sequence[RunFiles]) -> None:
+def write_results(path: Path, study: str, runs: Sequence[RunFiles]) -> None:
     """Writes all evaluations of all runs as CSV: return and length are means over the evaluation's episodes.
 
     `wall_time` is the time in seconds that the run had computed when the evaluation was first there, in all of its
     processes; empty if nobody has measured it.
     """
-    lines = [",".join(COLUMNS)]
-    for each in sorted(files, key=lambda each: (each.run.setting, each.run.seed)):
+    rows: list[Sequence[Any]] = [COLUMNS]
+    for each in sorted(runs, key=lambda each: (each.run.setting, each.run.seed)):
         _, times = each.spent()
         for row in each.evaluations():
             time = f"{times[row.env_step]:.1f}" if row.env_step in times else ""
-            lines.append(f"{study},{each.run.setting},{each.run.seed},{row.env_step},{row.mean_return},"
-                         f"{row.mean_length},{time}")
-    write(path, "\n".join([*lines, ""]).encode())
+            rows.append([study, each.run.setting, each.run.seed, *row, time])
+    files.write(path, files.csv_text(rows))
 
 
 def lock(directory: Path) -> IO[str]:
@@ -140,9 +138,7 @@ def lock(directory: Path) -> IO[str]:
       OSError: it cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    file = open(directory / "lock", "w")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return files.lock(directory / "lock")
     except BlockingIOError:
         raise ValueError(f"another sweep is at work in {directory}") from None
-    return file
