@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from experiments.inspect_model import table
 from vagram_tf.commands.judging import signs
+from vagram_tf.commands.judging.model import table
 from vagram_tf.commands.judging.steps import collect
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs import suite

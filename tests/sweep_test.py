@@ -14,12 +14,11 @@ import killed
 import programs
 import pytest
 
-from experiments import sweep
-from vagram_tf.study import Study, product, vary
-from vagram_tf.commands.sweeps import display, process, run_files, study, workers
+from vagram_tf.commands.sweeps import display, process, run_files, study, work, workers
 from vagram_tf.commands.sweeps.display import Progress
 from vagram_tf.commands.sweeps.process import Environment, Outcome
 from vagram_tf.commands.sweeps.study import Run
+from vagram_tf.study import Study, product, vary
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +182,7 @@ def test_run_that_ends_at_once_is_timed_and_its_evaluations_are_seen(faked, tmp_
 
 def test_results_that_cannot_be_written_are_told_and_stop_nothing(tmp_path, capsys):
     (tmp_path / "out.csv").mkdir()
-    assert not sweep._write_results(tmp_path / "out.csv", "s", [])
+    assert not work._write_results(tmp_path / "out.csv", "s", [])
     assert capsys.readouterr().err == f"warning: cannot write {tmp_path}/out.csv: Is a directory\n"
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
@@ -201,10 +200,10 @@ class Asked:
 
 
 def test_stopped_sweep_ends_its_runs_gently_and_starts_no_other(faked, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(sweep, "_REFRESH_SECONDS", 0.05)
+    monkeypatch.setattr(work, "_REFRESH_SECONDS", 0.05)
     runs = [faked(name, _WAIT) for name in "abc"]
     (tmp_path / "size").mkdir()
-    code = sweep.sweep("s, size", "s", runs, tmp_path / "size.csv", workers.LocalWorkers(2), Asked(*runs[:2]))
+    code = work.sweep("s, size", "s", runs, tmp_path / "size.csv", workers.LocalWorkers(2), Asked(*runs[:2]))
     assert code == 0
     assert "stopped with 3 runs to go; the same command continues them" in capsys.readouterr().out
     assert not runs[2].log.exists()
@@ -212,7 +211,7 @@ def test_stopped_sweep_ends_its_runs_gently_and_starts_no_other(faked, tmp_path,
 
 
 def test_sweep_that_fails_ends_its_runs_gently_and_starts_no_other(faked, tmp_path, monkeypatch):
-    monkeypatch.setattr(sweep, "_REFRESH_SECONDS", 0.05)
+    monkeypatch.setattr(work, "_REFRESH_SECONDS", 0.05)
     runs = [faked(name, _WAIT) for name in "abc"]
     (tmp_path / "size").mkdir()
 
@@ -223,7 +222,7 @@ def test_sweep_that_fails_ends_its_runs_gently_and_starts_no_other(faked, tmp_pa
     monkeypatch.setattr(display.Display, "update", fail)
     local = workers.LocalWorkers(2)
     with pytest.raises(BrokenPipeError):
-        sweep.sweep("s, size", "s", runs, tmp_path / "size.csv", local, types.SimpleNamespace(requested=lambda: False))
+        work.sweep("s, size", "s", runs, tmp_path / "size.csv", local, types.SimpleNamespace(requested=lambda: False))
     local._pool.shutdown()  # waits for them, as the end of the program does
     assert local.outcomes() == [Outcome(False)] * 3
     assert not runs[2].log.exists() and all(run.checkpoint() == 1 for run in runs[:2])

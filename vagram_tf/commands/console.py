@@ -1,54 +1,21 @@
-"""What a person sees of a run in the terminal: progress, interruption, closing words."""
+"""What a person sees of a run in the terminal: progress, a hung environment, closing words."""
 
 import os
 import shlex
 import shutil
-import signal
 import sys
 import threading
 import time
 from collections import deque
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import TYPE_CHECKING
+from types import TracebackType
 
 from tqdm import tqdm
 
-if TYPE_CHECKING:
-    from vagram_tf.run.training import Outcome, Training
+from vagram_tf.run.training import Outcome, Training
 
 _BAR = "|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"  # with what is shown beside it, 80 columns
 _LOG_SECONDS = 30.0  # between two lines of a log
-
-
-class Interrupts:
-    """Turns SIGINT and SIGTERM into a request that the loop asks for; a second Ctrl-C stops at once.
-
-    Args:
-      reply: what is said to the first.
-    """
-
-    def __init__(self, reply: str = "stopping after this step; the run is saved and can be continued") -> None:
-        self.by_keyboard, self._reply = False, reply
-        self._requested = False
-
-    def requested(self) -> bool:
-        return self._requested
-
-    def __enter__(self) -> "Interrupts":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._request)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-
-    def _request(self, number: int, frame: FrameType | None) -> None:
-        self._requested = True
-        self.by_keyboard = number == signal.SIGINT
-        signal.signal(number, signal.SIG_DFL)
-        tqdm.write(self._reply, file=sys.stderr)
 
 
 class Watchdog:
@@ -58,7 +25,7 @@ class Watchdog:
       training: the run; its last checkpoint stays as it is.
     """
 
-    def __init__(self, training: "Training"):
+    def __init__(self, training: Training):
         self._training, self._stopped = training, threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -87,7 +54,7 @@ class Progress:
       training: the run, before its first step.
     """
 
-    def __init__(self, training: "Training"):
+    def __init__(self, training: Training):
         config = training.config
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[attr-defined]  # a log is read while it grows
         self._total = config.dyna.random_steps + config.dyna.num_steps
@@ -109,7 +76,7 @@ class Progress:
     ) -> None:
         self._bar.close()
 
-    def show(self, training: "Training") -> None:
+    def show(self, training: Training) -> None:
         """Shows the state after a step."""
         now = time.monotonic()
         if training.dyna.training_step > 0:
@@ -127,7 +94,7 @@ class Progress:
             tqdm.write(f"step {training.dyna.env_step:>7}   greedy return {returns.mean():8.1f} ± {returns.std():.1f}"
                        f"   length {lengths.mean():6.1f}   ({len(returns)} episodes)")
 
-    def _state(self, training: "Training") -> str:
+    def _state(self, training: Training) -> str:
         latest, episodes, shown = training.dyna.latest, training.dyna.interaction.episodes, []
         if episodes:
             shown.append(f"return {episodes[-1][0]:.0f}")
@@ -142,7 +109,7 @@ class Progress:
         return ", ".join(shown) or "exploring"
 
 
-def closing_words(training: "Training", outcome: "Outcome", directory: Path) -> str:
+def closing_words(training: Training, outcome: Outcome, directory: Path) -> str:
     """Returns what to say at the end: what was reached, where everything is, what to try next."""
     if not outcome.finished:
         return f"saved at environment step {training.dyna.env_step}; the same command continues the run in {directory}"

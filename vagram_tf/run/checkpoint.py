@@ -9,13 +9,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from vagram_tf.errors import one_line
+from vagram_tf.errors import Fault, one_line
 from vagram_tf.files import checksum
 
 _KEPT = 2
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(Fault):
     """No checkpoint can be used; the message says why, for each."""
 
 

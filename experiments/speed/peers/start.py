@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.speed.timing import Measurement, Row
+from vagram_tf.errors import Fault
 
 
 class Peers:
@@ -23,7 +24,7 @@ class Peers:
         self._shape = [f"--threads={threads}", *(["--seconds=1", "--repetitions=2"] if quick else [])]
 
     def sac(self, units: int) -> list[Measurement]:
-        """SAC updates with 2×`units` networks; calling one raises RuntimeError if the peer's program fails."""
+        """SAC updates with 2×`units` networks; calling one raises Fault if the peer's program fails."""
         what = f"SAC updates, 2×{units}"
 
         def sbx(per_call: int) -> list[Row]:
@@ -61,7 +62,7 @@ def _run(python: Path, program: str, *arguments: str) -> list[dict[str, Any]]:
     command = [str(python), "-m", f"experiments.speed.peers.{program}", *arguments]
     process = subprocess.run(command, capture_output=True, text=True)
     if process.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {process.stderr.strip().splitlines()[-1]}")
+        raise Fault(f"{' '.join(command)}: {process.stderr.strip().splitlines()[-1]}")
     return [json.loads(line) for line in process.stdout.splitlines()]
 
 

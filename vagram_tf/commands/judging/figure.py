@@ -3,27 +3,24 @@
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.colors import LogNorm  # noqa: E402
-from matplotlib.ticker import LogFormatter, MaxNLocator  # noqa: E402
-
-from vagram_tf.run import judgement  # noqa: E402
+from vagram_tf.commands.judging import measures
+from vagram_tf.commands.report import style
 
 _LARGEST_LABEL = 24  # characters of a dimension's name
 _CURVE = tuple(np.linspace(0.05, 0.95, 19).round(2))
 
 
-def draw(report: dict[str, Any], steps: judgement.Steps, comparison: judgement.Comparison, path: Path) -> None:
+def draw(report: dict[str, Any], steps: measures.Steps, comparison: measures.Comparison, path: Path) -> None:
     """Draws a report and what it was made from, six panels, as a PNG."""
     size = len(report["dimensions"])
     height = 3.6 + max(2.4, 0.24 * size)
-    with plt.rc_context({"font.size": 9, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False}):
+    with plt.rc_context({**style.STYLE, "axes.titlesize": 10}):
         figure, axes = plt.subplots(
             2, 3, figsize=(15, height), layout="constrained", height_ratios=[max(2.4, 0.24 * size), 3.6])
         (by_dimension, gradient, calibration), (over_time, values, rewards) = axes
@@ -68,9 +65,9 @@ def _value_gradient(axes: Axes, report: dict[str, Any]) -> None:
     _names(axes, report)
 
 
-def _calibration(axes: Axes, report: dict[str, Any], comparison: judgement.Comparison) -> None:
+def _calibration(axes: Axes, report: dict[str, Any], comparison: measures.Comparison) -> None:
     error = comparison.predicted[0] - comparison.real[0]
-    covered = judgement.coverage(error, comparison.stddev, _CURVE)
+    covered = measures.coverage(error, comparison.stddev, _CURVE)
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="calibrated")
     for d, each in enumerate(covered.T):
         axes.plot(_CURVE, each, color="tab:blue", alpha=0.25, label=None if d else "each dimension")
@@ -94,8 +91,8 @@ def _error_over_time(axes: Axes, report: dict[str, Any]) -> None:
     axes.legend(frameon=False)
 
 
-def _value_against_state(axes: Axes, steps: judgement.Steps, comparison: judgement.Comparison) -> None:
-    state, value = judgement.state_error(comparison), judgement.value_error(comparison)
+def _value_against_state(axes: Axes, steps: measures.Steps, comparison: measures.Comparison) -> None:
+    state, value = measures.state_error(comparison), measures.value_error(comparison)
     for name in dict.fromkeys(steps.behaviour.tolist()):
         chosen = steps.behaviour == name
         axes.scatter(state[chosen], value[chosen], s=5, alpha=0.35, label=name, linewidths=0)
@@ -104,7 +101,7 @@ def _value_against_state(axes: Axes, steps: judgement.Steps, comparison: judgeme
     axes.legend(frameon=False, markerscale=3)
 
 
-def _rewards(axes: Axes, report: dict[str, Any], steps: judgement.Steps, comparison: judgement.Comparison) -> None:
+def _rewards(axes: Axes, report: dict[str, Any], steps: measures.Steps, comparison: measures.Comparison) -> None:
     ended = report["termination"]
     for name in dict.fromkeys(steps.behaviour.tolist()):
         chosen = steps.behaviour == name

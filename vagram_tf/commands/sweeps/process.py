@@ -97,6 +97,6 @@ def _run(files: RunFiles, stop: Path, environment: Environment) -> int:
 
 def command(files: RunFiles) -> list[str]:
     """Returns the command of a run that does not outlive the process that starts it."""
-    return [sys.executable, "-m", "vagram_tf.commands.sweeps.child", str(os.getpid()), f"--config={files.config.resolve()}",
-            f"--workdir={files.workdir.resolve()}"]
+    return [sys.executable, "-m", "vagram_tf.commands.sweeps.child", str(os.getpid()),
+            f"--config={files.config.resolve()}", f"--workdir={files.workdir.resolve()}"]
 
