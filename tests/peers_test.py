@@ -21,8 +21,10 @@ def run(*arguments, python=sys.executable):
 
 @pytest.mark.parametrize("arguments, message", [
     (["experiments.speed.peers.sbx_sac", "--units=0"], "error: argument --units: must be at least 1, got 0\n"),
-    (["experiments.speed.peers.sbx_sac", "--threads=x"], "error: argument --threads: invalid whole_number value: 'x'\n"),
-    (["experiments.speed.peers.mbrl_lib", "loop", "--random_steps=250"], "error: random_steps must be above 250, got 250\n"),
+    (["experiments.speed.peers.sbx_sac", "--threads=x"],
+     "error: argument --threads: invalid whole_number value: 'x'\n"),
+    (["experiments.speed.peers.mbrl_lib", "loop", "--random_steps=250"],
+     "error: random_steps must be above 250, got 250\n"),
 ])
 def test_a_wrong_argument_is_one_line(arguments, message):
     result = run(*arguments)

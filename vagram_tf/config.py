@@ -1,7 +1,7 @@
 """The configuration of a run: frozen, validated, and the same after a round trip through JSON.
 
-Every field carries its description and unit; `vagram_tf.commands.flags` turns the fields into flags, and `presets` fills
-them per environment. Nothing here reads flags or imports TensorFlow.
+Every field carries its description and unit; `vagram_tf.commands.flags` turns the fields into flags, and `presets`
+fills them per environment. Nothing here reads flags or imports TensorFlow.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""The same work done by what a user would pick instead, in an environment of its own (`experiments/speed/peers/install`)."""
+"""The same work done by what a user would pick instead, in an environment of its own: see `install` beside this."""
 
 import functools
 import json
