@@ -34,7 +34,7 @@ def run(policy, *arguments):
 @pytest.fixture(scope="module")
 def greedy(policy, tmp_path_factory):
     directory = tmp_path_factory.mktemp("greedy")
-    stdout = run(policy, f"--output={directory}/out.json", f"--video={directory}/out.gif", "--seed=5")
+    stdout = run(policy.parents[2], f"--output={directory}/out.json", f"--video={directory}/out.gif", "--seed=5")
     return stdout, json.loads((directory / "out.json").read_text()), directory / "out.gif"
 
 
@@ -51,6 +51,10 @@ def test_returns_are_those_of_the_real_environment(greedy, policy):
             returns[i] += reward
     np.testing.assert_allclose(report["returns"], returns, rtol=1e-4)
     assert report["lengths"] == [25, 25, 25] and len(set(report["returns"])) == 3
+
+
+def test_newest_policy_of_a_run_is_taken_and_named(greedy, policy):
+    assert greedy[0].startswith(f"export   {policy}\n")
 
 
 def test_table_shows_the_numbers(greedy):
@@ -124,4 +128,4 @@ def test_what_is_no_policy_is_refused_in_one_line(policy, tmp_path):
         ([f"--export={policy}", "--output=/no/such/out.json"], "there is no directory /no/such"),
         ([f"--export={policy}", "--episodes=0"], "episodes"),
     ]:
-        assert words in programs.refused_export("evaluate", arguments), arguments
+        assert words in programs.refused("evaluate", arguments), arguments

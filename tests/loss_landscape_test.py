@@ -114,4 +114,4 @@ def test_what_is_no_policy_of_the_pendulum_is_refused_in_one_line(tmp_path):
         ([f"--export={other}"], "is of InvertedPendulum-v5 with 0 distractors; expected is Pendulum-v1 without"),
         ([f"--export={other}", "--velocity=9"], "velocity"),
     ]:
-        assert words in programs.refused_export("loss_landscape", arguments), arguments
+        assert words in programs.refused("loss_landscape", arguments), arguments

@@ -231,5 +231,5 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
         ([f"--csv={tmp_path}/a_final.csv", f"--output={tmp_path}/a"], f"would overwrite {tmp_path}/a_final.csv"),
         ([f"--csv={tmp_path}/columns.csv", "--output=/no/such/out"], "there is no directory /no/such"),
     ]:
-        assert words in programs.refused_export("plot", arguments), arguments
+        assert words in programs.refused("plot", arguments), arguments
     assert not list(tmp_path.glob("out*"))

@@ -359,17 +359,19 @@ _IMPORT = "from vagram_tf.study import Study\n"
     ("1 / 0", [], "fails: ZeroDivisionError: division by zero"),
     ("x = 1", [], "has no constant that is a Study"),
     (_IMPORT + "EVENING = Study({'a': {'name': 'Hoper-v5'}}, [0])", [], "unknown environment 'Hoper-v5'"),
+    (_IMPORT + "EVENING = Study({'a': {'name': 'CartPole-v1'}}, [0])", [], "unsupported action space"),
+    (_IMPORT + "EVENING = Study({'a': {'loss': 'nosuch:mine'}}, [0])", [], "there is no module nosuch"),
     (_IMPORT + "EVENING = Study({'a': {}, 'b': {}}, [0])", [], "settings a and b are the same"),
 ])
 def test_bad_input_is_refused_in_one_line(text, arguments, words, tmp_path):
     if text:
         (tmp_path / "mine.py").write_text(text + "\n")
         arguments = [f"--study={tmp_path / 'mine.py'}"]
-    assert words in programs.refused_export("sweep", [f"--workdir={tmp_path / 'sweeps'}", *arguments])
+    assert words in programs.refused("sweep", [f"--workdir={tmp_path / 'sweeps'}", *arguments])
     assert not (tmp_path / "sweeps").exists()  # nothing was begun
 
 
 def test_second_sweep_of_a_study_is_refused(tmp_path):
     with run_files.lock(tmp_path / "pendulum" / "evening"):
-        line = programs.refused_export("sweep", ["--study=pendulum", f"--workdir={tmp_path}"])
+        line = programs.refused("sweep", ["--study=pendulum", f"--workdir={tmp_path}"])
     assert line == f"error: another sweep is at work in {tmp_path}/pendulum/evening"

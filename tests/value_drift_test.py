@@ -117,4 +117,4 @@ def test_what_is_no_such_run_is_refused_in_one_line(tmp_path):
         ([f"--run={tmp_path}/other"], "is of Hopper-v5 with 0 distractors; expected is Pendulum-v1 without"),
         ([f"--run={tmp_path}/other", "--seeds=0"], "seeds"),
     ]:
-        assert words in programs.refused_export("value_drift", arguments), arguments
+        assert words in programs.refused("value_drift", arguments), arguments

@@ -81,8 +81,9 @@ class Program:
             try:
                 work = with_tensorflow(self.work, self.threads(order)) if self.threads else _imported(self.work)
                 code = work.run(order)
+            except BrokenPipeError:  # nobody reads what it prints
+                raise
             except (ValueError, OSError, Fault) as error:
-                sys.stdout.flush()  # where nobody reads it, that is what has failed, and it fails again
                 flags.fail(str(error), 1)
         return code or 0
 
