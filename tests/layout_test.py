@@ -53,8 +53,8 @@ def test_only_the_borders_import_tf_agents():
 def test_the_library_knows_no_programs_and_no_flags():
     assert importers("experiments") == set()
     library = {name for name in map(module_name, LIBRARY) if not name.startswith("vagram_tf.commands")}
-    for programs in ("vagram_tf.commands", "absl.flags", "absl.app"):
-        assert not importers(programs) & library
+    for package in ("vagram_tf.commands", "absl.flags", "absl.app"):
+        assert not importers(package) & library
 
 
 MODULES = {module_name(path): path for path in SOURCES}

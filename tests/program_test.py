@@ -1,4 +1,4 @@
-"""The skeleton of the programs, with a toy: refusals, faults, exit codes, help, version, closed pipes; and its inputs."""
+"""The skeleton of the programs, with a toy: refusals, faults, exit codes, help, closed pipes; and its inputs."""
 
 import subprocess
 import sys
@@ -107,7 +107,8 @@ def test_directory_without_exports_stays_as_it_is(tmp_path):
     assert inputs.export(str(tmp_path), "policy") == tmp_path
 
 
-@pytest.mark.parametrize("loss", ["nosuch:mine", "json.nosuch:mine", "nosuch.more:mine", ".json:mine", "json.decoder.x:y"])
+@pytest.mark.parametrize(
+    "loss", ["nosuch:mine", "json.nosuch:mine", "nosuch.more:mine", ".json:mine", "json.decoder.x:y"])
 def test_module_of_a_loss_is_found_without_importing_it(loss):
     with pytest.raises(ValueError, match="there is no module"):
         inputs.check_loss(loss)
