@@ -110,7 +110,7 @@ def test_what_is_no_policy_of_the_pendulum_is_refused_in_one_line(tmp_path):
     other = pendulum_exports.write(tmp_path, 41, environment="InvertedPendulum-v5")
     for arguments, words in [
         ([], "--export is needed"),
-        ([f"--export={tmp_path}"], "is no export: it has no metadata.json"),
+        ([f"--export={tmp_path}/nothing"], "is no export: it has no metadata.json"),
         ([f"--export={other}"], "is of InvertedPendulum-v5 with 0 distractors; expected is Pendulum-v1 without"),
         ([f"--export={other}", "--velocity=9"], "velocity"),
     ]:

@@ -102,7 +102,7 @@ def help_text(command: str, text: str, module: str, argv: list[str]) -> str:
             lines.extend(_help_of(name, default))
         lines.append("")
     without = f"what a run of {env} has without the flag. --help --env=Hopper-v5 shows another's"
-    lines.append(f"In brackets: {without if settings else 'the default'}.")
+    lines += [f"In brackets: {without if settings else 'the default'}.", "--version prints the version."]
     return "\n".join(lines)
 
 
