@@ -79,8 +79,9 @@ class Program:
             except (ValueError, OSError) as error:
                 flags.fail(str(error), 2)
             try:
-                work = with_tensorflow(self.work, self.threads(order)) if self.threads else _imported(self.work)
-                code = work.run(order)
+                if self.threads:
+                    quiet.load_tensorflow(self.threads(order))
+                code = importlib.import_module(self.work).run(order)
             except BrokenPipeError:  # nobody reads what it prints
                 raise
             except (ValueError, OSError, Fault) as error:
@@ -96,10 +97,6 @@ def with_tensorflow(module: str, threads: int) -> ModuleType:
       threads: of an operation.
     """
     quiet.load_tensorflow(threads)
-    return _imported(module)
-
-
-def _imported(module: str) -> ModuleType:
     return importlib.import_module(module)
 
 
