@@ -14,11 +14,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from absl import app
 from absl import flags as absl_flags
 
 from experiments.fits import table
-from vagram_tf.commands import flags
+from vagram_tf.commands import inputs
+from vagram_tf.commands.program import Program
 
 _QUICK: dict[str, Any] = {"seeds": 2, "steps": 200, "widths": ["16", "32x32"], "objectives": ["mle", "mse", "vagram"]}
 
@@ -40,42 +40,24 @@ def define() -> None:
     string("output", "fit_study", "path of the files without suffix")
 
 
-def main(argv: list[str]) -> None:
-    del argv
+def check() -> table.Order:
+    """Returns what the flags ask for; raises ValueError."""
     given = absl_flags.FLAGS
-    try:
-        flags.check_packages("matplotlib", "scipy", "tqdm")
-        flags.check_output(given.output)
-        sources = _sources(given.source)
-        if given.keep:
-            flags.check_output(given.keep)
-            if len(sources) != 1:
-                raise ValueError(f"--keep takes one --source, got {len(sources)}")
-        chosen = [f"--{name}" for name in _QUICK if given[name].present]
-        if given.quick and chosen:
-            raise ValueError(f"--quick chooses {', '.join(_QUICK)} itself; leave out {' '.join(chosen)}")
-        options = given.flag_values_dict() | (_QUICK if given.quick else {})
-        cells = table.cells(sources, options["objectives"], options["widths"])
-        size = table.Size(options["seeds"], options["members"], options["steps"], given.states)
-        done = table.read(Path(f"{given.output}.csv"), size)
-    except (ValueError, OSError) as error:
-        flags.fail(str(error), 2)
-    from experiments.fits import work
-
-    try:
-        if given.keep:
-            print(f"written  {work.keep(sources[0], given.states, Path(given.keep))}")
-            return
-        rows = work.run(cells, size, given.jobs, done, Path(f"{given.output}.csv"))
-        from experiments.fits import figure, measured_signs
-
-        print(table.summary(rows))
-        measured = measured_signs.measured(rows, work.signs_of(sources, given.states, given.jobs))
-        measured_signs.save(Path(f"{given.output}_signs.csv"), measured)
-        written = [Path(f"{given.output}.csv"), Path(f"{given.output}_signs.csv"), *figure.draw(rows, given.output)]
-    except (ValueError, OSError) as error:
-        flags.fail(str(error), 1)
-    print("\n".join(f"written  {path}" for path in written))
+    inputs.check_output(given.output)
+    sources = _sources(given.source)
+    if given.keep:
+        inputs.check_output(given.keep)
+        if len(sources) != 1:
+            raise ValueError(f"--keep takes one --source, got {len(sources)}")
+    chosen = [f"--{name}" for name in _QUICK if given[name].present]
+    if given.quick and chosen:
+        raise ValueError(f"--quick chooses {', '.join(_QUICK)} itself; leave out {' '.join(chosen)}")
+    options = given.flag_values_dict() | (_QUICK if given.quick else {})
+    cells = table.cells(sources, options["objectives"], options["widths"])
+    size = table.Size(options["seeds"], options["members"], options["steps"], given.states)
+    done = table.read(Path(f"{given.output}.csv"), size)
+    return table.Order(
+        sources, cells, size, given.jobs, done, given.output, Path(given.keep) if given.keep else None)
 
 
 def _sources(named: list[str]) -> list[Path]:
@@ -87,5 +69,4 @@ def _sources(named: list[str]) -> list[Path]:
 
 
 if __name__ == "__main__":
-    define()
-    app.run(main, flags_parser=flags.parse)
+    Program(define, check, "experiments.fits.study", None, ("matplotlib", "scipy")).main()

@@ -6,183 +6,33 @@ The real next state is at --angle and --velocity; the prediction is anywhere on 
 <output>.png, .svg and .npz: the value function and the five losses on a grid.
 """
 
-import io
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-from absl import app
 from absl import flags as absl_flags
 
-from experiments.paper.pendulum import ENVIRONMENT, LOSSES, check_policy
-from vagram_tf.commands import flags
-
-if TYPE_CHECKING:
-    import numpy as np
-    import tensorflow as tf
-
-    from vagram_tf.types import ValueFunction
-
-_LARGEST_ANGLE, _LARGEST_VELOCITY = 3.141592653589793, 8.0  # rad and rad/s; Pendulum-v1 clips the velocity
-_POINTS = 101  # of the grid along each axis
-_VALLEY = 0.001  # a loss below this share of its median over the plane is as good as none
-
-
-class Landscape(NamedTuple):
-    """What the figure shows; the arrays of its `.npz`.
-
-    Attributes:
-      angle: `[X]` of the grid, rad; 0 is upright.
-      velocity: `[Y]`, rad/s.
-      reference: angle and velocity of the real next state, a point of the grid.
-      value: `[Y, X]`, the value function.
-      value_gradient: `[3]`, its gradient at the reference by cosine, sine and velocity.
-      loss: `[5, Y, X]` of a prediction at each point, in the order of `LOSSES`.
-    """
-
-    angle: "np.ndarray"
-    velocity: "np.ndarray"
-    reference: "np.ndarray"
-    value: "np.ndarray"
-    value_gradient: "np.ndarray"
-    loss: "np.ndarray"
+from experiments.paper.pendulum import ENVIRONMENT, LARGEST_ANGLE, LARGEST_VELOCITY, LandscapeOrder, check_policy
+from vagram_tf.commands import inputs
+from vagram_tf.commands.program import Program
 
 
 def define() -> None:
     """Defines the flags."""
     string, number = absl_flags.DEFINE_string, absl_flags.DEFINE_float
-    string("export", None, f"export of a policy in {ENVIRONMENT}: .../export/policy/<env step>")
+    string("export", None, f"directory of a run in {ENVIRONMENT}, or of one export of its policy")
     number("angle", 1.7, "angle of the real next state in rad, 0 is upright; taken to the nearest point of the grid",
-           lower_bound=-_LARGEST_ANGLE, upper_bound=_LARGEST_ANGLE)
+           lower_bound=-LARGEST_ANGLE, upper_bound=LARGEST_ANGLE)
     number("velocity", -3.0, "its angular velocity in rad/s; likewise",
-           lower_bound=-_LARGEST_VELOCITY, upper_bound=_LARGEST_VELOCITY)
+           lower_bound=-LARGEST_VELOCITY, upper_bound=LARGEST_VELOCITY)
     string("output", "loss_landscape", "path of the files without suffix")
 
 
-def main(argv: list[str]) -> None:
-    del argv
+def check() -> LandscapeOrder:
+    """Returns what the flags ask for; raises ValueError."""
     given = absl_flags.FLAGS
-    try:
-        flags.check_packages("matplotlib")
-        if not given.export:
-            raise ValueError("--export is needed: the directory of a policy's export")
-        check_policy(given.export)
-        flags.check_output(given.output)
-    except (ValueError, OSError) as error:
-        flags.fail(str(error), 2)
-    from vagram_tf import quiet
-    from vagram_tf.config import RunConfig
-
-    quiet.load_tensorflow(RunConfig().threads)
-    import numpy as np
-
-    from experiments.paper import landscape_figure
-    from vagram_tf import files
-    from vagram_tf.export.load import open_export
-
-    try:
-        export = open_export(given.export, "policy")
-        found = compute(lambda observation: export.module.value(observation)["value"][0], given.angle, given.velocity)
-        arrays = io.BytesIO()
-        np.savez_compressed(arrays, **{name: array.astype(np.float32) for name, array in found._asdict().items()})
-        title = f"{ENVIRONMENT}, {export.metadata['loss']}, environment step {export.metadata['env_step']:,}"
-        valleys = [valley(loss) for loss in found.loss]
-        written = [files.write(Path(f"{given.output}.npz"), arrays.getvalue()),
-                   *landscape_figure.draw(found, LOSSES, valleys, title, given.output)]
-    except (ValueError, OSError) as error:
-        flags.fail(str(error), 1)
-    print(table(found))
-    print("\n".join(f"written  {path}" for path in written))
-
-
-def observe(angle: "np.ndarray", velocity: "np.ndarray") -> "tf.Tensor":
-    """Returns the pendulum's observations `[..., 3]`: cosine and sine of the angle, angular velocity."""
-    import numpy as np
-    import tensorflow as tf
-
-    return tf.constant(np.stack([np.cos(angle), np.sin(angle), velocity], axis=-1), tf.float32)
-
-
-def compute(value_function: "ValueFunction", angle: float, velocity: float) -> Landscape:
-    """Evaluates the losses of a prediction at every point of the plane.
-
-    For `mle` the predicted variance is fixed: to that of each dimension over the plane, so that it is the squared error
-    in standard deviations.
-
-    Args:
-      value_function: `[B, 3] -> [B]`.
-      angle: of the real next state, rad.
-      velocity: rad/s.
-
-    Raises:
-      ValueError: in one sentence, a loss is the same, or not finite, on half of the plane or more.
-    """
-    import numpy as np
-    import tensorflow as tf
-
-    from vagram_tf.model import losses
-    from vagram_tf.model.value_gradients import value_gradients
-
-    angles = np.linspace(-_LARGEST_ANGLE, _LARGEST_ANGLE, _POINTS)
-    velocities = np.linspace(-_LARGEST_VELOCITY, _LARGEST_VELOCITY, _POINTS)
-    reference = np.array([angles[np.argmin(np.abs(angles - angle))],
-                          velocities[np.argmin(np.abs(velocities - velocity))]])
-    plane = tf.reshape(observe(*np.meshgrid(angles, velocities)), [1, -1, 3])  # one member's predictions: [E, B, D]
-    real = observe(*reference[:, np.newaxis])
-    target = tf.repeat(real, plane.shape[1], axis=0)
-    gradient = value_gradients([value_function], real)
-    gradients = tf.repeat(gradient, plane.shape[1], axis=0)
-    value = value_function(plane[0])
-    log_variance = tf.math.log(tf.math.reduce_variance(plane, axis=1, keepdims=True)) + tf.zeros_like(plane)
-    by_loss = {
-        "mle": losses.gaussian_nll(plane, log_variance, target),
-        "mse": losses.mse(plane, target),
-        "itervaml": losses.itervaml(
-            value[tf.newaxis, :, tf.newaxis], tf.repeat(value_function(real)[:, tf.newaxis], plane.shape[1], axis=0)),
-        "taylor": losses.taylor(plane, target, gradients),
-        "vagram": losses.vagram(plane, target, gradients),
-    }
-    shape = [_POINTS, _POINTS]
-    loss = np.stack([by_loss[name].numpy().reshape(shape) for name in LOSSES])
-    flat = [name for name, of in zip(LOSSES, loss, strict=True) if not np.median(of - of.min()) > 0]
-    if flat:
-        raise ValueError(f"there is nothing to draw of {', '.join(flat)}: the value function is flat around "
-                         f"{angle:g} rad, {velocity:g} rad/s, or not finite; take another state or export")
-    return Landscape(
-        angles, velocities, reference, value.numpy().reshape(shape), gradient.numpy()[0, 0], loss)
-
-
-def height(loss: "np.ndarray") -> "np.ndarray":
-    """Returns a loss above its smallest, in units of its median over the plane: what the figure's colours show."""
-    import numpy as np
-
-    above = loss - np.min(loss)
-    return above / np.median(above)
-
-
-def valley(loss: "np.ndarray") -> "np.ndarray":
-    """Returns bool `[Y, X]`: where a prediction is as good as perfect for the loss."""
-    return height(loss) < _VALLEY
-
-
-def table(found: Landscape) -> str:
-    """Returns the report for the terminal: where each loss is smallest, and how far its valley reaches."""
-    import numpy as np
-
-    angle, velocity = found.reference
-    lines = [f"real next state {angle:.2f} rad, {velocity:.2f} rad/s; dV/ds' by cosine, sine and velocity "
-             + ", ".join(f"{of:.3g}" for of in found.value_gradient), "",
-             f"{'':9}  {'smallest at':>20}  {'as good as none on':>18}  and as far away as"]
-    angles, velocities = np.meshgrid(found.angle, found.velocity)
-    turned, faster = np.abs((angles - angle + np.pi) % (2 * np.pi) - np.pi), np.abs(velocities - velocity)
-    for name, loss in zip(LOSSES, found.loss, strict=True):
-        row, column = np.unravel_index(np.argmin(loss), loss.shape)
-        good = valley(loss)
-        smallest = f"{found.angle[column]:.2f}, {found.velocity[row]:.2f}"
-        lines.append(f"{name:9}  {smallest:>20}  {100 * good.mean():16.2f} %  {turned[good].max():.2f} rad, "
-                     f"{faster[good].max():.2f} rad/s")
-    return "\n".join([*lines, ""])
+    export = inputs.export(given.export, "policy")
+    check_policy(export)
+    inputs.check_output(given.output)
+    inputs.tell(export, given.export)
+    return LandscapeOrder(export, given.angle, given.velocity, given.output)
 
 
 if __name__ == "__main__":
-    define()
-    app.run(main, flags_parser=flags.parse)
+    Program(define, check, "experiments.paper.landscape_work", packages=("matplotlib",)).main()

@@ -9,36 +9,23 @@ starting them, and recording that they ran, which the profiler adds.
 
 from pathlib import Path
 
-from absl import app
 from absl import flags as absl_flags
 
-from vagram_tf.commands import flags
+from vagram_tf.commands import inputs
+from vagram_tf.commands.program import Program
 
-_OUTPUT = absl_flags.DEFINE_string("output", "profile", "where to write the table, without .md")
+
+def define() -> None:
+    """Defines the flags."""
+    absl_flags.DEFINE_string("output", "profile", "where to write the table, without .md")
 
 
-def main(argv: list[str]) -> None:
-    del argv
-    output = Path(f"{_OUTPUT.value}.md")
-    try:
-        flags.check_packages()
-        flags.check_output(str(output))
-    except ValueError as error:
-        flags.fail(str(error), 2)
-    from vagram_tf import quiet
-
-    quiet.load_tensorflow(threads=1)
-    from experiments.speed import profiling
-    from vagram_tf.files import write
-
-    lines = profiling.table([profiling.measure(*work) for work in profiling.updates_and_steps()])
-    print("\n".join(lines))
-    try:
-        write(output, "\n".join([*lines, ""]))
-    except OSError as error:
-        flags.fail(f"cannot write {output}: {error.strerror}", 1)
-    print(f"\nwritten to {output}")
+def check() -> Path:
+    """Returns where the table is written to; raises ValueError."""
+    output = Path(f"{absl_flags.FLAGS.output}.md")
+    inputs.check_output(output)
+    return output
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=flags.parse)
+    Program(define, check, "experiments.speed.profiling", lambda output: 1).main()

@@ -11,8 +11,9 @@ import programs
 import pytest
 import tensorflow as tf
 
-from experiments import evaluate
 from vagram_tf import seeding
+from vagram_tf.commands.judging import policy as judging
+from vagram_tf.commands.report import intervals
 from vagram_tf.envs import rendering
 from vagram_tf.export.load import Export
 
@@ -33,7 +34,7 @@ def run(policy, *arguments):
 @pytest.fixture(scope="module")
 def greedy(policy, tmp_path_factory):
     directory = tmp_path_factory.mktemp("greedy")
-    stdout = run(policy, f"--output={directory}/out.json", f"--video={directory}/out.gif", "--seed=5")
+    stdout = run(policy.parents[2], f"--output={directory}/out.json", f"--video={directory}/out.gif", "--seed=5")
     return stdout, json.loads((directory / "out.json").read_text()), directory / "out.gif"
 
 
@@ -50,6 +51,10 @@ def test_returns_are_those_of_the_real_environment(greedy, policy):
             returns[i] += reward
     np.testing.assert_allclose(report["returns"], returns, rtol=1e-4)
     assert report["lengths"] == [25, 25, 25] and len(set(report["returns"])) == 3
+
+
+def test_newest_policy_of_a_run_is_taken_and_named(greedy, policy):
+    assert greedy[0].startswith(f"export   {policy}\n")
 
 
 def test_table_shows_the_numbers(greedy):
@@ -86,28 +91,28 @@ def test_without_opengl_there_is_a_reason_instead_of_a_video(monkeypatch, capsys
     monkeypatch.setattr(rendering, "rollout_frames", unavailable)
     export = Export(None, {"environment": "Hopper-v5", "distractors": 0, "distractor_kind": "noise",
                            "distractor_seed": 0})
-    evaluate.film(export, False, 0, tmp_path / "out.mp4")
+    judging.film(export, False, 0, tmp_path / "out.mp4")
     assert capsys.readouterr() == ("", "no video: MuJoCo cannot draw without OpenGL: (libegl1)\n")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_summary_of_two_values():
     """The mean of two draws from {0, 1} is 0 or 1 with probability 1/4 each, far more than 2.5 %."""
-    assert evaluate.summary(np.array([0.0, 1.0]), seed=0) == {
+    assert intervals.summary(np.array([0.0, 1.0]), seed=0) == {
         "mean": 0.5, "interval": [0.0, 1.0], "median": 0.5, "min": 0.0, "max": 1.0}
 
 
 def test_interval_of_many_values_is_the_normal_one():
     values = np.random.default_rng(0).normal(10.0, 2.0, 400)
-    low, high = evaluate.summary(values, seed=0)["interval"]
+    low, high = intervals.summary(values, seed=0)["interval"]
     half = 1.96 * values.std() / 20
     np.testing.assert_allclose([low, high], [values.mean() - half, values.mean() + half], atol=0.03)
-    assert evaluate.summary(values, seed=0)["interval"] == [low, high] != evaluate.summary(values, seed=1)["interval"]
+    assert intervals.summary(values, seed=0)["interval"] == [low, high] != intervals.summary(values, seed=1)["interval"]
 
 
 def test_interval_of_equal_values_and_of_one():
-    assert evaluate.summary(np.full(5, 7.0), seed=0)["interval"] == [7.0, 7.0]
-    assert evaluate.summary(np.array([7.0]), seed=0) == {
+    assert intervals.summary(np.full(5, 7.0), seed=0)["interval"] == [7.0, 7.0]
+    assert intervals.summary(np.array([7.0]), seed=0) == {
         "mean": 7.0, "interval": None, "median": 7.0, "min": 7.0, "max": 7.0}
 
 
@@ -123,4 +128,4 @@ def test_what_is_no_policy_is_refused_in_one_line(policy, tmp_path):
         ([f"--export={policy}", "--output=/no/such/out.json"], "there is no directory /no/such"),
         ([f"--export={policy}", "--episodes=0"], "episodes"),
     ]:
-        assert words in programs.refused_export("evaluate", arguments), arguments
+        assert words in programs.refused("evaluate", arguments), arguments

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from experiments.inspect_model import table
 from vagram_tf.commands.judging import signs
+from vagram_tf.commands.judging.model import table
 from vagram_tf.commands.judging.steps import collect
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs import suite
@@ -30,7 +30,7 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def inspected(run):
     process = programs.program("inspect_model", [
-        f"--export={run}/export/dynamics/90", f"--steps={STEPS}", f"--horizon={HORIZON}"])
+        f"--export={run}", f"--steps={STEPS}", f"--horizon={HORIZON}"])
     assert process.returncode == 0, process.stderr
     return process, run / "inspect" / "90"
 
@@ -39,6 +39,7 @@ def test_report_is_beside_the_run_and_nothing_else_is_said(inspected):
     process, output = inspected
     assert sorted(path.name for path in output.iterdir()) == ["inspect.json", "inspect.png"]
     assert programs.error_lines(process) == []
+    assert process.stdout.startswith(f"export   {output.parents[1] / 'export' / 'dynamics' / '90'}\n")
     assert str(output.name) in process.stdout and "inspect.png" in process.stdout
 
 
@@ -158,4 +159,4 @@ def test_what_is_no_model_of_a_run_is_refused_in_one_line(run, tmp_path):
         ([f"--export={model}", "--horizon=0"], "horizon"),
         ([f"--export={model}", "--output=/dev/null/out"], "Not a directory"),
     ]:
-        assert words in programs.refused_export("inspect_model", arguments), arguments
+        assert words in programs.refused("inspect_model", arguments), arguments

@@ -1,11 +1,13 @@
 """The house rules that a reader relies on: who imports whom, what loads TensorFlow, how long a file is."""
 
 import ast
+import graphlib
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import programs
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,8 +53,78 @@ def test_only_the_borders_import_tf_agents():
 def test_the_library_knows_no_programs_and_no_flags():
     assert importers("experiments") == set()
     library = {name for name in map(module_name, LIBRARY) if not name.startswith("vagram_tf.commands")}
-    for programs in ("vagram_tf.commands", "absl.flags", "absl.app"):
-        assert not importers(programs) & library
+    for package in ("vagram_tf.commands", "absl.flags", "absl.app"):
+        assert not importers(package) & library
+
+
+MODULES = {module_name(path): path for path in SOURCES}
+
+
+def edges(name):
+    """Returns the modules of ours that a module imports, wherever in it, also for its types alone."""
+    found = imports(MODULES[name])
+    # `from package import module` is of the module; `import package`, or `from package import name`, of the package.
+    inner = {one.rpartition(".")[0] for one in found if one in MODULES}
+    return {one for one in found if one in MODULES and not (one in inner and MODULES[one].name == "__init__.py")}
+
+
+def layer(name):
+    """Returns how far up a module is: the library, its commands, what experiments are made of, the experiments."""
+    if name.startswith("vagram_tf"):
+        return int(name.startswith("vagram_tf.commands"))
+    top = name.count(".") == 1 and MODULES[name].name != "__init__.py"
+    return 3 if top else 2
+
+
+def test_no_module_imports_what_is_above_it():
+    assert [(name, other) for name in MODULES for other in edges(name) if layer(other) > layer(name)] == []
+
+
+def test_programs_do_not_import_each_other():
+    assert [(name, other) for name in MODULES if layer(name) == 3 for other in edges(name) if layer(other) == 3] == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    sorter = graphlib.TopologicalSorter({name: edges(name) for name in MODULES})
+    sorter.prepare()  # CycleError names the circle
+
+
+def test_modules_that_are_named_exist():
+    """A program names the module that works, which is imported after TensorFlow."""
+    named = {node.value for path in SOURCES for node in ast.walk(ast.parse(path.read_text()))
+             if isinstance(node, ast.Constant) and isinstance(node.value, str)
+             and re.fullmatch(r"(vagram_tf|experiments)(\.\w+)+", node.value)}
+    assert "vagram_tf.commands.training" in named and named <= set(MODULES)
+
+
+@pytest.mark.parametrize("module", ["commands.learning_curves.sweep_table", "commands.plot", "commands.sweep"])
+def test_matplotlib_is_not_needed_for(module):
+    code = f"import sys, vagram_tf.{module}; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+REFUSED = {
+    "mbpo": ["--env=CartPole-v1", "--workdir={place}/runs"],
+    "evaluate": ["--export={place}"],
+    "inspect_model": ["--export={place}", "--output={place}/out"],
+    "sweep": ["--study=nosuchstudy", "--workdir={place}/sweeps"],
+    "plot": ["--csv={place}/nothing.csv", "--output={place}/out"],
+    "fit_study": ["--source={place}/nothing", "--output={place}/out"],
+    "loss_landscape": ["--export={place}", "--output={place}/out"],
+    "value_drift": ["--run={place}"],
+    "benchmark": ["--output=/dev/null/out"],
+    "profile": ["--output={place}/nothing/out"],
+}
+
+
+def test_every_program_is_listed():
+    assert set(REFUSED) == {path.stem for path in (ROOT / "experiments").glob("*.py")} - {"__init__"}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusal_loads_no_tensorflow_and_leaves_nothing_behind(name, tmp_path):
+    programs.refused(name, [argument.format(place=tmp_path) for argument in REFUSED[name]])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

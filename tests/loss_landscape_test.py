@@ -8,15 +8,14 @@ import programs
 import pytest
 import tensorflow as tf
 
-from experiments import loss_landscape
-from experiments.paper import landscape_figure
+from experiments.paper import landscape, landscape_figure
 from experiments.paper.pendulum import LOSSES
 
 
 @pytest.fixture(scope="module")
 def linear():
     """V = 2 cos + 3 sin - velocity."""
-    return loss_landscape.compute(lambda s: tf.linalg.matvec(s, tf.constant([2.0, 3.0, -1.0])), angle=1.0, velocity=2.0)
+    return landscape.compute(lambda s: tf.linalg.matvec(s, tf.constant([2.0, 3.0, -1.0])), angle=1.0, velocity=2.0)
 
 
 def test_reference_is_the_nearest_point_of_the_grid(linear):
@@ -31,7 +30,7 @@ def test_one_minimum_at_the_reference(linear, name):
     loss = linear.loss[LOSSES.index(name)]
     row, column = np.unravel_index(np.argmin(loss), loss.shape)
     assert (linear.angle[column], linear.velocity[row]) == tuple(linear.reference)
-    good = loss_landscape.valley(loss)
+    good = landscape.valley(loss)
     assert good[row, column] and good.sum() < 30
     rows, columns = np.nonzero(good)
     assert np.abs(rows - row).max() <= 5 and np.abs(columns - column).max() <= 5
@@ -47,7 +46,7 @@ def test_a_line_of_zeros(linear, name):
     rows = np.abs(linear.velocity[:, np.newaxis] - line[columns]).argmin(axis=0)
     assert len(columns) == 101
     assert np.all(loss[rows, columns] <= 0.08**2 + 1e-4)  # half a step of the grid from the line
-    assert loss_landscape.valley(loss).any(axis=0).sum() > 50
+    assert landscape.valley(loss).any(axis=0).sum() > 50
 
 
 def test_values_of_the_losses(linear):
@@ -70,21 +69,20 @@ def test_values_of_the_losses(linear):
 ])
 def test_flat_value_function_is_refused(value_function):
     with pytest.raises(ValueError, match="nothing to draw of .*vagram: the value function is flat around 1 rad, 2 rad"):
-        loss_landscape.compute(value_function, angle=1.0, velocity=2.0)
+        landscape.compute(value_function, angle=1.0, velocity=2.0)
 
 
 def test_committed_figure_is_that_of_the_committed_data(tmp_path):
     """The picture says what the data, drawn anew, says; the table of the docs has the report's numbers."""
     directory = programs.ROOT / "results" / "loss_landscape"
-    found = loss_landscape.Landscape(**np.load(directory / "loss_landscape.npz"))
+    found = landscape.Landscape(**np.load(directory / "loss_landscape.npz"))
     assert (directory / "loss_landscape.png").read_bytes().startswith(b"\x89PNG")
     texts = re.findall("<text[^>]*>([^<]*)<", (directory / "loss_landscape.svg").read_text())
     title = "Pendulum-v1, vagram, environment step 4,000"
-    valleys = [loss_landscape.valley(loss) for loss in found.loss]
-    landscape_figure.draw(found, LOSSES, valleys, title, f"{tmp_path}/again")
+    landscape_figure.draw(found, LOSSES, [landscape.valley(loss) for loss in found.loss], title, f"{tmp_path}/again")
     assert re.findall("<text[^>]*>([^<]*)<", (tmp_path / "again.svg").read_text()) == texts
     docs = (programs.ROOT / "docs" / "figures.md").read_text()
-    for line in loss_landscape.table(found).splitlines():
+    for line in landscape.table(found).splitlines():
         if line.split()[:1] and line.split()[0] in LOSSES:
             name, *_, share, _, angle, _, velocity, _ = line.split()
             (row,) = re.findall(rf"\| `{name}` \| (.*rad.*) \|", docs)
@@ -112,8 +110,8 @@ def test_what_is_no_policy_of_the_pendulum_is_refused_in_one_line(tmp_path):
     other = pendulum_exports.write(tmp_path, 41, environment="InvertedPendulum-v5")
     for arguments, words in [
         ([], "--export is needed"),
-        ([f"--export={tmp_path}"], "is no export: it has no metadata.json"),
+        ([f"--export={tmp_path}/nothing"], "is no export: it has no metadata.json"),
         ([f"--export={other}"], "is of InvertedPendulum-v5 with 0 distractors; expected is Pendulum-v1 without"),
         ([f"--export={other}", "--velocity=9"], "velocity"),
     ]:
-        assert words in programs.refused_export("loss_landscape", arguments), arguments
+        assert words in programs.refused("loss_landscape", arguments), arguments

@@ -36,6 +36,9 @@ def refused(*arguments, **kwargs):
 @pytest.mark.parametrize("arguments, words", [
     (["--env=Hoper-v5"], ["unknown environment 'Hoper-v5'", "Hopper-v5"]),
     (["--env=nosuchmodule:Env-v0"], ["nosuchmodule"]),
+    (["--env=CartPole-v1"], ["CartPole-v1", "unsupported action space", "not discrete actions"]),
+    (["--env=NoSuch-v0", "--help"], ["unknown environment 'NoSuch-v0'"]),
+    (["--loss=nosuchmodule:mine"], ["loss 'nosuchmodule:mine': there is no module nosuchmodule"]),
     (["--loss=vagrm"], ["loss must be one of", "vagram", "'vagrm'"]),
     (["--members=0"], ["members must be at least 1, got 0"]),
     (["--members=3", "--elites=4"], ["elites (4) must not exceed members (3)"]),
@@ -63,6 +66,13 @@ def test_bad_input_is_refused_in_one_line(arguments, words, tmp_path):
     for word in words:
         assert word in line
     assert list(tmp_path.iterdir()) == []  # nothing was begun
+
+
+def test_loss_that_its_module_does_not_register_leaves_nothing_behind(tmp_path):
+    process = programs.mbpo(["--loss=json:mine", f"--workdir={tmp_path}"])
+    (line,) = programs.error_lines(process)
+    assert (process.returncode, process.stdout) == (2, "") and "loss 'mine' is not registered" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text, words", [

@@ -7,8 +7,7 @@ import numpy as np
 import programs
 import pytest
 
-from experiments import plot
-from vagram_tf.commands.learning_curves import statistics
+from vagram_tf.commands.learning_curves import statistics, sweep_table
 
 RESULTS = programs.ROOT / "results"
 HEADER = "study,setting,seed,env_step,return,length,wall_time"
@@ -70,18 +69,18 @@ def test_final_returns_are_those_of_the_seeds_that_came_to_the_end(drawn):
 
 
 def test_final_returns_of_all_the_steps_are_means_over_them():
-    evaluations = [plot.Evaluation("mle", seed, step, float(total)) for seed, step, total in (
+    evaluations = [sweep_table.Evaluation("mle", seed, step, float(total)) for seed, step, total in (
         (0, 10, 1), (0, 20, 3), (0, 100, 8), (1, 100, 2))]
     assert [point[2] for point in statistics.final(evaluations, 1.0)] == [(4 + 2) / 2]
     assert [point[2] for point in statistics.final(evaluations, 0.8)] == [(5.5 + 2) / 2]  # from step 20 on
     assert [point[2] for point in statistics.final(evaluations, 0.1)] == [(8 + 2) / 2]
-    third = [plot.Evaluation("mle", 0, step, float(step)) for step in (200, 300, 1000)]  # (1 - 0.7) * 1000 > 300
+    third = [sweep_table.Evaluation("mle", 0, step, float(step)) for step in (200, 300, 1000)]  # (1 - 0.7) * 1000 > 300
     assert [point[2] for point in statistics.final(third, 0.7)] == [650.0]
 
 
 def test_interval_of_two_seeds():
     """Both means of equal seeds, 0 and 1, have probability 1/4, far more than 2.5 %."""
-    (point,) = statistics.curves([plot.Evaluation("mle_a", seed, 5, float(seed)) for seed in (0, 1)])
+    (point,) = statistics.curves([sweep_table.Evaluation("mle_a", seed, 5, float(seed)) for seed in (0, 1)])
     assert point == ("mle_a", 5, 0.5, 0.0, 1.0, 0.5, 2)
 
 
@@ -119,7 +118,7 @@ def test_what_is_missing_is_known_from_the_sweeps_own_settings(tmp_path):
     one = written(tmp_path / "a.csv", *(f"a,mle,0,{step},1,1,1" for step in (5, 10)))
     two = written(tmp_path / "b.csv", *(f"b,{setting},0,{step},1,1,1" for setting, step in (
         ("short", 5), ("short", 10), ("long", 5), ("long", 15))))
-    assert plot.missing(*plot.read([one, two])) == [
+    assert sweep_table.missing(*sweep_table.read([one, two])) == [
         "missing  a/mle: seed 1",
         "missing  a/mle: seed 0 after environment step 10 of 15",
         "note     a/mle: one seed, so there is no interval",
@@ -128,7 +127,7 @@ def test_what_is_missing_is_known_from_the_sweeps_own_settings(tmp_path):
         "note     b/long: one seed, so there is no interval",
     ]
     (tmp_path / "b.json").write_text("[]")  # something else
-    assert plot.missing(*plot.read([two])) == [
+    assert sweep_table.missing(*sweep_table.read([two])) == [
         "missing  short: seed 0 after environment step 10 of 15",
         "note     short: one seed, so there is no interval",
         "note     long: one seed, so there is no interval",
@@ -136,9 +135,9 @@ def test_what_is_missing_is_known_from_the_sweeps_own_settings(tmp_path):
 
 
 def test_gap_in_a_seed_is_missing():
-    evaluations = [plot.Evaluation("mle", seed, step, 0.0) for seed, steps in ((0, (1, 2, 3, 4)), (1, (1, 4)))
+    evaluations = [sweep_table.Evaluation("mle", seed, step, 0.0) for seed, steps in ((0, (1, 2, 3, 4)), (1, (1, 4)))
                    for step in steps]
-    assert plot.missing(evaluations, {}) == ["missing  mle: seed 1 at environment steps 2, 3"]
+    assert sweep_table.missing(evaluations, {}) == ["missing  mle: seed 1 at environment steps 2, 3"]
 
 
 def test_setting_that_ends_before_the_others_of_its_panel_has_no_final_return(tmp_path):
@@ -150,7 +149,7 @@ def test_setting_that_ends_before_the_others_of_its_panel_has_no_final_return(tm
 
 
 def test_panels_without_losses_do_not_keep_the_others_from_being_scored():
-    evaluations = [plot.Evaluation(setting, 0, 10, 1.0) for setting in (
+    evaluations = [sweep_table.Evaluation(setting, 0, 10, 1.0) for setting in (
         "vagram_a", "mle_a", "vagram_b", "mle_b", "known", "learned")]
     assert [score.loss for score in statistics.scores(evaluations, 0.1)] == ["vagram", "mle"]
 
@@ -159,8 +158,8 @@ def test_panels_without_losses_do_not_keep_the_others_from_being_scored():
                                         if (path.parent / "curves.csv").exists() and path.stem == path.parent.name))
 def test_committed_figures_are_those_of_the_committed_sweep(name):
     directory = RESULTS / name
-    evaluations, plans = plot.read([directory / f"{name}.csv"])
-    assert plot.missing(evaluations, plans) == []
+    evaluations, plans = sweep_table.read([directory / f"{name}.csv"])
+    assert sweep_table.missing(evaluations, plans) == []
     tables = {"curves": statistics.curves(evaluations)}
     for of, last in (("curves", 0.1), ("whole", 1.0)):
         if of == "curves" or (directory / f"{of}_final.csv").exists():
@@ -177,7 +176,7 @@ def test_committed_figures_are_those_of_the_committed_sweep(name):
         if not table.endswith("_all"):
             assert (directory / f"{table}.png").read_bytes().startswith(b"\x89PNG")
             picture = (directory / f"{table}.svg").read_text()
-            assert all(f"{statistics.panel_of(of.setting)[1]} (n = {of.seeds})" in picture for of in expected)
+            assert all(f"{sweep_table.panel_of(of.setting)[1]} (n = {of.seeds})" in picture for of in expected)
 
 
 def test_pictures_exist_and_show_panels_and_seeds(drawn):
@@ -193,18 +192,18 @@ def test_pictures_exist_and_show_panels_and_seeds(drawn):
 
 
 def test_panel_is_everything_but_the_loss():
-    assert statistics.panel_of("vagram_Hopper_15") == ("Hopper_15", "vagram")
-    assert statistics.panel_of("calibrated_itervaml") == ("", "calibrated_itervaml")
-    assert statistics.panel_of("no_clip") == ("", "no_clip")
-    assert statistics.panel_of("vagram__Hopper_15") == ("_Hopper_15", "vagram")
-    assert statistics.panel_of("pendulum/mle_1x8") == ("pendulum/1x8", "mle")
-    assert statistics.panel_of("pendulum/mle") == ("pendulum", "mle")
+    assert sweep_table.panel_of("vagram_Hopper_15") == ("Hopper_15", "vagram")
+    assert sweep_table.panel_of("calibrated_itervaml") == ("", "calibrated_itervaml")
+    assert sweep_table.panel_of("no_clip") == ("", "no_clip")
+    assert sweep_table.panel_of("vagram__Hopper_15") == ("_Hopper_15", "vagram")
+    assert sweep_table.panel_of("pendulum/mle_1x8") == ("pendulum/1x8", "mle")
+    assert sweep_table.panel_of("pendulum/mle") == ("pendulum", "mle")
 
 
 def test_several_files_and_studies(tmp_path):
     one = written(tmp_path / "one.csv", "first,mle,0,5,1,1,1")
     two = written(tmp_path / "two.csv", "second,mle,0,5,2,1,1", "second,mle,0,5,2,1,1")
-    assert plot.read([one, two]) == ([("first/mle", 0, 5, 1.0), ("second/mle", 0, 5, 2.0)], {})
+    assert sweep_table.read([one, two]) == ([("first/mle", 0, 5, 1.0), ("second/mle", 0, 5, 2.0)], {})
 
 
 def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
@@ -218,7 +217,7 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
         ([], "is empty: it has no row of an evaluation"),
     ]:
         with pytest.raises(ValueError, match=".csv") as error:
-            plot.read([written(tmp_path / "bad.csv", *lines)])
+            sweep_table.read([written(tmp_path / "bad.csv", *lines)])
         assert words in str(error.value)
     (tmp_path / "columns.csv").write_text("setting,seed,return\na,0,1\n")
     (tmp_path / "nothing.csv").write_text("")
@@ -232,5 +231,5 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
         ([f"--csv={tmp_path}/a_final.csv", f"--output={tmp_path}/a"], f"would overwrite {tmp_path}/a_final.csv"),
         ([f"--csv={tmp_path}/columns.csv", "--output=/no/such/out"], "there is no directory /no/such"),
     ]:
-        assert words in programs.refused_export("plot", arguments), arguments
+        assert words in programs.refused("plot", arguments), arguments
     assert not list(tmp_path.glob("out*"))

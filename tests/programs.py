@@ -206,8 +206,8 @@ def _environment():
     return kept | {"PYTHONPATH": str(ROOT / "tests")}
 
 
-def refused_export(name, arguments):
-    """Asserts that a program refuses an export in one line and before it imports TensorFlow; returns the line."""
+def refused(name, arguments):
+    """Asserts that a program refuses its arguments in one line and without TensorFlow; returns the line."""
     process = program(name, arguments, options=("-X", "importtime"))
     assert process.returncode == 2 and process.stdout == "", process.stderr
     assert not re.search(r"\|\s+tensorflow$", process.stderr, re.MULTILINE)

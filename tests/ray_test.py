@@ -59,7 +59,7 @@ def test_study_runs_on_a_cluster_that_is_there(cluster, tmp_path):
 ])
 def test_cluster_that_is_not_there_is_refused_in_one_line(arguments, words, tmp_path):
     arguments = ["--study=pendulum", f"--workdir={tmp_path}", *arguments]
-    assert words in programs.refused_export("sweep", arguments)
+    assert words in programs.refused("sweep", arguments)
 
 
 def test_missing_ray_is_named(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import programs
 import pytest
 
-from vagram_tf.commands.learning_curves.statistics import panel_of
+from vagram_tf.commands.learning_curves.sweep_table import panel_of
 from vagram_tf.commands.sweeps import study
 from vagram_tf.envs import suite
 from vagram_tf.study import Study, vary

@@ -14,8 +14,7 @@ import killed
 import programs
 import pytest
 
-from experiments import sweep
-from vagram_tf.commands.sweeps import display, process, run_files, study, workers
+from vagram_tf.commands.sweeps import display, process, run_files, study, work, workers
 from vagram_tf.commands.sweeps.display import Progress
 from vagram_tf.commands.sweeps.process import Environment, Outcome
 from vagram_tf.commands.sweeps.study import Run
@@ -183,7 +182,7 @@ def test_run_that_ends_at_once_is_timed_and_its_evaluations_are_seen(faked, tmp_
 
 def test_results_that_cannot_be_written_are_told_and_stop_nothing(tmp_path, capsys):
     (tmp_path / "out.csv").mkdir()
-    assert not sweep._write_results(tmp_path / "out.csv", "s", [])
+    assert not work._write_results(tmp_path / "out.csv", "s", [])
     assert capsys.readouterr().err == f"warning: cannot write {tmp_path}/out.csv: Is a directory\n"
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
@@ -201,10 +200,10 @@ class Asked:
 
 
 def test_stopped_sweep_ends_its_runs_gently_and_starts_no_other(faked, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(sweep, "_REFRESH_SECONDS", 0.05)
+    monkeypatch.setattr(work, "_REFRESH_SECONDS", 0.05)
     runs = [faked(name, _WAIT) for name in "abc"]
     (tmp_path / "size").mkdir()
-    code = sweep.sweep("s, size", "s", runs, tmp_path / "size.csv", workers.LocalWorkers(2), Asked(*runs[:2]))
+    code = work.sweep("s, size", "s", runs, tmp_path / "size.csv", workers.LocalWorkers(2), Asked(*runs[:2]))
     assert code == 0
     assert "stopped with 3 runs to go; the same command continues them" in capsys.readouterr().out
     assert not runs[2].log.exists()
@@ -212,7 +211,7 @@ def test_stopped_sweep_ends_its_runs_gently_and_starts_no_other(faked, tmp_path,
 
 
 def test_sweep_that_fails_ends_its_runs_gently_and_starts_no_other(faked, tmp_path, monkeypatch):
-    monkeypatch.setattr(sweep, "_REFRESH_SECONDS", 0.05)
+    monkeypatch.setattr(work, "_REFRESH_SECONDS", 0.05)
     runs = [faked(name, _WAIT) for name in "abc"]
     (tmp_path / "size").mkdir()
 
@@ -223,7 +222,7 @@ def test_sweep_that_fails_ends_its_runs_gently_and_starts_no_other(faked, tmp_pa
     monkeypatch.setattr(display.Display, "update", fail)
     local = workers.LocalWorkers(2)
     with pytest.raises(BrokenPipeError):
-        sweep.sweep("s, size", "s", runs, tmp_path / "size.csv", local, types.SimpleNamespace(requested=lambda: False))
+        work.sweep("s, size", "s", runs, tmp_path / "size.csv", local, types.SimpleNamespace(requested=lambda: False))
     local._pool.shutdown()  # waits for them, as the end of the program does
     assert local.outcomes() == [Outcome(False)] * 3
     assert not runs[2].log.exists() and all(run.checkpoint() == 1 for run in runs[:2])
@@ -359,17 +358,19 @@ _IMPORT = "from vagram_tf.study import Study\n"
     ("1 / 0", [], "fails: ZeroDivisionError: division by zero"),
     ("x = 1", [], "has no constant that is a Study"),
     (_IMPORT + "EVENING = Study({'a': {'name': 'Hoper-v5'}}, [0])", [], "unknown environment 'Hoper-v5'"),
+    (_IMPORT + "EVENING = Study({'a': {'name': 'CartPole-v1'}}, [0])", [], "unsupported action space"),
+    (_IMPORT + "EVENING = Study({'a': {'loss': 'nosuch:mine'}}, [0])", [], "there is no module nosuch"),
     (_IMPORT + "EVENING = Study({'a': {}, 'b': {}}, [0])", [], "settings a and b are the same"),
 ])
 def test_bad_input_is_refused_in_one_line(text, arguments, words, tmp_path):
     if text:
         (tmp_path / "mine.py").write_text(text + "\n")
         arguments = [f"--study={tmp_path / 'mine.py'}"]
-    assert words in programs.refused_export("sweep", [f"--workdir={tmp_path / 'sweeps'}", *arguments])
+    assert words in programs.refused("sweep", [f"--workdir={tmp_path / 'sweeps'}", *arguments])
     assert not (tmp_path / "sweeps").exists()  # nothing was begun
 
 
 def test_second_sweep_of_a_study_is_refused(tmp_path):
     with run_files.lock(tmp_path / "pendulum" / "evening"):
-        line = programs.refused_export("sweep", ["--study=pendulum", f"--workdir={tmp_path}"])
+        line = programs.refused("sweep", ["--study=pendulum", f"--workdir={tmp_path}"])
     assert line == f"error: another sweep is at work in {tmp_path}/pendulum/evening"

@@ -9,8 +9,7 @@ import programs
 import pytest
 import tensorflow as tf
 
-from experiments import value_drift
-from experiments.paper import drift_figure
+from experiments.paper import drift, drift_figure
 from experiments.paper.drift_models import Models
 from experiments.paper.pendulum import LOSSES
 from vagram_tf.types import Transition
@@ -66,8 +65,8 @@ def test_committed_figure_is_that_of_the_committed_data(tmp_path):
     """The picture says what the data, drawn anew, says; the table of the docs has the report's numbers."""
     directory = programs.ROOT / "results" / "value_drift"
     with open(directory / "value_drift.csv", newline="") as file:
-        rows = [value_drift.Row(of["loss"], *(int(of[name]) for name in ("seed", "gradient_step", "value_step")),
-                                *(float(of[name]) for name in ("value_error", "state_error")))
+        rows = [drift.Row(of["loss"], *(int(of[name]) for name in ("seed", "gradient_step", "value_step")),
+                          *(float(of[name]) for name in ("value_error", "state_error")))
                 for of in csv.DictReader(file)]
     assert {row.seed for row in rows} == set(range(8)) and {row.loss for row in rows} == set(LOSSES)
     drift_figure.draw(rows, f"{tmp_path}/again")
@@ -75,7 +74,7 @@ def test_committed_figure_is_that_of_the_committed_data(tmp_path):
              for path in (directory / "value_drift.svg", tmp_path / "again.svg")]
     assert texts[0] == texts[1] and (directory / "value_drift.png").read_bytes().startswith(b"\x89PNG")
     docs = (programs.ROOT / "docs" / "figures.md").read_text()
-    for line in value_drift.summary(rows).strip().splitlines()[1:]:
+    for line in drift.summary(rows).strip().splitlines()[1:]:
         name, *errors, jump = line.split()
         assert f"| `{name}` | {' | '.join(f'{float(error):.4f}' for error in errors)} | {jump} |" in docs
 
@@ -102,9 +101,9 @@ def test_errors_are_as_defined_and_training_lowers_them():
 
 
 def test_summary_is_of_the_ends_and_beginnings():
-    rows = [value_drift.Row(loss, seed, step, value, error, state) for loss in LOSSES for seed in (0, 1)
+    rows = [drift.Row(loss, seed, step, value, error, state) for loss in LOSSES for seed in (0, 1)
             for step, value, error, state in ((0, 1, 9.0, 9.0), (5, 1, 2.0, 4.0), (5, 2, 3.0, 4.0), (10, 2, 1.0, 6.0))]
-    line = [line for line in value_drift.summary(rows).splitlines() if line.startswith("vagram")][0]
+    line = [line for line in drift.summary(rows).splitlines() if line.startswith("vagram")][0]
     assert line.split() == ["vagram", "5", "2", "3", "1.50"]
 
 
@@ -118,4 +117,4 @@ def test_what_is_no_such_run_is_refused_in_one_line(tmp_path):
         ([f"--run={tmp_path}/other"], "is of Hopper-v5 with 0 distractors; expected is Pendulum-v1 without"),
         ([f"--run={tmp_path}/other", "--seeds=0"], "seeds"),
     ]:
-        assert words in programs.refused_export("value_drift", arguments), arguments
+        assert words in programs.refused("value_drift", arguments), arguments

@@ -1,6 +1,10 @@
-"""How an error reads to a person: on one line."""
+"""What stops a program, and how an error reads to a person: on one line."""
 
 import re
+
+
+class Fault(RuntimeError):
+    """Work cannot go on; the message says why, in one sentence."""
 
 
 def one_line(error: object) -> str:

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Mapping
 
+from vagram_tf.errors import Fault
 
-class Diverged(RuntimeError):
+
+class Diverged(Fault):
     """A quantity is not finite or has left its bound; the message names it, the step and its last good value."""
 
 

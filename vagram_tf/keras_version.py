@@ -1,4 +1,4 @@
-"""Which Keras TensorFlow has taken: TF-Agents needs Keras 2, and `tf.keras` stays what it is as long as a process lives."""
+"""Which Keras TensorFlow has taken, which it keeps as long as a process lives. TF-Agents needs Keras 2."""
 
 import tensorflow as tf
 

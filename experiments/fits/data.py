@@ -1,7 +1,7 @@
 """What a model is fitted to and judged by: a run's transitions and critics, held fixed, and the simulator's answers."""
 
-from collections.abc import Iterator, Sequence
 import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 

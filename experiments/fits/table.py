@@ -54,6 +54,28 @@ class Cell(NamedTuple):
             elites=size.members - 1, max_fit_steps=size.steps, patience_steps=size.steps)
 
 
+class Order(NamedTuple):
+    """What a study is asked for.
+
+    Attributes:
+      sources: runs' directories or data that were kept.
+      cells: to be fitted.
+      size: of the study.
+      jobs: processes side by side.
+      done: rows that an earlier start has left.
+      output: path of the files without suffix.
+      keep: where the data of the one source are written instead of a study, if they are.
+    """
+
+    sources: list[Path]
+    cells: list[Cell]
+    size: Size
+    jobs: int
+    done: list["Row"]
+    output: str
+    keep: Path | None
+
+
 class Row(NamedTuple):
     """One fit. Errors are those of `judge.Errors`; `value_spread` is the standard deviation of V in the judged states.
 
@@ -78,6 +100,11 @@ class Row(NamedTuple):
     seconds: float
     members: int
     most_steps: int
+
+
+def source_name(source: Path) -> str:
+    """Returns what the rows of a source are called after."""
+    return source.stem if source.resolve().parent == SHIPPED.resolve() else str(source)
 
 
 def cells(sources: Sequence[Path], objectives: Sequence[str], widths: Sequence[str]) -> list[Cell]:

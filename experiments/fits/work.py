@@ -1,26 +1,24 @@
 """Does the work of a fit study: its cells in processes side by side, its rows on the disk as they come."""
 
-import functools
 import multiprocessing
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from experiments.fits.table import SHIPPED, Cell, Row, Size, save
-from vagram_tf.commands.judging import signs
+from experiments.fits.table import Cell, Row, Size, save, source_name
+from vagram_tf.commands.judging.signs import Signs
+from vagram_tf.commands.program import with_tensorflow
 from vagram_tf.commands.sweeps.child import end_with
 
-if TYPE_CHECKING:
-    from experiments.fits.data import FitData
+_FITTING = "experiments.fits.fitting"
 
 
 def keep(source: Path, states: int, path: Path) -> Path:
-    """Writes the data and critics of a source to an `.npz`; see `data.from_run` for the errors."""
-    _source(source, states).save(path)
+    """Writes the data and critics of a source to an `.npz`; see `fitting.open_source` for the errors."""
+    with_tensorflow(_FITTING, 1).open_source(source, states).save(path)
     return path
 
 
@@ -69,48 +67,19 @@ def workers(jobs: int) -> ProcessPoolExecutor:
 
 
 def fit(cell: Cell, size: Size, seeds: Sequence[int]) -> list[Row]:
-    """Fits and judges one cell with each of the seeds; what a process is given to do."""
-    study = _source(cell.source, size.states)
-    from experiments.fits import judge
-
-    of = judge.Judge(study)
-    model = cell.model(size)
-    return [
-        Row(_name(cell.source), study.task, cell.width, cell.objective, seed, *result.errors, of.value_spread,
-            result.steps, result.seconds, size.members, size.steps)
-        for seed, result in zip(seeds, judge.fits(study, of, model, seeds), strict=True)]
+    """Fits and judges one cell with each of the seeds, in a process that is given nothing else to do."""
+    return with_tensorflow(_FITTING, 1).fit(cell, size, seeds)
 
 
-def signs_of(sources: Sequence[Path], states: int, jobs: int) -> dict[str, tuple[signs.Signs, int]]:
+def signs_of(sources: Sequence[Path], states: int, jobs: int) -> dict[str, tuple[Signs, int]]:
     """Returns the signs and D of every source, by the name that its rows have."""
     with workers(jobs) as pool:
-        return dict(zip(map(_name, sources), pool.map(_signs, sources, [states] * len(sources)), strict=True))
+        return dict(zip(map(source_name, sources), pool.map(_signs, sources, [states] * len(sources)), strict=True))
 
 
-def _signs(source: Path, states: int) -> tuple[signs.Signs, int]:
-    study = _source(source, states)
-    from vagram_tf.model.value_gradients import values_and_gradients
-
-    observation, action, _, _, after = study.real
-    _, gradient = values_and_gradients(study.agent.values_of("critics"), after)  # [N, C, D]
-    of = signs.signs(observation.numpy(), action.numpy(), (after - observation).numpy(),
-                     gradient.numpy().transpose(1, 0, 2))
-    return of, observation.shape[-1]
-
-
-@functools.cache  # a run's simulator is asked once per process, and not once per cell
-def _source(path: Path, states: int) -> "FitData":
-    from vagram_tf import quiet
-
-    quiet.load_tensorflow(1)
-    from experiments.fits import data
-
-    return data.load(path) if path.is_file() else data.from_run(path, states)
-
-
-def _name(source: Path) -> str:
-    return source.stem if source.resolve().parent == SHIPPED.resolve() else str(source)
+def _signs(source: Path, states: int) -> tuple[Signs, int]:
+    return with_tensorflow(_FITTING, 1).signs_of(source, states)
 
 
 def _key(cell: Cell) -> tuple[str, str, str]:
-    return _name(cell.source), cell.width, cell.objective
+    return source_name(cell.source), cell.width, cell.objective

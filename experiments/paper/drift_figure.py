@@ -2,19 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from vagram_tf.commands.report import style
-
-if TYPE_CHECKING:
-    from experiments.value_drift import Row
+from experiments.paper.drift import Row
+from vagram_tf.commands.report import palette, style
 
 
-def draw(rows: Sequence["Row"], output: str) -> list[Path]:
+def draw(rows: Sequence[Row], output: str) -> list[Path]:
     """Draws medians over seeds, and the range of all seeds; returns the files."""
     with plt.rc_context(style.STYLE):
         figure, panels = plt.subplots(2, 1, figsize=(7.2, 5.6), sharex=True, layout="constrained")
@@ -29,20 +26,20 @@ def draw(rows: Sequence["Row"], output: str) -> list[Path]:
         return style.save(figure, output)
 
 
-def _errors(axes: Axes, rows: Sequence["Row"], name: str) -> None:
+def _errors(axes: Axes, rows: Sequence[Row], name: str) -> None:
     for loss in dict.fromkeys(row.loss for row in rows):
         seeds = sorted({row.seed for row in rows})
         mine = [[row for row in rows if row.loss == loss and row.seed == seed] for seed in seeds]
         steps = np.array([row.gradient_step for row in mine[0]])
         errors = np.array([[getattr(row, name) for row in of] for of in mine])
-        colour = style.COLOURS[loss]
+        colour = palette.COLOURS[loss]
         axes.plot(steps, np.median(errors, axis=0), color=colour, label=loss, linewidth=1.5)
         axes.fill_between(steps, errors.min(axis=0), errors.max(axis=0), color=colour, alpha=0.15, linewidth=0)
     axes.set_yscale("log")
     axes.margins(x=0)
 
 
-def _value_functions(panels: Sequence[Axes], rows: Sequence["Row"]) -> None:
+def _value_functions(panels: Sequence[Axes], rows: Sequence[Row]) -> None:
     """Marks where the value function is replaced, and names on top the environment step that it is from."""
     starts: dict[int, int] = {}
     for row in rows:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,10 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm
 
+from experiments.paper.landscape import Landscape, height
 from vagram_tf.commands.report import style
-
-if TYPE_CHECKING:
-    from experiments.loss_landscape import Landscape
 
 _LEVELS = (0.01, 0.1, 1.0)
 _NAMES = {"mle": "mle (fixed variance)"}
@@ -21,7 +19,7 @@ _HEIGHTS = LogNorm(1e-3, 10)
 
 
 def draw(
-    found: "Landscape", names: Sequence[str], valleys: Sequence[np.ndarray], title: str, output: str
+    found: Landscape, names: Sequence[str], valleys: Sequence[np.ndarray], title: str, output: str
 ) -> list[Path]:
     """Draws six panels; returns the files.
 
@@ -58,7 +56,7 @@ def draw(
         return style.save(figure, output)
 
 
-def _place(found: "Landscape") -> dict[str, Any]:
+def _place(found: Landscape) -> dict[str, Any]:
     """Returns how an image `[Y, X]` of the grid's points is placed on its axes."""
     across, up = found.angle[1] - found.angle[0], found.velocity[1] - found.velocity[0]
     extent = (found.angle[0] - across / 2, found.angle[-1] + across / 2,
@@ -66,9 +64,7 @@ def _place(found: "Landscape") -> dict[str, Any]:
     return {"origin": "lower", "aspect": "auto", "interpolation": "none", "extent": extent}
 
 
-def _loss(axes: Axes, found: "Landscape", loss: np.ndarray, valley: np.ndarray) -> None:
-    from experiments.loss_landscape import height
-
+def _loss(axes: Axes, found: Landscape, loss: np.ndarray, valley: np.ndarray) -> None:
     heights = height(loss)
     axes.imshow(np.clip(heights, 1e-4, None), cmap="magma", norm=_HEIGHTS, **_place(found))
     axes.contour(found.angle, found.velocity, heights, _LEVELS, colors="white", linewidths=0.5)

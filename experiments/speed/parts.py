@@ -1,6 +1,6 @@
 """The parts of a run, each measured alone: agent, ensemble, value gradients, imagination, environment, checkpoint.
 
-Shapes are Hopper's (D = 11, A = 3); batch 256, as in MBPO. TensorFlow must be loaded.
+Shapes are Hopper's; batch 256, as in MBPO. TensorFlow must be loaded.
 """
 
 import functools
@@ -12,27 +12,20 @@ import numpy as np
 import tensorflow as tf
 
 from experiments.speed import floor, flop
+from experiments.speed.hopper import HOPPER, A, D, make_trainer, random_transitions, transitions
 from experiments.speed.peers.start import Peers
-from experiments.speed.runs import ENV, REFERENCE
 from experiments.speed.timing import Measurement, Row, Stopwatch, median_row, seconds
-from vagram_tf import preset
 from vagram_tf.agent.sac import SoftActorCritic
-from vagram_tf.config import Config
 from vagram_tf.dyna import Dyna
-from vagram_tf.envs import suite
 from vagram_tf.model.ensemble import DynamicsEnsemble
-from vagram_tf.model.objectives import make_objective
 from vagram_tf.model.rollouts import DataRange, Imagination
-from vagram_tf.model.trainer import ModelTrainer
 from vagram_tf.run.checkpoint import Checkpoints
 from vagram_tf.types import Transition
 
-D, A = 11, 3
 _UPDATES = 20  # SAC updates of one call, those of one environment step
 _CALLS = 5
 _FIT_EPOCHS = 10
 _ROLLOUTS = 20_000
-HOPPER: Config = preset(ENV).replace(agent_hidden_units=REFERENCE["agent_hidden_units"])
 
 
 def sac(watch: Stopwatch, peers: Peers, quick: bool) -> Iterator[Row]:
@@ -155,33 +148,3 @@ def mixed_work(updates: int) -> Callable[[], None]:
         trainer.fit(data)
 
     return call
-
-
-def random_transitions(count: int) -> Transition:
-    """Returns `[count]` transitions of Hopper under a random policy."""
-    env = suite.make(HOPPER.env)
-    env.action_space.seed(0)
-    observation, _ = env.reset(seed=0)
-    # Not a list of steps, which would take more memory than the run that is measured.
-    fields = Transition(*(np.empty([count, *shape], np.float32) for shape in ([D], [A], [], [], [D])))
-    for i in range(count):
-        action = env.action_space.sample()  # Hopper's actions are within [-1, 1] as they are
-        after, reward, terminated, truncated, _ = env.step(action)
-        for field, value in zip(fields, (observation, action, reward, 1.0 - terminated, after), strict=True):
-            field[i] = value
-        observation = env.reset()[0] if terminated or truncated else after
-    return fields
-
-
-def transitions(*shape: int) -> Transition:
-    """Returns made-up transitions of Hopper's sizes."""
-    normal = tf.random.Generator.from_seed(0).normal
-    observation = normal([*shape, D])
-    return Transition(observation, tf.tanh(normal([*shape, A])), normal(shape), tf.ones(shape),
-                      observation + 0.1 * normal([*shape, D]))
-
-
-def make_trainer(config: Config) -> ModelTrainer:
-    agent, model = SoftActorCritic(D, A, config.agent, seed=0), config.model
-    network = DynamicsEnsemble(D, A, model.members, model.elites, model.model_hidden_units)
-    return ModelTrainer(network, make_objective(model), agent.values_of(model.value_functions), model, seed=0)

@@ -1,4 +1,7 @@
-"""What TensorFlow's profiler says of compiled functions. TensorFlow must be loaded, with one thread."""
+"""The work of `profile`: what TensorFlow's profiler says of compiled functions.
+
+TensorFlow must be loaded, with one thread.
+"""
 
 import functools
 import re
@@ -10,9 +13,10 @@ from typing import NamedTuple
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from experiments.speed import parts
+from experiments.speed import hopper
 from experiments.speed.timing import seconds
 from vagram_tf.agent.sac import SoftActorCritic
+from vagram_tf.files import write
 
 _PRODUCT = re.compile(r"(MatMul|dot)[\w.]*$")
 _LOOP = re.compile(r"[\w.]*(fusion|copy|wrapped|transpose|reduce|sort|gather|scatter|broadcast)[\w.]*$")
@@ -30,15 +34,24 @@ class Profile(NamedTuple):
     loop_count: float
 
 
+def run(output: Path) -> None:
+    """Writes the table of all updates and steps; raises OSError."""
+    lines = table([measure(*work) for work in updates_and_steps()])
+    print("\n".join(lines))
+    write(output, "\n".join([*lines, ""]).encode())
+    print(f"\nwritten to {output}")
+
+
 def updates_and_steps() -> Iterator[tuple[str, Callable[[], object], int]]:
     """Yields name, call and how many units of work one call does."""
     for units in (128, 256, 1024):
-        agent = SoftActorCritic(parts.D, parts.A, parts.HOPPER.replace(agent_hidden_units=(units, units)).agent, seed=0)
-        batch = parts.transitions(_UPDATES, 256)
+        config = hopper.HOPPER.replace(agent_hidden_units=(units, units)).agent
+        agent = SoftActorCritic(hopper.D, hopper.A, config, seed=0)
+        batch = hopper.transitions(_UPDATES, 256)
         yield f"SAC update, 2×{units}", functools.partial(agent.train, batch), _UPDATES
     for loss in ("mle", "vagram"):
-        trainer = parts.make_trainer(parts.HOPPER.replace(loss=loss, patience=10**6, max_fit_steps=_STEPS))
-        yield f"ensemble step, {loss}", functools.partial(trainer.fit, parts.transitions(25 * 256)), _STEPS
+        trainer = hopper.make_trainer(hopper.HOPPER.replace(loss=loss, patience=10**6, max_fit_steps=_STEPS))
+        yield f"ensemble step, {loss}", functools.partial(trainer.fit, hopper.transitions(25 * 256)), _STEPS
 
 
 def measure(name: str, call: Callable[[], object], units: int) -> Profile:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.speed import runs
+from experiments.speed.hopper import REFERENCE
 from experiments.speed.peers import start as peers
 from experiments.speed.timing import Row, median_row
 
@@ -24,7 +25,7 @@ def start_up(repetitions: int) -> Iterator[Row]:
 
 def whole_runs(threads: int, python: Path | None) -> Iterator[Row]:
     """Hopper: 1,000 training steps from the start, then 250, from one model fit to the next, late in a run."""
-    settings = {**runs.REFERENCE, "threads": threads}
+    settings = {**REFERENCE, "threads": threads}
     for loss in ("vagram", "mle"):
         run = runs.in_process(runs.whole_run, {**settings, "loss": loss})
         yield from _run_rows(f"Hopper, {loss}", settings["num_steps"], run)

@@ -1,20 +1,16 @@
 """Whole runs and whole programs, each in a process of its own: time by phase, memory, start-up, two side by side."""
 
 import multiprocessing
-import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
 
-ENV = "Hopper-v5"
-REFERENCE: dict[str, Any] = {"name": ENV, "agent_hidden_units": (256, 256), "num_steps": 1000, "random_steps": 5000}
-"""Hopper as measured of others: SAC 2×256, 20 updates per step, model 4×200, batch 256, patience 5."""
-_FILLED_AT_ONCE = 100_000  # transitions
+from vagram_tf import preset
+from vagram_tf.commands.program import with_tensorflow
+from vagram_tf.config import Config
 
 
 def in_process(function: Callable[..., Any], *args: Any) -> Any:
@@ -36,51 +32,10 @@ def whole_run(settings: dict[str, Any], stored: int = 0) -> dict[str, Any]:
       Seconds of the training steps in all and by phase (`other`: logs, checkpoints and, at the end of a complete run,
       pictures and exports), model steps taken, and the most memory that the process had, in GB.
     """
-    from vagram_tf import preset, quiet
-
-    config = preset(settings["name"]).replace(**settings)
+    config, last = preset(settings["name"]).replace(**settings), None
     if stored:
-        config = config.replace(num_steps=10 * stored)
-    quiet.load_tensorflow(config.run.threads)
-    from experiments.speed import parts
-    from vagram_tf.run.directory import RunDirectory
-    from vagram_tf.run.training import Training
-
-    with tempfile.TemporaryDirectory() as workdir:
-        training = Training(config, RunDirectory(Path(workdir), config))
-        dyna = training.dyna
-        if stored:
-            dyna.real.add(parts.random_transitions(stored))
-            dyna.interaction.env_step = stored
-            dyna.imagined.resize(dyna.imagined_capacity(max(dyna.horizon - 1, 1)))
-            while dyna.imagined.size < dyna.imagined.capacity:
-                dyna.imagined.add(dyna.real.sample([_FILLED_AT_ONCE]))
-        before, start, fit_steps = dict(dyna.seconds), time.perf_counter(), []
-
-        def on_step(training: Training) -> None:
-            nonlocal before, start
-            if dyna.training_step == 0:  # the random steps are over
-                before, start = dict(dyna.seconds), time.perf_counter()
-            elif dyna.training_step > 0 and dyna.training_step % config.dyna.retrain_every == 1:
-                fit_steps.append(int(dyna.latest["model/fit_steps"]))
-
-        last = stored + settings["num_steps"] if stored else None
-        training.run(on_step, lambda: dyna.env_step == last)
-        total = time.perf_counter() - start
-    phases = {phase: spent - before[phase] for phase, spent in dyna.seconds.items()}
-    return {
-        "seconds": total, "phases": phases | {"other": total - sum(phases.values())}, "fit_steps": sum(fit_steps),
-        "peak_memory_gb": _peak_memory_gb()}
-
-
-def _peak_memory_gb() -> float:
-    """Returns the most memory that this process had resident.
-
-    Not `getrusage`: its maximum includes what the parent had when it started the process.
-    """
-    kilobytes = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert kilobytes is not None
-    return int(kilobytes[1]) * 1024 / 1e9
+        config, last = config.replace(num_steps=10 * stored), stored + settings["num_steps"]
+    return with_tensorflow("experiments.speed.whole", config.run.threads).train(config, stored, last)
 
 
 def two_side_by_side(updates: int) -> float:
@@ -101,12 +56,7 @@ def two_side_by_side(updates: int) -> float:
 
 def _updates_per_second(updates: int, barrier: Any, results: Any) -> None:
     """Does SAC updates and ensemble steps in the proportion of a run; puts units of work per second."""
-    from vagram_tf import quiet
-
-    quiet.load_tensorflow(1)
-    from experiments.speed import parts
-
-    work = parts.mixed_work(updates)
+    work = with_tensorflow("experiments.speed.parts", 1).mixed_work(updates)
     work()
     barrier.wait()
     start = time.perf_counter()
@@ -133,12 +83,8 @@ def seconds_to_first_training_step() -> float:
 
 
 def take_first_training_step() -> None:
-    from vagram_tf import Config, preset, quiet
-
+    """Starts the default job as a program does, and takes its random steps and one of training."""
     config = preset(Config().env.name)
-    quiet.load_tensorflow(config.run.threads)
-    from vagram_tf.dyna import Dyna
-
-    dyna = Dyna(config)
+    dyna = with_tensorflow("vagram_tf.dyna", config.run.threads).Dyna(config)
     while dyna.training_step < 1:
         dyna.step()

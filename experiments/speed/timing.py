@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import tensorflow as tf
+
 _LIMIT_SIZE = 2048
 
 
@@ -40,8 +42,6 @@ class Stopwatch:
     """
 
     def __init__(self, repetitions: int):
-        import tensorflow as tf
-
         self.repetitions = repetitions
         self.limits: list[float] = []
         self._matrix = tf.random.normal([_LIMIT_SIZE, _LIMIT_SIZE])

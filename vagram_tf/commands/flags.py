@@ -1,4 +1,4 @@
-"""Command lines: `--help`, errors in one line, and flags for a `Config`, one per setting, made from its own fields.
+"""Command lines: help, errors in one line, and flags for a `Config`, one per setting, made from its own fields.
 
 A setting comes from its flag where one is given, else from `--config`, else from the environment's preset.
 """
@@ -16,6 +16,7 @@ from typing import Any
 from absl import flags
 
 from vagram_tf import presets
+from vagram_tf.commands.inputs import check_environment
 from vagram_tf.config import FIELDS, Config
 
 _RENAMED = {"name": "env"}
@@ -49,14 +50,11 @@ def define() -> None:
 
 
 def parse(argv: list[str]) -> list[str]:
-    """Parses flags for `absl.app.run`: `--help` by subject, and one line for an error.
+    """Parses flags for `absl.app.run`; an error is one line.
 
     Raises:
-      SystemExit: 0 after `--help`, 2 after an error.
+      SystemExit: 2 after an error.
     """
-    if {"--help", "-h", "-help"} & set(argv[1:]):
-        print(_help(argv))
-        sys.exit(0)
     try:
         rest = flags.FLAGS(argv)
     except flags.UnrecognizedFlagError as error:
@@ -70,6 +68,42 @@ def parse(argv: list[str]) -> list[str]:
     if len(rest) > 1:
         fail(f"unexpected argument {rest[1]!r}; everything is said with flags, see --help", 2)
     return rest
+
+
+def help_text(command: str, text: str, module: str, argv: list[str]) -> str:
+    """Returns the help: the program's own, then its flags by subject, each with what a run has without it.
+
+    Args:
+      command: how the program was started.
+      text: what it says of itself.
+      module: name of the one that defined its flags.
+      argv: what it was started with: `--env` chooses the preset.
+
+    Raises:
+      ValueError: there is no such environment.
+    """
+    lines = [f"usage: {command} [--flag=value ...]", "", text.strip(), ""]
+    # A program without settings may have a flag of its own that is called like one.
+    settings = {_RENAMED.get(name, name): name for name in FIELDS} if "config" in flags.FLAGS else {}
+    own = [flag.name for flag in flags.FLAGS.get_key_flags_for_module(sys.modules[module])]
+    sections: dict[str, list[str]] = {"Program": [*own, "config"] if settings else own}
+    for flag, name in settings.items():
+        sections.setdefault(_SUBJECTS[FIELDS[name].section], []).append(flag)
+    env = next((arg.partition("=")[2] for arg in argv if arg.startswith("--env=")), None) if settings else None
+    if env:
+        check_packages()
+        check_environment(env)
+    env = env or FIELDS["name"].default
+    defaults = presets.preset(env).flat()
+    for subject, names in sections.items():
+        lines.append(f"{subject}:")
+        for name in names:
+            default = defaults[settings[name]] if name in settings else flags.FLAGS[name].default
+            lines.extend(_help_of(name, default))
+        lines.append("")
+    without = f"what a run of {env} has without the flag. --help --env=Hopper-v5 shows another's"
+    lines += [f"In brackets: {without if settings else 'the default'}.", "--version prints the version."]
+    return "\n".join(lines)
 
 
 def config() -> Config:
@@ -95,12 +129,6 @@ def check_packages(*more: str) -> None:
     missing = [package for package in (*_PACKAGES, *more) if importlib.util.find_spec(package) is None]
     if missing:
         raise ValueError(f"missing packages: {', '.join(missing)}; install them with pip install -r requirements.txt")
-
-
-def check_output(path: str) -> None:
-    """Raises ValueError where there is no directory for a file."""
-    if not Path(path).parent.is_dir():
-        raise ValueError(f"{path} cannot be written: there is no directory {Path(path).parent}")
 
 
 def fail(message: str, code: int) -> typing.NoReturn:
@@ -131,30 +159,6 @@ def _value(name: str, value: Any) -> Any:
     if fixed and len(numbers) != expected:
         raise ValueError(f"{name} must be {expected} numbers, got {','.join(value)!r}")
     return numbers
-
-
-def _help(argv: list[str]) -> str:
-    """Returns the help text: the program's own, then its flags by subject, each with what it is without the flag."""
-    main = sys.modules["__main__"]
-    module = main.__spec__.name if main.__spec__ else Path(argv[0]).stem
-    lines = [f"usage: python -m {module} [--flag=value ...]", "", (main.__doc__ or "").strip(), ""]
-    # A program without settings may have a flag of its own that is called like one.
-    settings = {_RENAMED.get(name, name): name for name in FIELDS} if "config" in flags.FLAGS else {}
-    own = [flag.name for flag in flags.FLAGS.get_key_flags_for_module(main) if flag.name not in settings]
-    sections: dict[str, list[str]] = {"Program": [*own, "config"] if settings else own}
-    for flag, name in settings.items():
-        sections.setdefault(_SUBJECTS[FIELDS[name].section], []).append(flag)
-    env = next((arg.partition("=")[2] for arg in argv if arg.startswith("--env=")), FIELDS["name"].default)
-    defaults = presets.preset(env).flat()
-    for subject, names in sections.items():
-        lines.append(f"{subject}:")
-        for name in names:
-            default = defaults[settings[name]] if name in settings else flags.FLAGS[name].default
-            lines.extend(_help_of(name, default))
-        lines.append("")
-    without = f"what a run of {env} has without the flag. --help --env=Hopper-v5 shows another's"
-    lines.append(f"In brackets: {without if settings else 'the default'}.")
-    return "\n".join(lines)
 
 
 def _help_of(name: str, default: Any) -> list[str]:

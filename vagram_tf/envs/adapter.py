@@ -15,10 +15,10 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from vagram_tf import seeding
-from vagram_tf.errors import one_line
+from vagram_tf.errors import Fault, one_line
 
 
-class EnvironmentFault(RuntimeError):
+class EnvironmentFault(Fault):
     """The environment failed; the message names it, the episode, the step and the fault."""
 
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs import drawing, suite
+from vagram_tf.errors import Fault
 
 _BACKENDS = ("egl", "osmesa", "glfw")  # GLFW needs a display, or macOS
 _PACKAGES = {
@@ -41,7 +42,7 @@ context.free()
 """
 
 
-class RenderingUnavailable(RuntimeError):
+class RenderingUnavailable(Fault):
     """No picture can be drawn; the message says in one sentence what is missing."""
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import tensorflow as tf
 
 from vagram_tf import files
-from vagram_tf.errors import one_line
+from vagram_tf.errors import Fault, one_line
 
 _KEPT = 2
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(Fault):
     """No checkpoint can be used; the message says why, for each."""
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -21,6 +21,7 @@ from vagram_tf.run import exports
 from vagram_tf.run.checkpoint import Checkpoints
 from vagram_tf.run.directory import RunDirectory, config_hash
 from vagram_tf.run.logbook import Logbook
+from vagram_tf.run.progress import Progress
 from vagram_tf.versions import versions
 
 Callback = Callable[["Training"], bool | None]
@@ -109,7 +110,9 @@ class Training:
             return "there is no checkpoint yet"
         return f"the last checkpoint is {self._directory.checkpoints / str(steps[-1])}"
 
-    def learn(self, steps: int | None = None, callback: Callback | None = None) -> "Training":
+    def learn(
+        self, steps: int | None = None, callback: Callback | None = None, progress_bar: bool = False
+    ) -> "Training":
         """Takes steps in the environment, with the fits and updates that are due, and saves a checkpoint at the end.
 
         At the last step of the configuration it evaluates and exports, too.
@@ -118,6 +121,7 @@ class Training:
           steps: environment steps, the random ones included; all that are left by default. More than are left raise
             the configuration's `num_steps`.
           callback: called after each step; if it returns true, that was the last.
+          progress_bar: show how far it is; see `Progress`.
 
         Raises:
           EnvironmentFault, Diverged: see `Dyna.step`. The last checkpoint stays.
@@ -125,13 +129,14 @@ class Training:
           ValueError: `steps` is negative.
         """
         self._thaw()
-        end = self._end_of(steps)
+        end, callbacks = self._end_of(steps), [callback] if callback else []
         self._log.restart_clock()
         try:
-            while self.env_step < end:
-                self._step()
-                if callback is not None and callback(self):
-                    break
+            if progress_bar:
+                with Progress(self, end) as progress:
+                    self._take_steps(end, [progress.show, *callbacks])
+            else:
+                self._take_steps(end, callbacks)
             self._save()
             if self.done:
                 self.evaluation = self.evaluation or self.dyna.evaluate()  # none if the run was complete already
@@ -239,6 +244,13 @@ class Training:
             self.dyna.config = self.config
             self._directory.accept(self.config)
         return end
+
+    def _take_steps(self, end: int, callbacks: Sequence[Callback]) -> None:
+        """Takes steps up to an environment step, or until a callback has returned true."""
+        while self.env_step < end:
+            self._step()
+            if any([callback(self) for callback in callbacks]):  # all of them are called
+                break
 
     def _step(self) -> None:
         run = self.config.run

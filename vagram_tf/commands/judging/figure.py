@@ -1,21 +1,16 @@
 """The figure of `inspect_model`."""
 
-import io
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.colors import LogNorm  # noqa: E402
-from matplotlib.ticker import LogFormatter, MaxNLocator  # noqa: E402
-
-from vagram_tf import files  # noqa: E402
-from vagram_tf.commands.judging import measures  # noqa: E402
+from vagram_tf.commands.judging import measures
+from vagram_tf.commands.report import style
 
 _LARGEST_LABEL = 24  # characters of a dimension's name
 _CURVE = tuple(np.linspace(0.05, 0.95, 19).round(2))
@@ -25,7 +20,7 @@ def draw(report: dict[str, Any], steps: measures.Steps, comparison: measures.Com
     """Draws a report and what it was made from, six panels, as a PNG."""
     size = len(report["dimensions"])
     height = 3.6 + max(2.4, 0.24 * size)
-    with plt.rc_context({"font.size": 9, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False}):
+    with plt.rc_context({**style.STYLE, "axes.titlesize": 10}):
         figure, axes = plt.subplots(
             2, 3, figsize=(15, height), layout="constrained", height_ratios=[max(2.4, 0.24 * size), 3.6])
         (by_dimension, gradient, calibration), (over_time, values, rewards) = axes
@@ -38,9 +33,7 @@ def draw(report: dict[str, Any], steps: measures.Steps, comparison: measures.Com
         figure.suptitle(
             f"{report['environment']}, {report['loss']}, run seed {report['run_seed']}, environment step "
             f"{report['env_step']:,}; judged on {len(steps.reward):,} real steps")
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=110)
-        files.write(path, picture.getvalue())
+        figure.savefig(path, dpi=110)
         plt.close(figure)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-MEASURED = Path(__file__).parents[2] / "results" / "fit_study" / "fit_study_signs.csv"
+MEASURED = Path(__file__).parents[3] / "results" / "fit_study" / "fit_study_signs.csv"
 """What the committed fit study found."""
 
 

@@ -1,8 +1,9 @@
 """Real steps to judge a model by: the environment, played in three ways."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import gymnasium
 import numpy as np
 import tensorflow as tf
 
@@ -11,11 +12,8 @@ from vagram_tf.commands.judging.measures import Steps
 from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.envs.adapter import GymnasiumEnvironment
 
-if TYPE_CHECKING:
-    import gymnasium
 
-
-def collect(env: "gymnasium.Env", policy: Any, count: int, seed: int) -> Steps:
+def collect(env: gymnasium.Env, policy: Any, count: int, seed: int) -> Steps:
     """Plays the policy's greedy actions, its sampled ones, and uniformly random ones: where a model is used.
 
     Args:

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
 from vagram_tf import files
-from vagram_tf.commands.learning_curves.statistics import Point, Score, panel_of
-from vagram_tf.commands.report import style
+from vagram_tf.commands.learning_curves.statistics import Point, Score
+from vagram_tf.commands.learning_curves.sweep_table import panel_of
+from vagram_tf.commands.report import palette, style
 
 _COLUMNS = 4  # most panels side by side
 _MOST_INSIDE = 6  # most curves of a panel whose legend is inside of it
@@ -36,7 +37,7 @@ def _learning_curves(curve: Sequence[Point], output: str) -> list[Path]:
     figure, grid = plt.subplots(
         rows, columns, figsize=(max(6.0, 3.0 * columns), 0.5 + 2.4 * rows), squeeze=False, layout="constrained")
     for axes, (panel, settings) in zip(grid.flat, panels.items(), strict=False):
-        colours = style.colours(settings)
+        colours = palette.colours(settings)
         for loss, points in settings.items():
             steps = [point.env_step for point in points]
             seeds = sorted({point.seeds for point in points})
@@ -70,7 +71,7 @@ def _bars(final: Sequence[Point], scores: Sequence[Score], last: float, output: 
             places.append(place)
             names.append(panel)
             place += 1
-        colours = style.colours(settings)
+        colours = palette.colours(settings)
         for loss, (point,) in settings.items():
             _bar(axes, place, colours[loss], _Interval(point.mean, point.low, point.high))
             places.append(place)
@@ -83,7 +84,7 @@ def _bars(final: Sequence[Point], scores: Sequence[Score], last: float, output: 
     axes.axvline(0, color="black", linewidth=0.6)
     axes.set(title=_INTERVAL, xlabel=f"final return: evaluations in the last {100 * last:g} % of the steps")
     if scores:
-        colours = style.colours(score.loss for score in scores)
+        colours = palette.colours(score.loss for score in scores)
         for i, score in enumerate(scores):
             _bar(grid[0, 1], i, colours[score.loss], _Interval(score.iqm, score.low, score.high))
         grid[0, 1].set_yticks(range(len(scores)), [f"{of.loss} (n = {of.runs})" for of in scores])
@@ -107,7 +108,7 @@ def _bar(axes: Axes, place: float, colour: str, of: _Interval) -> None:
 
 def _by_panel(points: Sequence[Point]) -> dict[str, dict[str, list[Point]]]:
     """Returns the points by panel and curve; losses first, in the order of the palette."""
-    order = {loss: place for place, loss in enumerate(style.COLOURS)}
+    order = {loss: place for place, loss in enumerate(palette.COLOURS)}
     panels: dict[str, dict[str, list[Point]]] = {}
     for point in sorted(points, key=lambda point: order.get(panel_of(point.setting)[1], len(order))):
         panel, loss = panel_of(point.setting)

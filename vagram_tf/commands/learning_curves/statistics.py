@@ -1,16 +1,14 @@
 """The numbers of `plot`: means, interquartile means and bootstrap intervals over seeds, per setting."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
-from experiments.evaluate import summary
-from vagram_tf.commands.report import style
-
-if TYPE_CHECKING:
-    from experiments.plot import Evaluation
+from vagram_tf.commands.learning_curves.sweep_table import Evaluation, panel_of
+from vagram_tf.commands.report.intervals import interquartile_mean, summary
+from vagram_tf.commands.report.palette import COLOURS
 
 
 class Point(NamedTuple):
@@ -56,25 +54,7 @@ class Score(NamedTuple):
     runs: int
 
 
-def panel_of(setting: str) -> tuple[str, str]:
-    """Returns the panel and the curve of a setting: `vagram_Hopper_2x64` is vagram in the panel Hopper_2x64.
-
-    A setting whose name does not begin with a loss is a curve of its own name in the panel without a name, where those
-    are, too, that are called after a loss alone. A study in front, as in `study/setting`, stays with the panel.
-    """
-    study, slash, own = setting.rpartition("/")
-    losses = [loss for loss in style.COLOURS if own == loss or own.startswith(f"{loss}_")]
-    curve = max(losses, key=len, default=own)
-    rest = own[len(curve):].removeprefix("_")
-    return (f"{study}{slash}{rest}" if rest else study), curve
-
-
-def interquartile_mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Returns the mean without the smallest and the largest quarter of the values, rounded down."""
-    return stats.trim_mean(values, 0.25, axis=axis)
-
-
-def curves(evaluations: Sequence["Evaluation"]) -> list[Point]:
+def curves(evaluations: Sequence[Evaluation]) -> list[Point]:
     """Returns every setting at every environment step at which one of its seeds was evaluated."""
     returns: dict[str, dict[int, list[float]]] = {}
     for of in evaluations:
@@ -83,7 +63,7 @@ def curves(evaluations: Sequence["Evaluation"]) -> list[Point]:
             for step, totals in sorted(by_step.items())]
 
 
-def final(evaluations: Sequence["Evaluation"], last: float) -> list[Point]:
+def final(evaluations: Sequence[Evaluation], last: float) -> list[Point]:
     """Returns the final return of every setting, of the seeds that came that far.
 
     Args:
@@ -94,7 +74,7 @@ def final(evaluations: Sequence["Evaluation"], last: float) -> list[Point]:
             for setting, (end, by_seed) in _final_returns(evaluations, last).items()]
 
 
-def scores(evaluations: Sequence["Evaluation"], last: float) -> list[Score]:
+def scores(evaluations: Sequence[Evaluation], last: float) -> list[Score]:
     """Returns the losses over all panels: those that are in every panel that has several losses, if these are two.
 
     Args: those of `final`.
@@ -107,7 +87,7 @@ def scores(evaluations: Sequence["Evaluation"], last: float) -> list[Score]:
         panel, loss = panel_of(setting)
         low, high = min(ranges[panel]), max(ranges[panel])
         panels.setdefault(panel, {})[loss] = (np.array(list(by_seed.values())) - low) / (high - low or 1.0)
-    compared = [by_loss for by_loss in panels.values() if len(by_loss.keys() & style.COLOURS.keys()) > 1]
+    compared = [by_loss for by_loss in panels.values() if len(by_loss.keys() & COLOURS.keys()) > 1]
     if len(compared) < 2:
         return []
     shared = [loss for loss in compared[0] if all(loss in by_loss for by_loss in compared)]
@@ -124,7 +104,7 @@ def scores(evaluations: Sequence["Evaluation"], last: float) -> list[Score]:
     return found
 
 
-def _final_returns(evaluations: Sequence["Evaluation"], last: float) -> dict[str, tuple[int, dict[int, float]]]:
+def _final_returns(evaluations: Sequence[Evaluation], last: float) -> dict[str, tuple[int, dict[int, float]]]:
     """Returns for each setting its panel's last environment step and each seed's mean return at the end."""
     ends: dict[str, int] = {}
     for of in evaluations:

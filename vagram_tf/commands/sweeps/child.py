@@ -1,4 +1,4 @@
-"""`experiments.mbpo` in a process that ends with the one that has started it.
+"""`train` in a process that ends with the one that has started it.
 
     python -m vagram_tf.commands.sweeps.child <process id of the parent> --config=... --workdir=...
 
@@ -7,9 +7,10 @@ A worker that is killed must not leave a run behind that holds the directory in 
 
 import ctypes
 import os
-import runpy
 import signal
 import sys
+
+from vagram_tf.commands import train
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -24,8 +25,7 @@ def end_with(parent: int) -> None:
 
 def main() -> None:
     end_with(int(sys.argv.pop(1)))
-    sys.argv[0] = "experiments.mbpo"
-    runpy.run_module("experiments.mbpo", run_name="__main__", alter_sys=True)
+    train.main()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,69 @@
+"""What a program is given to work with: environments, losses, exports, places for files. TensorFlow is not needed here.
+
+Everything raises ValueError, in one sentence, for what is refused.
+"""
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vagram_tf.config import EnvConfig
+
+if TYPE_CHECKING:
+    import gymnasium
+
+
+def environment(config: EnvConfig) -> "gymnasium.Env":
+    """Returns an environment; raises ValueError where there is none of that name, or its spaces are not supported."""
+    from vagram_tf.envs import suite  # Gymnasium may be missing, which is said before, and `--help` is to be quick
+
+    return suite.make(config)
+
+
+def check_environment(name: str) -> None:
+    """Raises ValueError as `environment` does."""
+    environment(EnvConfig(name=name)).close()
+
+
+def check_loss(loss: str) -> None:
+    """Raises ValueError where a loss `module:name` is in a module that does not exist; nothing is imported for it."""
+    module = loss.rpartition(":")[0]
+    if not module:
+        return
+    try:
+        found = importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # of the package that it would be in; of a relative name
+        found = False
+    if not found:
+        raise ValueError(f"loss {loss!r}: there is no module {module}")
+
+
+def export(path: str | None, kind: str) -> Path:
+    """Returns the export that a path names.
+
+    Args:
+      path: an export's own directory; or a run's, or `export` or `export/<kind>` in it: then the newest of the kind.
+      kind: "dynamics" or "policy".
+
+    Raises:
+      ValueError: there is no path.
+    """
+    if not path:
+        raise ValueError(f"--export is needed: the directory of a run, or of one of its exports of kind {kind}")
+    for place in (Path(path, "export", kind), Path(path, kind), Path(path)):
+        steps = [int(found.parent.name) for found in place.glob("*/metadata.json") if found.parent.name.isdecimal()]
+        if steps:
+            return place / str(max(steps))
+    return Path(path)
+
+
+def tell(taken: Path, path: str) -> None:
+    """Says which export was taken, where the path that was given names several."""
+    if taken != Path(path):
+        print(f"export   {taken}", flush=True)
+
+
+def check_output(path: str | Path) -> None:
+    """Raises ValueError where there is no directory for a file."""
+    if not Path(path).parent.is_dir():
+        raise ValueError(f"{path} cannot be written: there is no directory {Path(path).parent}")

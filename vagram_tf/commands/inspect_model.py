@@ -1,0 +1,72 @@
+"""Judges an exported dynamics model: compares what it predicts with what the real environment does.
+
+    vagram-inspect-model --export=runs/InvertedPendulum-v5/vagram/0
+
+The environment is played with the exported policy's greedy actions, with its sampled ones and with uniformly random
+ones, the same number of steps each. Prints a table and writes inspect.json, all the numbers, and inspect.png.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from absl import flags as absl_flags
+
+from vagram_tf.commands import inputs
+from vagram_tf.commands.program import Program
+from vagram_tf.export.load import check_export, environment_of
+
+if TYPE_CHECKING:
+    import gymnasium
+
+
+class Order(NamedTuple):
+    """What the flags say: the exports and their environment, and the directory to write to."""
+
+    export: Path
+    policy: Path
+    environment: "gymnasium.Env"
+    steps: int
+    horizon: int
+    seed: int
+    output: Path
+
+
+def define() -> None:
+    """Defines the flags."""
+    string, integer = absl_flags.DEFINE_string, absl_flags.DEFINE_integer
+    string("export", None, "a run's directory, or one export in it: .../export/dynamics/<env step>")
+    string("policy", None, "export of a policy; unset: the one beside it, of the same step")
+    integer("steps", 1000, "environment steps with each kind of action", lower_bound=2)
+    integer("horizon", 20, "steps that the model is left alone for", lower_bound=1)
+    integer("seed", 0, "seed of episodes and actions", lower_bound=0)
+    string("output", None, "directory to write to; unset: <run>/inspect/<env step>")
+
+
+def check() -> Order:
+    """Returns what the flags ask for, and makes the directory to write to; raises ValueError or OSError."""
+    given = absl_flags.FLAGS
+    export = inputs.export(given.export, "dynamics")
+    config = environment_of(check_export(export, "dynamics"))
+    policy, output = _beside(export, given.policy, given.output)
+    other = environment_of(check_export(policy, "policy"))
+    if config != other:
+        raise ValueError(f"{policy} is a policy for another environment: {other} instead of {config}")
+    environment = inputs.environment(config)
+    output.mkdir(parents=True, exist_ok=True)
+    inputs.tell(export, given.export)
+    return Order(export, policy, environment, given.steps, given.horizon, given.seed, output)
+
+
+def _beside(export: Path, policy: str | None, output: str | None) -> tuple[Path, Path]:
+    """Returns where the policy and the output are; raises ValueError."""
+    step, place = export.resolve().name, export.resolve().parents[1]
+    if place.name != "export" and not (policy and output):
+        raise ValueError(f"{export} is not in a run's directory, so --policy and --output are needed")
+    return (Path(policy or os.path.relpath(place / "policy" / step)),
+            Path(output or os.path.relpath(place.parent / "inspect" / step)))
+
+
+def main() -> None:
+    """Runs the program and ends the process."""
+    Program(define, check, "vagram_tf.commands.judging.model", packages=("matplotlib", "scipy")).main()

@@ -1,0 +1,87 @@
+"""The work of `evaluate`: episodes of the real environment with an exported policy's actions."""
+
+import itertools
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as imageio
+import numpy as np
+
+from vagram_tf import files, seeding
+from vagram_tf.commands.evaluate import Order
+from vagram_tf.commands.report.intervals import summary
+from vagram_tf.envs import episodes, rendering
+from vagram_tf.envs.action_range import ActionRange
+from vagram_tf.envs.adapter import GymnasiumEnvironment
+from vagram_tf.export.load import Export, open_export
+
+_MOST_VIDEO_STEPS = 1000
+
+
+def run(order: Order) -> None:
+    """Judges a policy; raises ValueError, OSError or EnvironmentFault."""
+    export = open_export(order.export, "policy")
+    report = evaluate(export, order.environments, order.sample, order.seed)
+    print(table(report))
+    if order.output:
+        files.write(order.output, json.dumps(report, indent=1) + "\n")
+        print(f"numbers  {order.output}")
+    if order.video:
+        film(export, order.sample, order.seed, order.video)
+
+
+def evaluate(export: Export, environments: list[Any], sample: bool, seed: int) -> dict[str, Any]:
+    """Plays one episode in each environment, in lockstep, and returns the numbers."""
+    action_range, act = ActionRange(environments[0].action_space), _policy(export, sample, seed)
+    returns, lengths = episodes.evaluate(
+        [GymnasiumEnvironment(env, seeding.derive(seed, "evaluation", i)) for i, env in enumerate(environments)],
+        lambda observation: action_range.to_unit(act(observation)))
+    metadata = export.metadata
+    return {
+        **{name: metadata[name] for name in ("environment", "distractors", "loss", "env_step")},
+        "run_seed": metadata["seed"], "seed": seed, "actions": "sampled" if sample else "greedy",
+        "return": summary(returns, seed), "length": summary(lengths, seed),
+        "returns": returns.tolist(), "lengths": lengths.tolist()}
+
+
+def table(report: dict[str, Any]) -> str:
+    """Returns the report for the terminal."""
+    lines = [
+        f"{report['environment']}, {report['loss']}, run seed {report['run_seed']}, environment step "
+        f"{report['env_step']}, {report['distractors']} distractors",
+        f"{len(report['returns'])} episodes, {report['actions']} actions, seed {report['seed']}", "",
+        f"{'':6}  {'mean':>10}  {'95 % interval':>22}  {'median':>10}  {'min':>10}  {'max':>10}"]
+    for name in ("return", "length"):
+        of = report[name]
+        interval = "one episode has none" if of["interval"] is None else "{:.1f} to {:.1f}".format(*of["interval"])
+        lines.append(f"{name:6}  {of['mean']:10.1f}  {interval:>22}  {of['median']:10.1f}  {of['min']:10.1f}  "
+                     f"{of['max']:10.1f}")
+    return "\n".join([*lines, ""])
+
+
+def film(export: Export, sample: bool, seed: int, path: Path) -> None:
+    """Draws the first of the episodes to a file, or says in one line why it cannot be drawn."""
+    act = _policy(export, sample, seed)
+    try:
+        video = rendering.rollout_frames(
+            export.environment, lambda observation: act(observation[np.newaxis].astype(np.float32))[0].numpy(),
+            seeding.derive(seeding.derive(seed, "evaluation", 0), "episode", 0), _MOST_VIDEO_STEPS)
+    except rendering.RenderingUnavailable as error:
+        print(f"no video: {error}", file=sys.stderr)
+        return
+    with files.replacing(path) as temporary:
+        if path.suffix == ".gif":
+            imageio.imwrite(temporary, video.frames, duration=1000 / video.frames_per_second, loop=0)
+        else:
+            imageio.imwrite(temporary, video.frames, fps=video.frames_per_second, macro_block_size=2)
+    print(f"video    {path}    {len(video.frames)} pictures, {len(video.frames) / video.frames_per_second:.1f} s")
+
+
+def _policy(export: Export, sample: bool, seed: int) -> Any:
+    """Returns observations `[B, D]` -> actions `[B, A]`; sampled ones begin with the same random numbers each time."""
+    if not sample:
+        return lambda observation: export.module(observation)["action"]
+    sampling, calls = seeding.derive(seed, "policy"), itertools.count()
+    return lambda observation: export.module.sample(observation, [sampling, next(calls)])["action"]

@@ -1,0 +1,149 @@
+"""What a sweep has left: its evaluations, what is missing of them, which panel a setting belongs to."""
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vagram_tf.commands.report.palette import COLOURS
+
+_COLUMNS = ("study", "setting", "seed", "env_step", "return")
+
+
+class Evaluation(NamedTuple):
+    """One row of a sweep's CSV. `setting` has the study in front where several are drawn."""
+
+    setting: str
+    seed: int
+    env_step: int
+    total: float
+
+
+class Plan(NamedTuple):
+    """What a setting's runs will have been: their seeds, and the environment step of their last evaluation."""
+
+    seeds: list[int]
+    end: int
+
+
+def read(paths: Sequence[Path]) -> tuple[list[Evaluation], dict[str, Plan]]:
+    """Reads sweeps' CSVs, and the settings that a sweep writes beside its CSV, as .json, where they are there.
+
+    Returns:
+      The evaluations, and the plan of each setting that has one.
+
+    Raises:
+      ValueError: in one sentence, a file cannot be read, is empty, has no such column, holds what is no number, or two
+        different returns for the same evaluation.
+    """
+    rows: dict[tuple[str, str, int, int], float] = {}
+    planned: dict[tuple[str, str], Plan] = {}
+    for path in paths:
+        for number, row in enumerate(_rows(path), start=2):
+            key = (row["study"], row["setting"], _number(path, number, row, "seed", int),
+                   _number(path, number, row, "env_step", int))
+            total = _number(path, number, row, "return", float)
+            if rows.setdefault(key, total) != total:
+                raise ValueError(f"{path}, line {number}: another return of {key[1]!r}, seed {key[2]}, step {key[3]} "
+                                 "was read before")
+        study = row["study"]  # the only one: a sweep writes no more into a file
+        planned |= {(study, setting): plan for setting, plan in _plans(path.with_suffix(".json")).items()}
+    several = len({study for study, *_ in rows}) > 1
+
+    def name(study: str, setting: str) -> str:
+        return f"{study}/{setting}" if several else setting
+
+    evaluations = [Evaluation(name(study, setting), seed, step, total)
+                   for (study, setting, seed, step), total in rows.items()]
+    return evaluations, {name(*key): plan for key, plan in planned.items()}
+
+
+def missing(evaluations: Sequence[Evaluation], plans: Mapping[str, Plan]) -> list[str]:
+    """Returns a line for each setting that lacks seeds, and for each seed that lacks evaluations.
+
+    Where a setting has no plan, it is to have the seeds of its study and the last step of its panel.
+    """
+    found: dict[str, dict[int, set[int]]] = {setting: {} for setting in plans}
+    seeds: dict[str, set[int]] = {}
+    ends: dict[str, int] = {}
+    for of in evaluations:
+        study, panel = of.setting.rpartition("/")[0], panel_of(of.setting)[0]
+        found.setdefault(of.setting, {}).setdefault(of.seed, set()).add(of.env_step)
+        seeds.setdefault(study, set()).add(of.seed)
+        ends[panel] = max(ends.get(panel, 0), of.env_step)
+    lines = []
+    for setting, by_seed in found.items():
+        if not by_seed:
+            lines.append(f"missing  {setting}")
+            continue
+        expected = plans.get(setting) or Plan(
+            sorted(seeds[setting.rpartition("/")[0]]), ends[panel_of(setting)[0]])
+        everything = set().union(*by_seed.values())
+        if absent := [seed for seed in expected.seeds if seed not in by_seed]:
+            lines.append(f"missing  {setting}: {_listed('seed', absent)}")
+        for seed, steps in sorted(by_seed.items()):
+            last = max(steps)
+            if gaps := sorted(step for step in everything - steps if step < last):
+                lines.append(f"missing  {setting}: seed {seed} at {_listed('environment step', gaps)}")
+            if last < expected.end:
+                lines.append(f"missing  {setting}: seed {seed} after environment step {last} of {expected.end}")
+        if len(by_seed) == 1:
+            lines.append(f"note     {setting}: one seed, so there is no interval")
+    return lines
+
+
+def _listed(what: str, numbers: Sequence[int]) -> str:
+    return f"{what}{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+
+
+def _plans(path: Path) -> dict[str, Plan]:
+    """Returns the plans of a sweep's settings; none without the file, or with one that no sweep has written."""
+    try:
+        content = json.loads(path.read_text())
+        steps = {setting: config["dyna"] for setting, config in content["settings"].items()}
+        return {setting: Plan(list(map(int, content["seeds"])), of["random_steps"] + of["num_steps"])
+                for setting, of in steps.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with open(path, newline="") as file:
+            reader = csv.DictReader(file)
+            columns, rows = reader.fieldnames or [], list(reader)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no CSV: {error}") from None
+    absent = [column for column in _COLUMNS if column not in columns]
+    if columns and absent:
+        raise ValueError(f"{path} has no column {', '.join(absent)}")
+    if not rows:
+        raise ValueError(f"{path} is empty: it has no row of an evaluation")
+    return rows
+
+
+def _number(path: Path, number: int, row: dict[str, str], column: str, kind: Any) -> Any:
+    try:
+        value = kind(row[column])
+        if math.isfinite(value):
+            return value
+    except (ValueError, TypeError):  # a short row has None
+        pass
+    raise ValueError(f"{path}, line {number}: {column} must be a number, got {row[column]!r}")
+
+
+def panel_of(setting: str) -> tuple[str, str]:
+    """Returns the panel and the curve of a setting: `vagram_Hopper_2x64` is vagram in the panel Hopper_2x64.
+
+    A setting whose name does not begin with a loss is a curve of its own name in the panel without a name, where those
+    are, too, that are called after a loss alone. A study in front, as in `study/setting`, stays with the panel.
+    """
+    study, slash, own = setting.rpartition("/")
+    losses = [loss for loss in COLOURS if own == loss or own.startswith(f"{loss}_")]
+    curve = max(losses, key=len, default=own)
+    rest = own[len(curve):].removeprefix("_")
+    return (f"{study}{slash}{rest}" if rest else study), curve

@@ -1,0 +1,60 @@
+"""Draws a sweep: learning curves and final returns of every setting, from the sweep's CSV.
+
+    vagram-plot --csv=sweeps/pendulum/evening.csv --output=curves
+
+Reads the columns study, setting, seed, env_step and return; several files are drawn together. Settings that differ in
+nothing but the loss, with which their names begin, share a panel. Writes <output>.png and .svg with <output>.csv, and
+<output>_final.png, .svg and .csv; where a loss is in several panels, the scores over all of them, too, as
+<output>_all.csv.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from absl import flags as absl_flags
+
+from vagram_tf.commands import inputs
+from vagram_tf.commands.learning_curves.sweep_table import Evaluation, Plan, read
+from vagram_tf.commands.program import Program
+
+
+class Order(NamedTuple):
+    """What is drawn, and where to."""
+
+    evaluations: list[Evaluation]
+    plans: dict[str, Plan]
+    last: float
+    output: str
+
+
+def define() -> None:
+    """Defines the flags."""
+    absl_flags.DEFINE_list("csv", None, "a sweep's CSV, or several separated by commas")
+    absl_flags.DEFINE_string("output", None, "path of the files without suffix")
+    absl_flags.DEFINE_float("last", 0.1, "share of the steps, at their end, that final returns are of; 1: all of them")
+
+
+def check() -> Order:
+    """Returns what the flags ask for; raises ValueError."""
+    given = absl_flags.FLAGS
+    if not given.csv or not given.output:
+        raise ValueError(f"--{'output' if given.csv else 'csv'} is needed, see --help")
+    if not 0.0 < given.last <= 1.0:
+        raise ValueError(f"--last must be within (0, 1], got {given.last:g}")
+    inputs.check_output(given.output)
+    paths = [Path(path) for path in given.csv]
+    _check_kept(paths, given.output)
+    return Order(*read(paths), given.last, given.output)
+
+
+def _check_kept(paths: list[Path], output: str) -> None:
+    """Raises ValueError where a table of the figures would take the place of a CSV that they are drawn from."""
+    tables = {Path(f"{output}{suffix}.csv").resolve() for suffix in ("", "_final", "_all")}
+    for path in paths:
+        if path.resolve() in tables:
+            raise ValueError(f"--output={output} would overwrite {path}")
+
+
+def main() -> None:
+    """Runs the program and ends the process."""
+    Program(define, check, "vagram_tf.commands.learning_curves.work", None, ("matplotlib", "scipy")).main()

@@ -1,0 +1,28 @@
+"""The work of `train`: a run with everything that a person sees of it."""
+
+import sys
+
+from vagram_tf.commands.console import Watchdog, closing_words
+from vagram_tf.commands.train import Order
+from vagram_tf.errors import Fault
+from vagram_tf.run.training import Training
+
+
+def run(order: Order) -> int:
+    """Trains, and returns the exit code: 0, or 130 after Ctrl-C.
+
+    Raises:
+      ValueError, OSError, Fault: in one sentence; once the run is built, with its last checkpoint.
+    """
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[attr-defined]  # a log is read while it grows
+    with Training(order.config, order.directory) as training:
+        if training.resumed_step:
+            print(f"continuing at environment step {training.resumed_step}")
+        steps = 0 if order.interrupts.requested() else None  # while it was being built
+        try:
+            with Watchdog(training):
+                training.learn(steps, lambda training: order.interrupts.requested(), progress_bar=True)
+        except (Fault, OSError) as error:
+            raise Fault(f"{error}; {training.last_checkpoint_text}") from error
+    print(closing_words(training))
+    return 130 if order.interrupts.by_keyboard else 0
