@@ -58,11 +58,11 @@ class Progress:
             self._bar.set_postfix_str(self._state(training), refresh=training.dyna.training_step == 0)
         elif now - self._logged >= _LOG_SECONDS:
             self._logged = now
-            print(f"step {training.env_step}/{self._total} [{self._state(training)}]", file=sys.stderr, flush=True)
+            print(f"step {training.dyna.env_step}/{self._total} [{self._state(training)}]", file=sys.stderr, flush=True)
         if training.evaluation is not None and training.evaluation is not self._evaluation:
             self._evaluation = training.evaluation
             returns, lengths = self._evaluation
-            tqdm.write(f"step {training.env_step:>7}   greedy return {returns.mean():8.1f} ± {returns.std():.1f}"
+            tqdm.write(f"step {training.dyna.env_step:>7}   greedy return {returns.mean():8.1f} ± {returns.std():.1f}"
                        f"   length {lengths.mean():6.1f}   ({len(returns)} episodes)")
 
     def _state(self, training: "Training") -> str:
@@ -74,7 +74,7 @@ class Progress:
         if len(self._times) > 1:
             seconds = (self._times[-1] - self._times[0]) / (len(self._times) - 1)
             shown.append(f"{self._updates / seconds:.0f} updates/s")
-            shown.append(f"{tqdm.format_interval((self._total - training.env_step) * seconds)} left")
+            shown.append(f"{tqdm.format_interval((self._total - training.dyna.env_step) * seconds)} left")
         elif training.dyna.training_step >= 0:
             shown.append("compiling")
         return ", ".join(shown) or "exploring"
