@@ -12,10 +12,8 @@ import pytest
 import tensorflow as tf
 
 from vagram_tf import seeding
-from vagram_tf.commands.judging import policy as judging
 from vagram_tf.commands.report import intervals
 from vagram_tf.envs import rendering
-from vagram_tf.export.load import Export
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +87,7 @@ def test_without_opengl_there_is_a_reason_instead_of_a_video(monkeypatch, capsys
         raise rendering.RenderingUnavailable("MuJoCo cannot draw without OpenGL: (libegl1)")
 
     monkeypatch.setattr(rendering, "rollout_frames", unavailable)
-    export = Export(None, {"environment": "Hopper-v5", "distractors": 0, "distractor_kind": "noise",
-                           "distractor_seed": 0})
-    judging.film(export, False, 0, tmp_path / "out.mp4")
+    film.film(EnvConfig("Hopper-v5"), None, 0, tmp_path / "out.mp4")
     assert capsys.readouterr() == ("", "no video: MuJoCo cannot draw without OpenGL: (libegl1)\n")
     assert list(tmp_path.iterdir()) == []
 

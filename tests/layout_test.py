@@ -191,9 +191,3 @@ def test_tensorflow_is_not_loaded_for(code, printed):
         [sys.executable, "-c", f"import sys\n{code}{check}"], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert printed in result.stdout
-
-
-def test_keras_is_keras_2():
-    import tensorflow as tf
-
-    assert tf.keras.layers.Layer.__module__.startswith("tf_keras.")

@@ -11,7 +11,9 @@ names below load what they need when they are first used, so that `--help` does 
 """
 
 import importlib
+import importlib.util
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 # TF-Agents builds Keras 2 layers: tf.keras must resolve to tf-keras.
@@ -22,6 +24,20 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 __version__ = "0.1.0"
+
+
+def _lead_to_keras_2() -> None:
+    """Lets a TensorFlow that has been imported already find Keras 2 when its Keras is used for the first time.
+
+    TensorFlow puts the directory whose `keras` it takes at the front of its path when it is imported. Where its Keras
+    has been used before, `keras_version` says so.
+    """
+    tensorflow, keras = sys.modules.get("tensorflow"), importlib.util.find_spec("tf_keras")
+    if tensorflow is not None and keras is not None and keras.origin is not None:
+        tensorflow.__path__.insert(0, os.path.join(os.path.dirname(keras.origin), "api", "_v2"))
+
+
+_lead_to_keras_2()
 
 if TYPE_CHECKING:
     from vagram_tf.config import Config

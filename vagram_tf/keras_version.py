@@ -8,4 +8,4 @@ def check() -> None:
     if not tf.keras.layers.Layer.__module__.startswith("tf_keras."):
         raise ImportError(
             "tf.keras is Keras 3 in this process already, and TF-Agents needs Keras 2: import vagram_tf before "
-            "TensorFlow and everything that uses it (in a notebook, restart the kernel), or set TF_USE_LEGACY_KERAS=1")
+            "tf.keras is used (in a notebook, restart the kernel), or set TF_USE_LEGACY_KERAS=1")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags as absl_flags
 
-from vagram_tf.commands import inputs
+from vagram_tf.commands import flags, inputs
 from vagram_tf.commands.program import Program
 from vagram_tf.export.load import check_export, environment_of
 
@@ -49,8 +49,10 @@ def check() -> Order:
     for file in (output, video):
         if file:
             inputs.check_output(file)
-    if video and video.suffix not in _VIDEO_FORMATS:
-        raise ValueError(f"--video must end with {' or '.join(_VIDEO_FORMATS)}, got {given.video!r}")
+    if video:
+        flags.check_packages("imageio", "imageio_ffmpeg")
+        if video.suffix not in _VIDEO_FORMATS:
+            raise ValueError(f"--video must end with {' or '.join(_VIDEO_FORMATS)}, got {given.video!r}")
     export = inputs.export(given.export, "policy")
     config = environment_of(check_export(export, "policy"))
     environments = [inputs.environment(config) for _ in range(given.episodes)]
@@ -60,4 +62,4 @@ def check() -> Order:
 
 def main() -> None:
     """Runs the program and ends the process."""
-    Program(define, check, "vagram_tf.commands.judging.policy", packages=("scipy", "imageio", "imageio_ffmpeg")).main()
+    Program(define, check, "vagram_tf.commands.judging.policy", packages=("scipy",)).main()

@@ -2,22 +2,15 @@
 
 import itertools
 import json
-import sys
-from pathlib import Path
 from typing import Any
-
-import imageio.v3 as imageio
-import numpy as np
 
 from vagram_tf import files, seeding
 from vagram_tf.commands.evaluate import Order
 from vagram_tf.commands.report.intervals import summary
-from vagram_tf.envs import episodes, rendering
+from vagram_tf.envs import episodes
 from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.envs.adapter import GymnasiumEnvironment
 from vagram_tf.export.load import Export, open_export
-
-_MOST_VIDEO_STEPS = 1000
 
 
 def run(order: Order) -> None:
@@ -29,12 +22,14 @@ def run(order: Order) -> None:
         files.write(order.output, json.dumps(report, indent=1) + "\n")
         print(f"numbers  {order.output}")
     if order.video:
-        film(export, order.sample, order.seed, order.video)
+        from vagram_tf.commands.judging.film import film  # imageio is an extra
+
+        film(export.environment, greedy_or_sampled(export, order.sample, order.seed), order.seed, order.video)
 
 
 def evaluate(export: Export, environments: list[Any], sample: bool, seed: int) -> dict[str, Any]:
     """Plays one episode in each environment, in lockstep, and returns the numbers."""
-    action_range, act = ActionRange(environments[0].action_space), _policy(export, sample, seed)
+    action_range, act = ActionRange(environments[0].action_space), greedy_or_sampled(export, sample, seed)
     returns, lengths = episodes.evaluate(
         [GymnasiumEnvironment(env, seeding.derive(seed, "evaluation", i)) for i, env in enumerate(environments)],
         lambda observation: action_range.to_unit(act(observation)))
@@ -61,25 +56,7 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
-def film(export: Export, sample: bool, seed: int, path: Path) -> None:
-    """Draws the first of the episodes to a file, or says in one line why it cannot be drawn."""
-    act = _policy(export, sample, seed)
-    try:
-        video = rendering.rollout_frames(
-            export.environment, lambda observation: act(observation[np.newaxis].astype(np.float32))[0].numpy(),
-            seeding.derive(seeding.derive(seed, "evaluation", 0), "episode", 0), _MOST_VIDEO_STEPS)
-    except rendering.RenderingUnavailable as error:
-        print(f"no video: {error}", file=sys.stderr)
-        return
-    with files.replacing(path) as temporary:
-        if path.suffix == ".gif":
-            imageio.imwrite(temporary, video.frames, duration=1000 / video.frames_per_second, loop=0)
-        else:
-            imageio.imwrite(temporary, video.frames, fps=video.frames_per_second, macro_block_size=2)
-    print(f"video    {path}    {len(video.frames)} pictures, {len(video.frames) / video.frames_per_second:.1f} s")
-
-
-def _policy(export: Export, sample: bool, seed: int) -> Any:
+def greedy_or_sampled(export: Export, sample: bool, seed: int) -> Any:
     """Returns observations `[B, D]` -> actions `[B, A]`; sampled ones begin with the same random numbers each time."""
     if not sample:
         return lambda observation: export.module(observation)["action"]
