@@ -12,7 +12,9 @@ import pytest
 import tensorflow as tf
 
 from vagram_tf import seeding
+from vagram_tf.commands.judging import film
 from vagram_tf.commands.report import intervals
+from vagram_tf.config import EnvConfig
 from vagram_tf.envs import rendering
 
 

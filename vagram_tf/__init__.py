@@ -14,6 +14,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 # TF-Agents builds Keras 2 layers: tf.keras must resolve to tf-keras.
@@ -33,7 +34,9 @@ def _lead_to_keras_2() -> None:
     has been used before, `keras_version` says so.
     """
     tensorflow, keras = sys.modules.get("tensorflow"), importlib.util.find_spec("tf_keras")
-    if tensorflow is not None and keras is not None and keras.origin is not None:
+    if tensorflow is None or keras is None or keras.origin is None:
+        return
+    if type(vars(tensorflow).get("keras")) is not types.ModuleType:  # until its first use it is a proxy
         tensorflow.__path__.insert(0, os.path.join(os.path.dirname(keras.origin), "api", "_v2"))
 
 
