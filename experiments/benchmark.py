@@ -1,11 +1,13 @@
-"""Measures how fast everything is on this machine, beside what the machine can do and beside other libraries.
+"""Measures how fast everything is on this machine, beside what the machine can do and beside other
+libraries.
 
     python -m experiments.benchmark --quick
     python -m experiments.benchmark --output=results/benchmark
 
-Writes <output>.json and <output>.md. Every figure is a median; "of the limit" divides the floating-point operations of
-the matrix products that the work needs by those of a large matrix product measured right beside it. The other
-libraries live in an environment that `experiments/speed/peers/install` creates; without it they are left out.
+Writes <output>.json and <output>.md. Every figure is a median; "of the limit" divides the
+floating-point operations of the matrix products that the work needs by those of a large matrix
+product measured right beside it. The other libraries live in an environment that
+`experiments/speed/peers/install` creates; without it they are left out.
 """
 
 from pathlib import Path
@@ -19,7 +21,9 @@ from vagram_tf.commands.program import Program
 def define() -> None:
     """Defines the flags."""
     absl_flags.DEFINE_bool("quick", False, "a minute's worth: fewer repetitions, no whole runs")
-    absl_flags.DEFINE_string("output", "benchmark", "where to write the results, without .json and .md")
+    absl_flags.DEFINE_string(
+        "output", "benchmark", "where to write the results, without .json and .md"
+    )
     absl_flags.DEFINE_string("peers", ".peers", "environment with the other libraries")
     absl_flags.DEFINE_integer("threads", 2, "threads of an operation", lower_bound=1)
 

@@ -1,14 +1,21 @@
-"""Draws the model losses around one state of the pendulum, as the predicted state moves away from the real one.
+"""Draws the model losses around one state of the pendulum, as the predicted state moves away from
+the real one.
 
     python -m experiments.loss_landscape --export=runs/Pendulum-v1/vagram/0/export/policy/6000
 
-The real next state is at --angle and --velocity; the prediction is anywhere on the plane of both. Writes
-<output>.png, .svg and .npz: the value function and the five losses on a grid.
+The real next state is at --angle and --velocity; the prediction is anywhere on the plane of both.
+Writes <output>.png, .svg and .npz: the value function and the five losses on a grid.
 """
 
 from absl import flags as absl_flags
 
-from experiments.paper.pendulum import ENVIRONMENT, LARGEST_ANGLE, LARGEST_VELOCITY, LandscapeOrder, check_policy
+from experiments.paper.pendulum import (
+    ENVIRONMENT,
+    LARGEST_ANGLE,
+    LARGEST_VELOCITY,
+    LandscapeOrder,
+    check_policy,
+)
 from vagram_tf.commands import inputs
 from vagram_tf.commands.program import Program
 
@@ -17,10 +24,20 @@ def define() -> None:
     """Defines the flags."""
     string, number = absl_flags.DEFINE_string, absl_flags.DEFINE_float
     string("export", None, f"directory of a run in {ENVIRONMENT}, or of one export of its policy")
-    number("angle", 1.7, "angle of the real next state in rad, 0 is upright; taken to the nearest point of the grid",
-           lower_bound=-LARGEST_ANGLE, upper_bound=LARGEST_ANGLE)
-    number("velocity", -3.0, "its angular velocity in rad/s; likewise",
-           lower_bound=-LARGEST_VELOCITY, upper_bound=LARGEST_VELOCITY)
+    number(
+        "angle",
+        1.7,
+        "angle of the real next state in rad, 0 is upright; taken to the nearest point of the grid",
+        lower_bound=-LARGEST_ANGLE,
+        upper_bound=LARGEST_ANGLE,
+    )
+    number(
+        "velocity",
+        -3.0,
+        "its angular velocity in rad/s; likewise",
+        lower_bound=-LARGEST_VELOCITY,
+        upper_bound=LARGEST_VELOCITY,
+    )
     string("output", "loss_landscape", "path of the files without suffix")
 
 

@@ -1,10 +1,12 @@
-"""Where the time of a SAC update and of an ensemble step goes: matrix products, other loops, and what is between them.
+"""Where the time of a SAC update and of an ensemble step goes: matrix products, other loops, and
+what is between them.
 
     python -m experiments.profile --output=results/profile
 
-Writes <output>.md. TensorFlow's profiler says when each piece of a compiled function began and ended; with the one
-thread that the work gets here, one begins after another, so their times add up. What is left is between the pieces:
-starting them, and recording that they ran, which the profiler adds.
+Writes <output>.md. TensorFlow's profiler says when each piece of a compiled function began and
+ended; with the one thread that the work gets here, one begins after another, so their times add up.
+What is left is between the pieces: starting them, and recording that they ran, which the profiler
+adds.
 """
 
 from pathlib import Path

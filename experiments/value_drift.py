@@ -1,11 +1,13 @@
-"""Draws what happens to a model when the value function that it was trained for is replaced by a later one.
+"""Draws what happens to a model when the value function that it was trained for is replaced by a
+later one.
 
     python -m experiments.mbpo --env=Pendulum-v1 --num_steps=3000 --export_every=200
     python -m experiments.value_drift --run=runs/Pendulum-v1/vagram/0
 
-Models are trained with each loss on one fixed set of real transitions. The value function in the losses is that of the
-run's first export, after --steps gradient steps that of the next, and so on; value error and state error are those on
-transitions of other episodes. Writes <output>.png, .svg and .csv.
+Models are trained with each loss on one fixed set of real transitions. The value function in the
+losses is that of the run's first export, after --steps gradient steps that of the next, and so on;
+value error and state error are those on transitions of other episodes. Writes <output>.png, .svg
+and .csv.
 """
 
 from pathlib import Path
@@ -20,12 +22,25 @@ from vagram_tf.commands.program import Program
 def define() -> None:
     """Defines the flags."""
     string, integer = absl_flags.DEFINE_string, absl_flags.DEFINE_integer
-    string("run", None, f"directory of a run in {ENVIRONMENT} that left several exports: <workdir>/<env>/<loss>/<seed>")
-    integer("seeds", 8, "models per loss, each with initial weights and a bootstrap of the data of its own",
-            lower_bound=2)
+    string(
+        "run",
+        None,
+        f"directory of a run in {ENVIRONMENT} that left several exports: "
+        "<workdir>/<env>/<loss>/<seed>",
+    )
+    integer(
+        "seeds",
+        8,
+        "models per loss, each with initial weights and a bootstrap of the data of its own",
+        lower_bound=2,
+    )
     integer("steps", 500, "gradient steps with each value function", lower_bound=MEASUREMENTS)
-    integer("transitions", 1000, "real steps to train on with each of greedy, sampled and random actions",
-            lower_bound=2)
+    integer(
+        "transitions",
+        1000,
+        "real steps to train on with each of greedy, sampled and random actions",
+        lower_bound=2,
+    )
     integer("units", 16, "units of each of a model's two hidden layers", lower_bound=1)
     integer("seed", 0, "seed of episodes, actions, weights and batches", lower_bound=0)
     string("output", None, "path of the files without suffix; unset: <run>/value_drift")
@@ -37,7 +52,9 @@ def check() -> DriftOrder:
     exports = _exports(given.run)
     output = given.output or str(Path(given.run) / "value_drift")
     inputs.check_output(output)
-    return DriftOrder(exports, output, given.seeds, given.steps, given.transitions, given.units, given.seed)
+    return DriftOrder(
+        exports, output, given.seeds, given.steps, given.transitions, given.units, given.seed
+    )
 
 
 def _exports(run: str | None) -> dict[int, Path]:
@@ -45,12 +62,18 @@ def _exports(run: str | None) -> dict[int, Path]:
     if not run:
         raise ValueError("--run is needed: the directory of a run with exports")
     place = Path(run) / "export" / "policy"
-    exports = {int(path.name): path for path in sorted(place.glob("*"), key=lambda path: path.name.zfill(12))
-               if path.name.isdecimal()}
+    exports = {
+        int(path.name): path
+        for path in sorted(place.glob("*"), key=lambda path: path.name.zfill(12))
+        if path.name.isdecimal()
+    }
     for path in exports.values():
         check_policy(path)
     if len(exports) < 2:
-        raise ValueError(f"{place} holds {len(exports)} exports; two or more are needed: train with --export_every")
+        raise ValueError(
+            f"{place} holds {len(exports)} exports; two or more are needed: train with "
+            "--export_every"
+        )
     return exports
 
 

@@ -9,30 +9,43 @@ import vagram_tf
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "python.md").read_text()
 # The methods of an objective stand in a table of their own, by their bare names.
-METHODS = re.search(r"^### `Objective\((?:.*\n)+?\| method \|.*\n((?:\|.*\n)+)", PAGE,
-                    re.MULTILINE).group(1)
-DOCUMENTED = dict(re.findall(
-    r"^(?:### |\| )`(\w+(?:\.\w+)?)(\(.*?\))?`", PAGE.replace(METHODS, ""), re.MULTILINE))
+METHODS = re.search(
+    r"^### `Objective\((?:.*\n)+?\| method \|.*\n((?:\|.*\n)+)", PAGE, re.MULTILINE
+).group(1)
+DOCUMENTED = dict(
+    re.findall(r"^(?:### |\| )`(\w+(?:\.\w+)?)(\(.*?\))?`", PAGE.replace(METHODS, ""), re.MULTILINE)
+)
 
 
 def signature(function):
-    """Returns a function's parameters as the page shows them: without types, `...` for a default that is no literal."""
+    """Returns a function's parameters as the page shows them: without types, `...` for a default
+    that is no literal.
+    """
     parameters = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.name == "self":
             continue
         default = parameter.default
-        if default is not parameter.empty and not isinstance(default, (bool, int, float, str, type(None))):
+        if default is not parameter.empty and not isinstance(
+            default, (bool, int, float, str, type(None))
+        ):
             default = type("", (), {"__repr__": lambda _: "..."})()
         parameters.append(parameter.replace(annotation=parameter.empty, default=default))
     return str(inspect.Signature(parameters))
 
 
 def test_every_public_name_is_documented():
-    functions = {f"losses.{name}" for name, function in vars(vagram_tf.losses).items()
-                 if inspect.isfunction(function) and not name.startswith("_")}
-    methods = {f"{owner.__name__}.{name}" for owner in (vagram_tf.Config, vagram_tf.Training)
-               for name, _ in inspect.getmembers(owner, inspect.isroutine) if not name.startswith("_")}
+    functions = {
+        f"losses.{name}"
+        for name, function in vars(vagram_tf.losses).items()
+        if inspect.isfunction(function) and not name.startswith("_")
+    }
+    methods = {
+        f"{owner.__name__}.{name}"
+        for owner in (vagram_tf.Config, vagram_tf.Training)
+        for name, _ in inspect.getmembers(owner, inspect.isroutine)
+        if not name.startswith("_")
+    }
     assert set(DOCUMENTED) == {*vagram_tf.__all__} | functions | methods
 
 

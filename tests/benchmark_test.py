@@ -37,7 +37,12 @@ OF_THE_LIMIT = ("matrix products", "SAC updates", "ensemble steps", "value gradi
 def benchmark(*arguments):
     command = [sys.executable, "-m", "experiments.benchmark", *arguments]
     return subprocess.run(
-        command, cwd=programs.ROOT, capture_output=True, text=True, env=os.environ | programs.COMPILED)
+        command,
+        cwd=programs.ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | programs.COMPILED,
+    )
 
 
 def test_quick_benchmark_is_complete(tmp_path):
@@ -72,9 +77,17 @@ def test_repetitions_are_spread_around_what_they_are_compared_with(monkeypatch):
     watch = timing.Stopwatch(5)
     monkeypatch.setattr(watch, "limit", lambda: 1.0)
     other = row("other", 1.0)
-    ours, *others = watch.rate("ours", "calls/s", lambda: done.append("ours"), 1, None, [
-        lambda: done.append("other") or [other]] * 2)
-    assert done == ["ours"] * 3 + ["other"] + ["ours"] * 2 + ["other"] + ["ours"] * 2  # the first one warms up
+    ours, *others = watch.rate(
+        "ours",
+        "calls/s",
+        lambda: done.append("ours"),
+        1,
+        None,
+        [lambda: done.append("other") or [other]] * 2,
+    )
+    assert (
+        done == ["ours"] * 3 + ["other"] + ["ours"] * 2 + ["other"] + ["ours"] * 2
+    )  # the first one warms up
     assert others == [other, other] and len(ours.repetitions) == 6
 
 
@@ -83,19 +96,25 @@ def test_operations_of_a_dense_network():
 
 
 def test_operations_of_a_sac_update():
-    # D = 2, A = 1, one hidden layer of 4: critic 3-4-1, actor 2-4-2; per example 2·16 and 2·16, without the first
-    # layer 2·4 and 2·8. Critics: 5 forward or kernel passes and one to the hidden layer each; actor 3 and one.
+    # D = 2, A = 1, one hidden layer of 4: critic 3-4-1, actor 2-4-2; per example 2·16 and 2·16,
+    # without the first layer 2·4 and 2·8. Critics: 5 forward or kernel passes and one to the hidden
+    # layer each; actor 3 and one.
     assert flop.sac_update(1, 2, 1, (4,)) == 2 * (5 * 32 + 8) + 3 * 32 + 16
 
 
 def test_a_hopper_update_is_what_the_design_counts():
-    # 605 MFLOP are for 17 equal passes of 2×256; the temperature's own pass of the actor is not needed.
+    # 605 MFLOP are for 17 equal passes of 2×256; the temperature's own pass of the actor is not
+    # needed.
     assert flop.sac_update(256, 11, 3, (256, 256)) == pytest.approx(605e6 * 16 / 17, rel=0.02)
-    assert flop.ensemble_step(7, 256, 11, 3, (200,) * 4, likelihood=True) == pytest.approx(1.37e9, rel=0.02)
+    assert flop.ensemble_step(7, 256, 11, 3, (200,) * 4, likelihood=True) == pytest.approx(
+        1.37e9, rel=0.02
+    )
 
 
 def test_a_variance_that_is_only_read_out_costs_no_backward_product():
-    with_likelihood, without = (flop.ensemble_step(1, 1, 2, 1, (4,), likelihood) for likelihood in (True, False))
+    with_likelihood, without = (
+        flop.ensemble_step(1, 1, 2, 1, (4,), likelihood) for likelihood in (True, False)
+    )
     assert with_likelihood - without == flop.dense(1, [4, 3])
 
 
@@ -121,7 +140,8 @@ def test_ratios_of_what_is_there():
     assert [(r.name, r.value) for r in report.ratios(ROWS)] == [
         ("SAC updates, 2×256: times as fast as mbrl-lib", 3.0),
         ("Hopper, equal epochs: 1,000 training steps: times as fast as mbrl-lib", 4.0),
-        ("cost at 100,000 stored transitions by that at 10,000", 1.5)]
+        ("cost at 100,000 stored transitions by that at 10,000", 1.5),
+    ]
 
 
 def test_table_puts_peers_and_phases_beside_ours():
@@ -141,8 +161,11 @@ def test_readme_shows_the_committed_benchmark():
     table = report.table(document["machine"], rows)
     assert (programs.ROOT / "results" / "benchmark.md").read_text() == table
     assert table in (programs.ROOT / "README.md").read_text()
-    assert {"limit: matrix product, 2,048 rows and columns", "SAC updates, 2×1024, mbrl-lib",
-            "Hopper, equal epochs: 1,000 training steps, mbrl-lib"} <= {row.name for row in rows}
+    assert {
+        "limit: matrix product, 2,048 rows and columns",
+        "SAC updates, 2×1024, mbrl-lib",
+        "Hopper, equal epochs: 1,000 training steps, mbrl-lib",
+    } <= {row.name for row in rows}
 
 
 def test_profile_tells_products_from_other_loops():

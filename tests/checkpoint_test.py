@@ -29,7 +29,9 @@ class Thing(tf.Module):
         self.generator = tf.random.Generator.from_seed(seed, alg="philox")
 
     def values(self):
-        return [v.numpy().tolist() for v in (self.weights, self.rows, self.names, self.generator.state)]
+        return [
+            v.numpy().tolist() for v in (self.weights, self.rows, self.names, self.generator.state)
+        ]
 
 
 def saved(directory, *steps):
@@ -53,7 +55,10 @@ def test_generator_continues_where_it_was(tmp_path):
     original.generator.normal([5])
     Checkpoints(tmp_path, thing=original).save(1, {})
     Checkpoints(tmp_path, thing=copy).restore()
-    assert original.generator.normal([8]).numpy().tolist() == copy.generator.normal([8]).numpy().tolist()
+    assert (
+        original.generator.normal([8]).numpy().tolist()
+        == copy.generator.normal([8]).numpy().tolist()
+    )
 
 
 def test_newest_is_the_largest_step_and_two_are_kept(tmp_path):
@@ -69,15 +74,25 @@ def test_never_saved_restores_nothing(tmp_path):
 
 
 def test_manifest(tmp_path):
-    path = Checkpoints(tmp_path, thing=Thing(1)).save(7, {"config_hash": "abc", "versions": {"numpy": "2"}})
+    path = Checkpoints(tmp_path, thing=Thing(1)).save(
+        7, {"config_hash": "abc", "versions": {"numpy": "2"}}
+    )
     assert path == tmp_path / "7"
     manifest = json.loads((path / "manifest.json").read_text())
-    assert manifest["env_step"] == 7 and manifest["config_hash"] == "abc" and manifest["versions"] == {"numpy": "2"}
+    assert (
+        manifest["env_step"] == 7
+        and manifest["config_hash"] == "abc"
+        and manifest["versions"] == {"numpy": "2"}
+    )
     assert set(manifest["files"]) == {DATA, INDEX}
 
 
 DAMAGES = {
-    "data": (DATA, lambda path: path.write_bytes(path.read_bytes()[::-1]), "does not match its checksum"),
+    "data": (
+        DATA,
+        lambda path: path.write_bytes(path.read_bytes()[::-1]),
+        "does not match its checksum",
+    ),
     "index": (INDEX, pathlib.Path.unlink, "is missing"),
     "manifest": (MANIFEST, lambda path: os.truncate(path, 30), "cannot be read"),
 }
@@ -168,10 +183,16 @@ def test_nothing_is_pickled():
     forbidden = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import | ast.ImportFrom)
+                else []
+            )
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not forbidden & {part for name in names for part in name.split(".")}, path
             if isinstance(node, ast.Call):
                 assert ast.unparse(node.func) not in ("eval", "exec"), path
-                pickles = [keyword.value for keyword in node.keywords if keyword.arg == "allow_pickle"]
+                pickles = [
+                    keyword.value for keyword in node.keywords if keyword.arg == "allow_pickle"
+                ]
                 assert all(ast.unparse(value) == "False" for value in pickles), path

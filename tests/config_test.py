@@ -107,7 +107,9 @@ CHOICES = {
 def test_choices_are_these_and_no_others(name, choices):
     for choice in choices.split():
         assert Config().replace(**{name: choice}).flat()[name] == choice
-    with pytest.raises(ValueError, match=f"{name} must be one of {choices.replace(' ', ', ')}, got 'vagran'"):
+    with pytest.raises(
+        ValueError, match=f"{name} must be one of {choices.replace(' ', ', ')}, got 'vagran'"
+    ):
         Config().replace(**{name: "vagran"})
 
 
@@ -115,12 +117,17 @@ def test_every_text_but_the_environments_name_has_choices():
     assert {name for name, field in FIELDS.items() if field.type is str} == {*CHOICES, "name"}
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"members": 3, "elites": 4}, r"elites \(4\) must not exceed members \(3\)"),
-    ({"members": 4}, r"elites \(5\) must not exceed members \(4\)"),
-    ({"value_gradient_weights": "agreement", "value_functions": "all"},
-     "for agreement, value_functions must be critics or targets, got 'all'"),
-])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"members": 3, "elites": 4}, r"elites \(4\) must not exceed members \(3\)"),
+        ({"members": 4}, r"elites \(5\) must not exceed members \(4\)"),
+        (
+            {"value_gradient_weights": "agreement", "value_functions": "all"},
+            "for agreement, value_functions must be critics or targets, got 'all'",
+        ),
+    ],
+)
 def test_settings_that_contradict_each_other_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         Config().replace(**changes)
@@ -140,18 +147,29 @@ def test_replace_finds_the_section_and_leaves_the_original():
     assert changed.env.name == "Hopper-v5" and changed.dyna.num_steps == 7
     assert config == Config()
     assert {name for name, value in changed.flat().items() if value != config.flat()[name]} == {
-        "loss", "discount", "seed", "name", "num_steps"}
+        "loss",
+        "discount",
+        "seed",
+        "name",
+        "num_steps",
+    }
 
 
 def test_replace_changes_what_depends_on_each_other_at_once():
     assert Config().replace(members=3, elites=2).replace(elites=7, members=9).model.members == 9
 
 
-@pytest.mark.parametrize("name, message", [
-    ("model_hiden_units", "there is no setting 'model_hiden_units'; did you mean model_hidden_units?"),
-    ("los", "there is no setting 'los'; did you mean loss?"),
-    ("self", "there is no setting 'self'"),
-])
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        (
+            "model_hiden_units",
+            "there is no setting 'model_hiden_units'; did you mean model_hidden_units?",
+        ),
+        ("los", "there is no setting 'los'; did you mean loss?"),
+        ("self", "there is no setting 'self'"),
+    ],
+)
 def test_replace_refuses_unknown_settings(name, message):
     with pytest.raises(ValueError) as error:
         Config().replace(**{name: "mle"})
@@ -189,35 +207,48 @@ def configs(draw):
     members = draw(st.integers(1, 20))
     elites = draw(st.integers(1, members))
     rule = draw(choice("value_gradient_weights"))
-    functions = draw(st.sampled_from(
-        [x for x in FIELDS["value_functions"].choices if (rule, x) != ("agreement", "all")]))
-    return Config().replace(members=members, elites=elites, value_gradient_weights=rule,
-                            value_functions=functions, **draw(st.fixed_dictionaries({}, optional={
-        "name": st.text(),
-        "distractors": st.integers(0, 10**6),
-        "distractor_kind": choice("distractor_kind"),
-        "termination": choice("termination"),
-        "loss": st.sampled_from(LOSSES) | st.text().map("a:{}".format),
-        "model_hidden_units": layers,
-        "model_learning_rate": positive,
-        "holdout_share": st.floats(0, 0.9, exclude_min=True),
-        "value_gradient_scale": choice("value_gradient_scale"),
-        "model_target": choice("model_target"),
-        "value_gradient_quantile": st.floats(0, 1, exclude_min=True),
-        "reward_weight": st.floats(0, 1e9),
-        "agent_hidden_units": layers,
-        "feature_normalization": st.booleans(),
-        "layer_normalization": st.booleans(),
-        "observation_normalization": st.booleans(),
-        "target_entropy": st.none() | st.floats(allow_nan=False, allow_infinity=False),
-        "discount": st.floats(0, 1, exclude_max=True),
-        "num_steps": st.integers(1, 10**12),
-        "rollout_schedule": schedules(1, 1000),
-        "imagined_share": schedules(0, 1),
-        "rollout_noise": choice("rollout_noise"),
-        "seed": st.integers(0, 2**70),
-        "divergence_factor": st.floats(1, 1e300),
-    })))
+    functions = draw(
+        st.sampled_from(
+            [x for x in FIELDS["value_functions"].choices if (rule, x) != ("agreement", "all")]
+        )
+    )
+    return Config().replace(
+        members=members,
+        elites=elites,
+        value_gradient_weights=rule,
+        value_functions=functions,
+        **draw(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "name": st.text(),
+                    "distractors": st.integers(0, 10**6),
+                    "distractor_kind": choice("distractor_kind"),
+                    "termination": choice("termination"),
+                    "loss": st.sampled_from(LOSSES) | st.text().map("a:{}".format),
+                    "model_hidden_units": layers,
+                    "model_learning_rate": positive,
+                    "holdout_share": st.floats(0, 0.9, exclude_min=True),
+                    "value_gradient_scale": choice("value_gradient_scale"),
+                    "model_target": choice("model_target"),
+                    "value_gradient_quantile": st.floats(0, 1, exclude_min=True),
+                    "reward_weight": st.floats(0, 1e9),
+                    "agent_hidden_units": layers,
+                    "feature_normalization": st.booleans(),
+                    "layer_normalization": st.booleans(),
+                    "observation_normalization": st.booleans(),
+                    "target_entropy": st.none() | st.floats(allow_nan=False, allow_infinity=False),
+                    "discount": st.floats(0, 1, exclude_max=True),
+                    "num_steps": st.integers(1, 10**12),
+                    "rollout_schedule": schedules(1, 1000),
+                    "imagined_share": schedules(0, 1),
+                    "rollout_noise": choice("rollout_noise"),
+                    "seed": st.integers(0, 2**70),
+                    "divergence_factor": st.floats(1, 1e300),
+                },
+            )
+        ),
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -229,9 +260,13 @@ def test_json_keeps_everything(config):
     assert hash(again) == hash(config)  # tuples and not lists
 
 
-numbers = st.sampled_from([name for name, field in FIELDS.items() if field.type in (int, float)]).flatmap(
+numbers = st.sampled_from(
+    [name for name, field in FIELDS.items() if field.type in (int, float)]
+).flatmap(
     lambda name: st.tuples(
-        st.just(name), st.integers(-(2**70), 2**70) if FIELDS[name].type is int else st.floats()))
+        st.just(name), st.integers(-(2**70), 2**70) if FIELDS[name].type is int else st.floats()
+    )
+)
 
 
 @settings(max_examples=200, deadline=None)
@@ -250,7 +285,9 @@ def test_any_number_is_taken_as_it_is_or_refused_by_name(change):
 def test_json_has_every_setting_by_section():
     sections = json.loads(Config().to_json())
     assert {section: list(values) for section, values in sections.items()} == {
-        name: [field.name for field in dataclasses.fields(section)] for name, section in SECTIONS.items()}
+        name: [field.name for field in dataclasses.fields(section)]
+        for name, section in SECTIONS.items()
+    }
 
 
 def test_json_may_leave_settings_out():
@@ -259,10 +296,20 @@ def test_json_may_leave_settings_out():
 
 
 def test_json_of_numpys_numbers_is_that_of_pythons():
-    of_numpy = Config().replace(members=np.int64(9), discount=np.float64(0.9), layer_normalization=np.False_,
-                                agent_hidden_units=[np.int64(8)], imagined_share=(0, np.int64(2), 0, np.float64(0.5)))
-    of_python = Config().replace(members=9, discount=0.9, layer_normalization=False, agent_hidden_units=(8,),
-                                 imagined_share=(0, 2, 0, 0.5))
+    of_numpy = Config().replace(
+        members=np.int64(9),
+        discount=np.float64(0.9),
+        layer_normalization=np.False_,
+        agent_hidden_units=[np.int64(8)],
+        imagined_share=(0, np.int64(2), 0, np.float64(0.5)),
+    )
+    of_python = Config().replace(
+        members=9,
+        discount=0.9,
+        layer_normalization=False,
+        agent_hidden_units=(8,),
+        imagined_share=(0, 2, 0, 0.5),
+    )
     assert of_numpy.to_json() == of_python.to_json() and hash(of_numpy) == hash(of_python)
 
 
@@ -274,21 +321,27 @@ def test_configurations_of_published_runs_can_be_read(path):
             assert flat[name] == (tuple(value) if isinstance(value, list) else value)
 
 
-@pytest.mark.parametrize("text, message", [
-    ("", "not a configuration: "),
-    ("{", "not a configuration: "),
-    ("[]", "not a configuration: the JSON holds no object"),
-    ("3", "not a configuration: the JSON holds no object"),
-    ('{"modle": {}}', "not a configuration: unknown section 'modle'"),
-    ('{"model": 3}', "not a configuration: unknown section 'model'"),
-    ('{"model": {"los": "mle"}}', r"there is no setting 'los'; did you mean loss\?"),
-    ('{"model": {"self": "mle"}}', "there is no setting 'self'"),
-    ('{"agent": {"loss": "mle"}}', "loss is a setting of model, not of agent"),
-    ('{"model": {"members": null}}', "members must be a whole number, got None"),
-    ('{"dyna": {"rollout_schedule": [1, 2, 3, "4"]}}', "each value of rollout_schedule must be a finite number"),
-    ('{"model": {"members": 2}}', r"elites \(5\) must not exceed members \(2\)"),
-    ('{"agent": {"discount": NaN}}', "discount must be a finite number, got nan"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "not a configuration: "),
+        ("{", "not a configuration: "),
+        ("[]", "not a configuration: the JSON holds no object"),
+        ("3", "not a configuration: the JSON holds no object"),
+        ('{"modle": {}}', "not a configuration: unknown section 'modle'"),
+        ('{"model": 3}', "not a configuration: unknown section 'model'"),
+        ('{"model": {"los": "mle"}}', r"there is no setting 'los'; did you mean loss\?"),
+        ('{"model": {"self": "mle"}}', "there is no setting 'self'"),
+        ('{"agent": {"loss": "mle"}}', "loss is a setting of model, not of agent"),
+        ('{"model": {"members": null}}', "members must be a whole number, got None"),
+        (
+            '{"dyna": {"rollout_schedule": [1, 2, 3, "4"]}}',
+            "each value of rollout_schedule must be a finite number",
+        ),
+        ('{"model": {"members": 2}}', r"elites \(5\) must not exceed members \(2\)"),
+        ('{"agent": {"discount": NaN}}', "discount must be a finite number, got nan"),
+    ],
+)
 def test_json_of_something_else_is_refused(text, message):
     with pytest.raises(ValueError, match=message):
         Config.from_json(text)
@@ -311,7 +364,19 @@ def test_an_environment_without_a_preset_gets_the_defaults():
 
 def test_published_numbers_of_the_hopper_preset():
     hopper = presets.preset("Hopper-v5")
-    assert (hopper.model.members, hopper.model.elites, hopper.model.model_hidden_units) == (7, 5, (200,) * 4)
+    assert (hopper.model.members, hopper.model.elites, hopper.model.model_hidden_units) == (
+        7,
+        5,
+        (200,) * 4,
+    )
     assert hopper.dyna.rollout_schedule == (20, 150, 1, 15)
-    assert (hopper.dyna.updates_per_step, hopper.dyna.retrain_every, hopper.dyna.random_steps) == (20, 250, 5000)
-    assert (hopper.agent.target_entropy, hopper.agent.discount, hopper.agent.target_update_rate) == (-1.0, 0.99, 0.005)
+    assert (hopper.dyna.updates_per_step, hopper.dyna.retrain_every, hopper.dyna.random_steps) == (
+        20,
+        250,
+        5000,
+    )
+    assert (
+        hopper.agent.target_entropy,
+        hopper.agent.discount,
+        hopper.agent.target_update_rate,
+    ) == (-1.0, 0.99, 0.005)

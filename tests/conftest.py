@@ -1,7 +1,7 @@
 """The package comes before TensorFlow and TF-Agents in every test: it chooses Keras 2.
 
-Tests, and the programs that they start, leave XLA out: compiling is most of the time of a tiny run. Where the compiled
-functions themselves are what is tested, `programs.COMPILED` turns it on.
+Tests, and the programs that they start, leave XLA out: compiling is most of the time of a tiny run.
+Where the compiled functions themselves are what is tested, `programs.COMPILED` turns it on.
 """
 
 import os
@@ -15,7 +15,9 @@ _check_numerics = tf.debugging.check_numerics
 
 
 def _ours_only(tensor: tf.Tensor, message: str, name: str | None = None) -> tf.Tensor:
-    """Leaves out TF-Agents' own checks, as XLA leaves them out of a compiled update: users meet the run's guard."""
+    """Leaves out TF-Agents' own checks, as XLA leaves them out of a compiled update: users meet the
+    run's guard.
+    """
     return tensor if "is inf or nan" in message else _check_numerics(tensor, message, name)
 
 

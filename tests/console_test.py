@@ -7,15 +7,20 @@ import pytest
 from vagram_tf.commands import console
 
 
-@pytest.mark.parametrize("name, found, shown", [
-    ("python", "{bin}/python", "python"),
-    ("tensorboard", "/usr/bin/tensorboard", "{bin}/tensorboard"),
-    ("tensorboard", None, "{bin}/tensorboard"),
-])
+@pytest.mark.parametrize(
+    "name, found, shown",
+    [
+        ("python", "{bin}/python", "python"),
+        ("tensorboard", "/usr/bin/tensorboard", "{bin}/tensorboard"),
+        ("tensorboard", None, "{bin}/tensorboard"),
+    ],
+)
 def test_programs_are_named_so_that_the_shell_finds_them(name, found, shown, monkeypatch, tmp_path):
     environment = tmp_path / "env" / "bin"
     monkeypatch.setattr(sys, "executable", str(environment / "python3.11"))
-    monkeypatch.setattr(console.shutil, "which", lambda name: found and found.format(bin=environment))
+    monkeypatch.setattr(
+        console.shutil, "which", lambda name: found and found.format(bin=environment)
+    )
     assert console.installed(name) == shown.format(bin=environment)
     monkeypatch.chdir(tmp_path)
     assert console.installed(name) == shown.format(bin="env/bin")

@@ -40,8 +40,11 @@ def test_value_gradients_of_a_known_value(dyna, monkeypatch):
     longest = np.quantile(norm, 0.95, axis=0)
     assert scalars["value_gradient/clip_norm"] == pytest.approx(longest.mean(), rel=1e-5)
     assert scalars["value_gradient/clipped_share"] == pytest.approx(
-        (norm[:, 1].max() - longest[1]) / norm.sum(), rel=1e-4)
-    assert scalars["value_gradient/rms_task"] == pytest.approx(found.sensitivity[0] / np.sqrt(3), rel=1e-5)
+        (norm[:, 1].max() - longest[1]) / norm.sum(), rel=1e-4
+    )
+    assert scalars["value_gradient/rms_task"] == pytest.approx(
+        found.sensitivity[0] / np.sqrt(3), rel=1e-5
+    )
     assert scalars["value_gradient/rms_distractors"] == 0.0
 
 
@@ -59,12 +62,16 @@ def test_value_and_errors_are_of_the_held_out_transitions(dyna, monkeypatch):
     assert found.histograms["train/value"].tolist() == value.tolist()
     change = (data.next_observation - data.observation).numpy()[chosen]
     expected = np.sqrt(np.mean((change / change.std(axis=0)) ** 2, axis=1))
-    np.testing.assert_allclose(found.histograms["model/member_errors"], np.tile(expected, (3, 1)), rtol=1e-4)
+    np.testing.assert_allclose(
+        found.histograms["model/member_errors"], np.tile(expected, (3, 1)), rtol=1e-4
+    )
 
 
 def test_open_loop_follows_the_newest_of_the_longest_stretches(dyna):
     data = dyna.real.all()
-    real, predicted = diagnosis.open_loop(dyna, 30)  # steps 26 to 50 are an episode, 51 to 60 its successor
+    real, predicted = diagnosis.open_loop(
+        dyna, 30
+    )  # steps 26 to 50 are an episode, 51 to 60 its successor
     np.testing.assert_array_equal(real[:-1], data.observation[25:50])
     np.testing.assert_array_equal(real[-1], data.next_observation[49])
     assert predicted.shape == (2, 26, 5)

@@ -38,7 +38,9 @@ def test_seeds_losses_and_environments_live_apart(tmp_path):
 def test_second_directory_in_the_same_process_is_refused(tmp_path):
     first = RunDirectory(tmp_path, CONFIG)
     config = (first.path / "config.json").read_bytes()
-    with pytest.raises(ValueError, match=f"another process is using {tmp_path}/Pendulum-v1/vagram/0"):
+    with pytest.raises(
+        ValueError, match=f"another process is using {tmp_path}/Pendulum-v1/vagram/0"
+    ):
         RunDirectory(tmp_path, CONFIG.replace(num_steps=200))
     assert (first.path / "config.json").read_bytes() == config
     del first
@@ -78,11 +80,14 @@ def test_damaged_config_is_refused(tmp_path, text):
     assert path.read_text() == text
 
 
-@pytest.mark.parametrize("workdir, reason", [
-    ("file/runs", "Not a directory"),
-    ("/proc/runs", "No such file or directory"),
-    ("/sys/runs", ""),
-])
+@pytest.mark.parametrize(
+    "workdir, reason",
+    [
+        ("file/runs", "Not a directory"),
+        ("/proc/runs", "No such file or directory"),
+        ("/sys/runs", ""),
+    ],
+)
 def test_unwritable_directory_is_named(tmp_path, workdir, reason):
     (tmp_path / "file").touch()
     workdir = tmp_path / workdir  # an absolute one stays as it is
@@ -95,10 +100,20 @@ def test_unwritable_directory_is_named(tmp_path, workdir, reason):
 
 def test_leftovers_of_a_killed_process_are_cleared_at_the_start(tmp_path):
     path = opened(tmp_path)
-    kept = ["progress.csv", "checkpoints/45/state.index", "export/policy/40/saved_model.pb", "tensorboard/events.out.1"]
-    left = ["writing-config.json", "writing-progress.csv", "checkpoints/writing-90/state.index",
-            "tensorboard/writing-events", "export/dynamics/writing-40/variables/variables.index",
-            "export/policy/writing-90/stray"]
+    kept = [
+        "progress.csv",
+        "checkpoints/45/state.index",
+        "export/policy/40/saved_model.pb",
+        "tensorboard/events.out.1",
+    ]
+    left = [
+        "writing-config.json",
+        "writing-progress.csv",
+        "checkpoints/writing-90/state.index",
+        "tensorboard/writing-events",
+        "export/dynamics/writing-40/variables/variables.index",
+        "export/policy/writing-90/stray",
+    ]
     for name in kept + left:
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).touch()

@@ -294,7 +294,9 @@ def test_closing_closes_the_task_and_every_bystander(monkeypatch):
         monkeypatch.setattr(robot, "close", lambda robot=robot: closed.append(robot))
     env.close()
     assert {id(robot) for robot in closed} == {
-        id(env.env), *(id(bystander._env) for bystander in env._bystanders)} and len(closed) == 3
+        id(env.env),
+        *(id(bystander._env) for bystander in env._bystanders),
+    } and len(closed) == 3
 
 
 @pytest.mark.parametrize("kind", ["rotation", "bystander"])

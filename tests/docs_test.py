@@ -1,14 +1,17 @@
-"""Runs every command and program of README.md and docs/, as they are written, in the order of the pages.
+"""Runs every command and program of README.md and docs/, as they are written, in the order of the
+pages.
 
-They run in a scratch directory that looks like a clone: its entries are links to this repository's, `.venv` is a link
-to the environment that runs the tests, and that environment's programs are on the PATH, as they are once it is active.
+They run in a scratch directory that looks like a clone: its entries are links to this repository's,
+`.venv` is a link to the environment that runs the tests, and that environment's programs are on the
+PATH, as they are once it is active.
 
 Three things differ from what a reader does, and nothing else:
 
-- Blocks that install the environment (`pip install`) are not run: the tests run in what the README's second block
-  installs, and its first block is run by hand.
-- Training is made short: `SHORT` is appended to every command of `experiments.mbpo` that trains, and the last value
-  of a flag counts. The environment steps stay those of the page, so that the paths that it names exist afterwards.
+- Blocks that install the environment (`pip install`) are not run: the tests run in what the
+  README's second block installs, and its first block is run by hand.
+- Training is made short: `SHORT` is appended to every command of `experiments.mbpo` that trains,
+  and the last value of a flag counts. The environment steps stay those of the page, so that the
+  paths that it names exist afterwards.
 - A server is stopped as soon as it answers.
 """
 
@@ -26,13 +29,24 @@ import programs
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["docs/tutorial.md", "README.md", *sorted(
-    str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md") if path.name != "tutorial.md")]
+PAGES = [
+    "docs/tutorial.md",
+    "README.md",
+    *sorted(
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "docs").glob("*.md")
+        if path.name != "tutorial.md"
+    ),
+]
 
-# 60 of 3,000 steps train, with small networks: the run ends at environment step 3,000 like the README's.
+# 60 of 3,000 steps train, with small networks: the run ends at environment step 3,000 like the
+# README's.
 SHORT = shlex.split(
-    "--random_steps=2940 --num_steps=60 --retrain_every=30 --eval_every=30 --eval_episodes=2 --members=3 --elites=2 "
-    "--model_hidden_units=16 --agent_hidden_units=16,16 --max_fit_steps=20 --updates_per_step=1 --rollouts_per_step=4")
+    "--random_steps=2940 --num_steps=60 --retrain_every=30 --eval_every=30 --eval_episodes=2 "
+    "--members=3 --elites=2 "
+    "--model_hidden_units=16 --agent_hidden_units=16,16 --max_fit_steps=20 --updates_per_step=1 "
+    "--rollouts_per_step=4"
+)
 SMALL = shlex.split("--widths=4 --objectives=mle,vagram --seeds=1 --steps=3 --states=5")
 PORT = 6016  # of the server, beside its default: somebody may be using that
 
@@ -43,7 +57,7 @@ def blocks():
         text = (ROOT / page).read_text()
         for match in re.finditer(r"^```(sh|python)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
             if "pip install" not in match[2]:
-                yield page, text[:match.start()].count("\n") + 1, match[1], match[2]
+                yield page, text[: match.start()].count("\n") + 1, match[1], match[2]
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +72,18 @@ def clone(tmp_path_factory):
 @pytest.fixture(scope="module")
 def variables():
     path = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ["PATH"]])
-    kept = {name: value for name, value in os.environ.items() if name not in (
-        "PYTHONPATH", *programs.OWN_VARIABLES)}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONPATH", *programs.OWN_VARIABLES)
+    }
     return kept | {"PATH": path}
 
 
-@pytest.mark.parametrize("page, line, language, text", [
-    pytest.param(*block, id=f"{block[0]}:{block[1]}") for block in blocks()])
+@pytest.mark.parametrize(
+    "page, line, language, text",
+    [pytest.param(*block, id=f"{block[0]}:{block[1]}") for block in blocks()],
+)
 def test_block(clone, variables, page, line, language, text):
     if language == "python":
         named = re.match(r"# (\w+\.py)\n", text)  # a program that the page says to save
@@ -81,14 +100,19 @@ def test_block(clone, variables, page, line, language, text):
 
 
 def run(command, directory, variables):
-    process = subprocess.run(command, cwd=directory, env=variables, text=True, capture_output=True, timeout=600)
-    assert process.returncode == 0, f"{shlex.join(command)}\n{process.stdout[-2000:]}\n{process.stderr[-4000:]}"
+    process = subprocess.run(
+        command, cwd=directory, env=variables, text=True, capture_output=True, timeout=600
+    )
+    assert process.returncode == 0, (
+        f"{shlex.join(command)}\n{process.stdout[-2000:]}\n{process.stderr[-4000:]}"
+    )
 
 
 def serve(command, directory, variables):
     """Starts a server, waits until it answers with a page, and stops it."""
-    with subprocess.Popen(command, cwd=directory, env=variables, stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL) as server:
+    with subprocess.Popen(
+        command, cwd=directory, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
         try:
             deadline = time.monotonic() + 120
             while not answers():
@@ -108,9 +132,14 @@ def answers():
 
 def test_pages_link_to_what_exists():
     for page in ["README.md", "BUILD.md", *PAGES]:
-        for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", (ROOT / page).read_text()):
+        for target, anchor in re.findall(
+            r"\]\(([^)#:]*)(?:#([^)]*))?\)", (ROOT / page).read_text()
+        ):
             path = (ROOT / page).parent / target if target else ROOT / page
             assert path.exists(), f"{page} links to {target}"
             if anchor:
                 headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
-                assert anchor in {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+                assert anchor in {
+                    re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+                    for heading in headings
+                }

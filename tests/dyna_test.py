@@ -1,4 +1,6 @@
-"""The Dyna loop: turns and cadence, what guards it, and that a restored one continues to the same bits."""
+"""The Dyna loop: turns and cadence, what guards it, and that a restored one continues to the same
+bits.
+"""
 
 import dataclasses
 import logging
@@ -20,13 +22,20 @@ from vagram_tf.types import Transition
 
 def transitions(count, size=3, reward=0.0):
     """Returns `[count]` transitions of a pendulum's shape that are told apart by their reward."""
-    return Transition(tf.zeros([count, size]), tf.zeros([count, 1]), tf.fill([count], float(reward)),
-                      tf.ones([count]), tf.zeros([count, size]))
+    return Transition(
+        tf.zeros([count, size]),
+        tf.zeros([count, 1]),
+        tf.fill([count], float(reward)),
+        tf.ones([count]),
+        tf.zeros([count, size]),
+    )
 
 
 @pytest.fixture
 def cheap(monkeypatch):
-    """Builds loops whose model and agent do nothing but note what they were given: nothing is compiled."""
+    """Builds loops whose model and agent do nothing but note what they were given: nothing is
+    compiled.
+    """
 
     def build(**changes):
         dyna = Dyna(programs.tiny(**changes))
@@ -41,17 +50,30 @@ def cheap(monkeypatch):
             return transitions(len(start) * horizon, reward=2.0), 0.25
 
         def train(batch):
-            tf.py_function(lambda reward: dyna.notes.append(
-                ("improve", dyna.env_step, reward.shape[0], reward.shape[1],
-                 int(np.sum(reward.numpy()[0] != 2.0)))), [batch.reward], [])
+            tf.py_function(
+                lambda reward: dyna.notes.append(
+                    (
+                        "improve",
+                        dyna.env_step,
+                        reward.shape[0],
+                        reward.shape[1],
+                        int(np.sum(reward.numpy()[0] != 2.0)),
+                    )
+                ),
+                [batch.reward],
+                [],
+            )
             return tf.zeros([7])
 
         monkeypatch.setattr(dyna.trainer, "fit", fit)
         monkeypatch.setattr(dyna.imagination, "imagine", imagine)
         monkeypatch.setattr(dyna.agent, "train", train)
         step = dyna.environment.step
-        monkeypatch.setattr(dyna.environment, "step", lambda action: (
-            dyna.notes.append(("collect", dyna.env_step)), step(action))[1])
+        monkeypatch.setattr(
+            dyna.environment,
+            "step",
+            lambda action: (dyna.notes.append(("collect", dyna.env_step)), step(action))[1],
+        )
         return dyna
 
     return build
@@ -69,15 +91,23 @@ def test_phases_take_turns(cheap):
     dyna = cheap(random_steps=10, retrain_every=2, epoch_length=2)
     take(dyna, 13)
     assert [note[0] for note in dyna.notes] == (
-        ["collect"] * 10 + ["fit", "imagine", "collect", "improve"] + ["collect", "improve"]
-        + ["fit", "imagine", "collect", "improve"])
+        ["collect"] * 10
+        + ["fit", "imagine", "collect", "improve"]
+        + ["collect", "improve"]
+        + ["fit", "imagine", "collect", "improve"]
+    )
 
 
 def test_fits_at_training_step_0_and_then_every_so_often(cheap):
     dyna = cheap(random_steps=10, retrain_every=7)
     take(dyna, 32)
     assert [note[0] for note in noted(dyna, "fit")] == [10, 17, 24, 31]
-    assert [note[1] for note in noted(dyna, "fit")] == [10, 17, 24, 31]  # on all the real data there are
+    assert [note[1] for note in noted(dyna, "fit")] == [
+        10,
+        17,
+        24,
+        31,
+    ]  # on all the real data there are
     assert [note[0] for note in noted(dyna, "imagine")] == [10, 17, 24, 31]
 
 
@@ -97,18 +127,31 @@ def test_warm_up_lasts_as_long_as_configured(cheap):
     dyna = cheap(random_steps=10, retrain_every=5, epoch_length=10, warm_up_epochs=1.5)
     take(dyna, 31)
     assert [(note[0], note[2]) for note in noted(dyna, "fit")] == [
-        (10, True), (15, True), (20, True), (25, False), (30, False)]
+        (10, True),
+        (15, True),
+        (20, True),
+        (25, False),
+        (30, False),
+    ]
 
 
 def test_updates_per_step_after_every_training_step(cheap):
     dyna = cheap(random_steps=10, updates_per_step=3, agent_batch_size=8)
     take(dyna, 14)
-    assert [note[:3] for note in noted(dyna, "improve")] == [(step, 3, 8) for step in (11, 12, 13, 14)]
+    assert [note[:3] for note in noted(dyna, "improve")] == [
+        (step, 3, 8) for step in (11, 12, 13, 14)
+    ]
 
 
 def test_batches_mix_real_and_imagined_as_scheduled(cheap):
     """The imagined share grows from 0 at epoch 1 to 0.75 at epoch 3."""
-    dyna = cheap(random_steps=10, epoch_length=4, retrain_every=4, agent_batch_size=8, imagined_share=(1, 3, 0, 0.75))
+    dyna = cheap(
+        random_steps=10,
+        epoch_length=4,
+        retrain_every=4,
+        agent_batch_size=8,
+        imagined_share=(1, 3, 0, 0.75),
+    )
     metrics = take(dyna, 10 + 17)
     real = [note[3] for note in noted(dyna, "improve")]
     # After step k the epoch is k / 4: real = 8 - round(8 * 0.375 * (epoch - 1)).
@@ -120,7 +163,9 @@ def test_batches_are_real_when_every_rollout_was_dropped(cheap, monkeypatch):
     dyna = cheap(random_steps=10, agent_batch_size=8, imagined_share=(0, 0, 1, 1))
     monkeypatch.setattr(dyna.imagination, "imagine", lambda *args: (transitions(0), 1.0))
     metrics = take(dyna, 11)[-1]
-    assert metrics["model/rollout_dropped_share"] == 1.0 and metrics["model/imagined_transitions"] == 0
+    assert (
+        metrics["model/rollout_dropped_share"] == 1.0 and metrics["model/imagined_transitions"] == 0
+    )
     assert noted(dyna, "improve") == [(11, 1, 8, 8)]
     assert metrics["train/imagined_share"] == 0.0
 
@@ -129,16 +174,24 @@ def test_without_a_model_there_is_nothing_but_sac_on_real_data(cheap):
     dyna = cheap(random_steps=10, retrain_every=2, agent_batch_size=8, rollout_model="none")
     metrics = take(dyna, 14)
     assert {note[0] for note in dyna.notes} == {"collect", "improve"}
-    assert noted(dyna, "improve") == [(step, 1, 8, 8) for step in (11, 12, 13, 14)]  # all of a batch is real
+    assert noted(dyna, "improve") == [
+        (step, 1, 8, 8) for step in (11, 12, 13, 14)
+    ]  # all of a batch is real
     assert metrics[-1]["train/imagined_share"] == 0.0
     assert not any(name.startswith("model/") for name in dyna.latest)
 
 
 def test_the_agent_without_a_model_is_the_one_that_a_model_has_not_helped_yet(cheap):
-    """Actor, critics, the real batches and the real steps have their own random numbers, model or not."""
-    with_model, without = (cheap(random_steps=10, imagined_share=(0, 0, 0, 0), rollout_model=kind)
-                           for kind in ("learned", "none"))
-    for one, other in zip(with_model.agent.network_variables, without.agent.network_variables, strict=True):
+    """Actor, critics, the real batches and the real steps have their own random numbers, model or
+    not.
+    """
+    with_model, without = (
+        cheap(random_steps=10, imagined_share=(0, 0, 0, 0), rollout_model=kind)
+        for kind in ("learned", "none")
+    )
+    for one, other in zip(
+        with_model.agent.network_variables, without.agent.network_variables, strict=True
+    ):
         np.testing.assert_array_equal(one, other)
     take(with_model, 14), take(without, 14)
     for one, other in zip(with_model.real.all(), without.real.all(), strict=True):
@@ -146,12 +199,21 @@ def test_the_agent_without_a_model_is_the_one_that_a_model_has_not_helped_yet(ch
 
 
 def test_with_a_simulator_rollouts_are_its_own_and_no_model_is_fitted():
-    dyna = Dyna(programs.tiny(name="InvertedPendulum-v5", termination="auto", random_steps=10,
-                              rollout_model="simulator", rollout_shrinkage=0.5))
+    dyna = Dyna(
+        programs.tiny(
+            name="InvertedPendulum-v5",
+            termination="auto",
+            random_steps=10,
+            rollout_model="simulator",
+            rollout_shrinkage=0.5,
+        )
+    )
     take(dyna, 11)
     assert dyna.latest["model/imagined_transitions"] > 0 and "model/holdout_mse" not in dyna.latest
     imagined = dyna.imagined.all()
-    simulated = Simulator(suite.make(dyna.config.env)).step(imagined.observation.numpy(), imagined.action.numpy())
+    simulated = Simulator(suite.make(dyna.config.env)).step(
+        imagined.observation.numpy(), imagined.action.numpy()
+    )
     expected = imagined.observation + 0.5 * (simulated[0] - imagined.observation)
     np.testing.assert_array_equal(imagined.next_observation, expected)
     np.testing.assert_array_equal(imagined.reward, simulated[1])
@@ -159,8 +221,14 @@ def test_with_a_simulator_rollouts_are_its_own_and_no_model_is_fitted():
 
 def test_rollouts_of_all_the_steps_until_the_next_fit_and_a_buffer_for_the_retained_epochs(cheap):
     """Length 1 in epoch 0, 2 in epoch 1, 3 from epoch 2 on."""
-    dyna = cheap(random_steps=10, epoch_length=10, retrain_every=5, rollouts_per_step=4, retain_epochs=2,
-                 rollout_schedule=(0, 2, 1, 3))
+    dyna = cheap(
+        random_steps=10,
+        epoch_length=10,
+        retrain_every=5,
+        rollouts_per_step=4,
+        retain_epochs=2,
+        rollout_schedule=(0, 2, 1, 3),
+    )
     sizes = []
     for _ in range(8):
         dyna.interaction.env_step = 10 + 5 * len(sizes)
@@ -168,9 +236,20 @@ def test_rollouts_of_all_the_steps_until_the_next_fit_and_a_buffer_for_the_retai
             dyna.real.add(transitions(10))
         sizes.append((dyna._imagine()["model/imagined_transitions"], dyna.imagined.capacity))
     assert noted(dyna, "imagine") == [(10, 20, 1), (15, 20, 1), (20, 20, 2), (25, 20, 2)] + [
-        (step, 20, 3) for step in (30, 35, 40, 45)]
-    # Capacity: length * 4 rollouts * 10 steps * 2 epochs. 20 * length more at each fit; the oldest go.
-    assert sizes == [(20, 80), (40, 80), (80, 160), (120, 160), (180, 240), (240, 240), (240, 240), (240, 240)]
+        (step, 20, 3) for step in (30, 35, 40, 45)
+    ]
+    # Capacity: length * 4 rollouts * 10 steps * 2 epochs. 20 * length more at each fit; the oldest
+    # go.
+    assert sizes == [
+        (20, 80),
+        (40, 80),
+        (80, 160),
+        (120, 160),
+        (180, 240),
+        (240, 240),
+        (240, 240),
+        (240, 240),
+    ]
 
 
 def test_rollouts_are_dealt_to_the_elites_in_equal_shares(cheap):
@@ -188,7 +267,10 @@ def test_many_rollouts_in_passes_of_bounded_size(cheap, monkeypatch):
     dyna.real.add(transitions(10))
     metrics = dyna._imagine()
     assert noted(dyna, "imagine") == [(10, 8, 1), (10, 8, 1), (10, 8, 1)]
-    assert metrics["model/imagined_transitions"] == 24 and metrics["model/rollout_dropped_share"] == 0.25
+    assert (
+        metrics["model/imagined_transitions"] == 24
+        and metrics["model/rollout_dropped_share"] == 0.25
+    )
 
 
 def test_epoch_arithmetic(cheap):
@@ -196,8 +278,15 @@ def test_epoch_arithmetic(cheap):
     found = []
     for dyna.interaction.env_step in (0, 9, 10, 14, 18, 29, 30):
         found.append((dyna.training_step, dyna.cadence.epoch(dyna.training_step), dyna.done))
-    assert found == [(-10, 0, False), (-1, 0, False), (0, 0, False), (4, 0.5, False), (8, 1.0, False),
-                     (19, 19 / 8, False), (20, 2.5, True)]
+    assert found == [
+        (-10, 0, False),
+        (-1, 0, False),
+        (0, 0, False),
+        (4, 0.5, False),
+        (8, 1.0, False),
+        (19, 19 / 8, False),
+        (20, 2.5, True),
+    ]
 
 
 def test_explores_with_uniform_actions_that_do_not_come_from_the_policy(cheap, monkeypatch):
@@ -227,11 +316,14 @@ def test_stored_transitions_follow_one_another_and_a_time_limit_is_no_terminatio
     data = dyna.real.all()
     following = np.delete(np.arange(29), 24)  # step 25 is the last of an episode
     np.testing.assert_array_equal(
-        data.next_observation.numpy()[following], data.observation.numpy()[following + 1])
+        data.next_observation.numpy()[following], data.observation.numpy()[following + 1]
+    )
     assert (data.next_observation[24].numpy() != data.observation[25].numpy()).any()
     assert data.discount.numpy().tolist() == [1.0] * 30
     assert metrics[24]["rollout/ep_len_mean"] == 25
-    assert metrics[24]["rollout/ep_rew_mean"] == pytest.approx(float(tf.reduce_sum(data.reward[:25])), rel=1e-5)
+    assert metrics[24]["rollout/ep_rew_mean"] == pytest.approx(
+        float(tf.reduce_sum(data.reward[:25])), rel=1e-5
+    )
     assert all("rollout/ep_len_mean" not in m for i, m in enumerate(metrics) if i != 24)
 
 
@@ -243,7 +335,9 @@ def test_starts_are_where_episodes_started(cheap):
 
 
 def test_what_is_left_of_the_oldest_episode_in_a_full_buffer_starts_where_it_is_cut(cheap):
-    """Steps 15 to 44 are left, of capacity 30: episodes start at 25, in slot 25, and the oldest is in slot 15."""
+    """Steps 15 to 44 are left, of capacity 30: episodes start at 25, in slot 25, and the oldest is
+    in slot 15.
+    """
     dyna = cheap(random_steps=60, replay_capacity=30)
     take(dyna, 45)
     assert np.flatnonzero(dyna.starts()).tolist() == [15, 25]
@@ -253,7 +347,9 @@ def test_an_episode_after_a_fault_is_another_one(cheap, monkeypatch):
     dyna = cheap()
     take(dyna, 7)
     with monkeypatch.context() as patch:
-        patch.setattr(dyna.environment._env, "step", lambda action: (np.zeros(3), np.nan, False, False, {}))
+        patch.setattr(
+            dyna.environment._env, "step", lambda action: (np.zeros(3), np.nan, False, False, {})
+        )
         with pytest.raises(EnvironmentFault):
             dyna.step()
     take(dyna, 3)
@@ -272,8 +368,10 @@ def test_mean_return_is_over_the_last_100_episodes(cheap):
     metrics = take(dyna, 700)
     data = dyna.real.all()
     ends = np.flatnonzero(data.discount.numpy() == 0)
-    returns, lengths = ([part.sum() for part in np.split(of, ends + 1)[:-1]]
-                        for of in (data.reward.numpy(), np.ones(700)))
+    returns, lengths = (
+        [part.sum() for part in np.split(of, ends + 1)[:-1]]
+        for of in (data.reward.numpy(), np.ones(700))
+    )
     assert len(ends) > 120
     for episodes in (1, 2, 99, 100, 101, 120):
         told = metrics[ends[episodes - 1]]
@@ -295,8 +393,15 @@ def test_environment_fault_propagates_with_the_step(cheap, monkeypatch):
     assert dyna.env_step == dyna.real.size == 7  # nothing of it was stored
 
 
-@pytest.mark.parametrize("result", [
-    (np.zeros(3), np.nan), (np.zeros(3), np.inf), (np.array([0, np.nan, 0]), 0.0), (np.zeros(2), 0.0)])
+@pytest.mark.parametrize(
+    "result",
+    [
+        (np.zeros(3), np.nan),
+        (np.zeros(3), np.inf),
+        (np.array([0, np.nan, 0]), 0.0),
+        (np.zeros(2), 0.0),
+    ],
+)
 def test_bad_data_never_enters_the_buffer(cheap, monkeypatch, result):
     dyna = cheap()
     take(dyna, 3)
@@ -321,7 +426,9 @@ def test_environment_that_does_not_repeat_itself_is_reported_and_cut_off(tmp_pat
     take(dyna, 30)
     with caplog.at_level(logging.WARNING):
         fresh = restored_from(dyna, tmp_path / "state")
-    (warning,) = [record.getMessage() for record in caplog.records if "repeat" in record.getMessage()]
+    (warning,) = [
+        record.getMessage() for record in caplog.records if "repeat" in record.getMessage()
+    ]
     assert "environment step 30" in warning and "episode 1" in warning
     assert fresh.env_step == 30 and fresh.real.size == 30
     assert fresh.real.all().discount[-1] == 1.0  # as if by a time limit
@@ -333,17 +440,22 @@ def test_environment_that_does_not_repeat_itself_is_reported_and_cut_off(tmp_pat
 def test_replay_that_ends_early_is_reported_and_cut_off(tmp_path, caplog):
     dyna = Dyna(programs.tiny(random_steps=60))
     take(dyna, 30)
-    dyna.interaction._actions = dyna.interaction._actions * 10  # 50 actions: more than an episode has
+    dyna.interaction._actions = (
+        dyna.interaction._actions * 10
+    )  # 50 actions: more than an episode has
     with caplog.at_level(logging.WARNING):
         fresh = restored_from(dyna, tmp_path / "state")
-    (warning,) = [record.getMessage() for record in caplog.records if "cut off" in record.getMessage()]
+    (warning,) = [
+        record.getMessage() for record in caplog.records if "cut off" in record.getMessage()
+    ]
     assert "environment step 30" in warning and "ended after 25 of 50" in warning
     fresh.step()
     assert fresh.env_step == 31 and fresh.environment.episode == 2
 
 
-# Where a run is left, and how many steps later it is compared: in the middle of an exploring episode, and on through
-# the first fit; in the middle of a training episode, and on through a fit and the episode's end; at an episode's end.
+# Where a run is left, and how many steps later it is compared: in the middle of an exploring
+# episode, and on through the first fit; in the middle of a training episode, and on through a fit
+# and the episode's end; at an episode's end.
 POINTS = {28: 33, 46: 52, 75: 77}
 
 
@@ -374,7 +486,10 @@ def test_restored_loop_continues_to_the_same_bits(original, tmp_path):
         take(fresh, end - start)
         fresh.freeze()
         checkpoint.write(str(tmp_path / str(end)))
-        actual, expected = programs.variables(tmp_path / str(end)), programs.variables(directory / str(end))
+        actual, expected = (
+            programs.variables(tmp_path / str(end)),
+            programs.variables(directory / str(end)),
+        )
         assert actual.keys() == expected.keys() and len(actual) > 100
         assert [name for name in actual if actual[name] != expected[name]] == []
     for name in ("latest", "env_step"):
@@ -387,13 +502,25 @@ def test_training_changes_every_part_of_the_state(original):
     _, directory = original
     before, after = (programs.variables(directory / str(step)) for step in (28, 77))
     changed = {name.split("/")[0] for name in after if after[name] != before[name]}
-    assert changed == {"agent", "trainer", "imagination", "real", "imagined", "interaction", "latest"}
+    assert changed == {
+        "agent",
+        "trainer",
+        "imagination",
+        "real",
+        "imagined",
+        "interaction",
+        "latest",
+    }
 
 
 @pytest.fixture(scope="module")
 def learning():
-    """A loop of an environment whose rule nobody wrote, with a loss that samples, and its state at step 46."""
-    dyna = Dyna(programs.tiny(name="programs:Countdown-v0", termination="auto", loss="calibrated_itervaml"))
+    """A loop of an environment whose rule nobody wrote, with a loss that samples, and its state at
+    step 46.
+    """
+    dyna = Dyna(
+        programs.tiny(name="programs:Countdown-v0", termination="auto", loss="calibrated_itervaml")
+    )
     take(dyna, 46)
     return dyna
 
@@ -416,7 +543,9 @@ def test_learned_termination_and_samples_continue_to_the_same_bits(learning, tmp
         dyna.freeze()
         tf.train.Checkpoint(**dyna.state).write(str(tmp_path / name))
     actual, expected = programs.variables(tmp_path / "other"), programs.variables(tmp_path / "one")
-    assert actual.keys() == expected.keys() and any(name.startswith("termination/") for name in expected)
+    assert actual.keys() == expected.keys() and any(
+        name.startswith("termination/") for name in expected
+    )
     assert [name for name in actual if actual[name] != expected[name]] == []
 
 
@@ -443,7 +572,8 @@ def poison(variable, value):
 
 
 @pytest.mark.parametrize(
-    "choice, seen", [("all", [0, 1, 2, 3]), ("critics", [0, 1]), ("targets", [2, 3])])
+    "choice, seen", [("all", [0, 1, 2, 3]), ("critics", [0, 1]), ("targets", [2, 3])]
+)
 def test_all_critics_that_were_chosen_enter_the_value_gradients(cheap, choice, seen):
     dyna = cheap(value_functions=choice)
     take(dyna, 20)
@@ -476,14 +606,17 @@ def test_the_ensemble_predicts_the_target_that_was_chosen(cheap, target):
 
 
 @pytest.mark.parametrize(
-    "loss, noise", [(loss, loss in ("mle", "calibrated_itervaml")) for loss in LOSSES])
+    "loss, noise", [(loss, loss in ("mle", "calibrated_itervaml")) for loss in LOSSES]
+)
 def test_rollouts_draw_noise_where_the_loss_trains_it_unless_told_otherwise(cheap, loss, noise):
     assert cheap(loss=loss).imagination._noise == noise
     assert cheap(loss=loss, rollout_noise="on").imagination._noise
     assert not cheap(loss=loss, rollout_noise="off").imagination._noise
 
 
-@pytest.mark.parametrize("choice, seen", [("all", [0, 1, 2, 3]), ("critics", [0, 1]), ("targets", [2, 3])])
+@pytest.mark.parametrize(
+    "choice, seen", [("all", [0, 1, 2, 3]), ("critics", [0, 1]), ("targets", [2, 3])]
+)
 def test_losses_see_the_value_functions_that_were_chosen(cheap, choice, seen):
     dyna = cheap(value_functions=choice)
     for i, critic in enumerate(dyna.agent._critics):
@@ -496,13 +629,17 @@ def test_losses_see_the_value_functions_that_were_chosen(cheap, choice, seen):
 def test_weight_that_is_not_a_number_stops_the_run(healthy, critic):
     assert len(healthy.agent._critics) == 4
     poison(healthy.agent._critics[critic].trainable_variables[0], np.nan)
-    with pytest.raises(Diverged, match=r"is nan at environment step 78, not finite; its last good value was -?\d"):
+    with pytest.raises(
+        Diverged, match=r"is nan at environment step 78, not finite; its last good value was -?\d"
+    ):
         healthy.step()
 
 
 def test_actor_that_is_not_a_number_stops_the_run_before_it_acts(healthy):
     poison(healthy.agent.actor_variables[-1], np.nan)
-    with pytest.raises(Diverged, match="^action is nan at environment step 77, not finite; its last good"):
+    with pytest.raises(
+        Diverged, match="^action is nan at environment step 77, not finite; its last good"
+    ):
         healthy.step()
     assert healthy.env_step == 77
 
@@ -511,7 +648,9 @@ def test_model_that_is_not_a_number_stops_the_run(healthy):
     for variable in healthy.ensemble.trainable_variables:
         poison(variable, np.nan)
     healthy.ensemble.kernels[0].assign(tf.fill(healthy.ensemble.kernels[0].shape, np.nan))
-    with pytest.raises(Diverged, match="^model/.* is nan at environment step 77, not finite; its last good"):
+    with pytest.raises(
+        Diverged, match="^model/.* is nan at environment step 77, not finite; its last good"
+    ):
         healthy._fit()
 
 
@@ -520,7 +659,9 @@ def test_critics_that_explode_stop_the_run(healthy):
     last_good = healthy.latest["train/q_max"]
     bias = healthy.agent._critics[0].trainable_variables[-1]
     bias.assign(bias + 1e6)
-    with pytest.raises(Diverged, match="^q_max is .* at environment step 79, beyond the bound of ") as stop:
+    with pytest.raises(
+        Diverged, match="^q_max is .* at environment step 79, beyond the bound of "
+    ) as stop:
         healthy.step()
     assert f"its last good value was {last_good:.6g}" in str(stop.value)
 
@@ -532,9 +673,19 @@ def test_time_is_told_by_phase(original):
 
 def test_latest_metrics_of_a_step(original):
     latest = original[0].latest
-    for name in ("train/critic_loss", "train/actor_loss", "train/ent_coef", "train/q_mean", "train/q_max",
-                 "train/imagined_share", "model/holdout_mse", "model/holdout_loss",
-                 "model/rollout_length", "model/rollout_dropped_share", "rollout/ep_rew_mean"):
+    for name in (
+        "train/critic_loss",
+        "train/actor_loss",
+        "train/ent_coef",
+        "train/q_mean",
+        "train/q_max",
+        "train/imagined_share",
+        "model/holdout_mse",
+        "model/holdout_loss",
+        "model/rollout_length",
+        "model/rollout_dropped_share",
+        "rollout/ep_rew_mean",
+    ):
         assert np.isfinite(latest[name]), name
     assert latest["train/imagined_share"] == 1 - 1 / 16  # 0.95 of 16, rounded
     assert latest["model/rollout_length"] == 2
@@ -547,11 +698,18 @@ def test_distractors_of_the_study_have_the_same_dynamics_in_training_and_evaluat
     dyna = Dyna(config.replace(eval_episodes=2))
     take(dyna, 30)
     dyna.evaluate()
-    other = suite.make(dataclasses.replace(config.env, distractor_seed=config.env.distractor_seed + 1))
+    other = suite.make(
+        dataclasses.replace(config.env, distractor_seed=config.env.distractor_seed + 1)
+    )
     actions = np.random.default_rng(0).uniform(-1.0, 1.0, [100, 3])
     training, *evaluations, different = (
-        observations(env, actions) for env in (
-            dyna.environment._env, *(each._env for each in dyna._evaluation_environments), other))
+        observations(env, actions)
+        for env in (
+            dyna.environment._env,
+            *(each._env for each in dyna._evaluation_environments),
+            other,
+        )
+    )
     assert training.shape == (1 + len(actions), 11 + 15) and len(evaluations) == 2
     for evaluation in evaluations:
         np.testing.assert_array_equal(training, evaluation)
@@ -560,6 +718,8 @@ def test_distractors_of_the_study_have_the_same_dynamics_in_training_and_evaluat
 
 
 def observations(env, actions):
-    """Returns what an environment answers to actions after a start with seed 5, past its end, too: `[H + 1, D]`."""
+    """Returns what an environment answers to actions after a start with seed 5, past its end, too:
+    `[H + 1, D]`.
+    """
     found = [env.reset(seed=5)[0]]
     return np.array(found + [env.step(action)[0] for action in actions])

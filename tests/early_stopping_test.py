@@ -15,7 +15,9 @@ one_percent = Objective(ModelConfig()).improved
 
 
 def of_examples(term):
-    """Returns `[E, N]` of a number for all members, of one per member, or of one per member and example."""
+    """Returns `[E, N]` of a number for all members, of one per member, or of one per member and
+    example.
+    """
     term = np.array(term, np.float32)
     return tf.constant(term if term.ndim == 2 else np.broadcast_to(term, [E])[:, np.newaxis])
 
@@ -29,7 +31,8 @@ class Script:
         self.weight.assign([0.0] * E)
 
     def judge(self, score, state=None, reward=None):
-        """Takes numbers `[E]`, or one for all; of a term also `[E, N]`. What is left out does not change.
+        """Takes numbers `[E]`, or one for all; of a term also `[E, N]`. What is left out does not
+        change.
 
         Returns whether the fit stops.
         """
@@ -70,7 +73,12 @@ def test_it_stops_when_nothing_improves_for_the_patience():
 
 def test_patience_counts_epochs_and_steps_and_both_must_be_over():
     for patience, patience_steps, epochs in (
-            (2, 1, 2), (2, 20, 2), (2, 21, 3), (4, 21, 4), (1, 35, 4)):
+        (2, 1, 2),
+        (2, 20, 2),
+        (2, 21, 3),
+        (4, 21, 4),
+        (1, 35, 4),
+    ):
         script = Script(patience, patience_steps)
         stopped = [script.judge(1.0) for _ in range(6)]
         assert stopped.index(True) == epochs
@@ -94,24 +102,31 @@ def test_a_term_that_cannot_be_learned_does_not_stop_what_the_other_still_gains(
     # In the score of 101 the term that falls from 1 to 0.6 is below 1 % from epoch to epoch.
     script = Script(patience=1)
     other = "reward" if learned == "state" else "state"
-    stopped = [script.judge(100.0 + falls, **{learned: falls, other: 100.0})
-               for falls in (1.0, 0.9, 0.8, 0.7, 0.6, 0.6)]
+    stopped = [
+        script.judge(100.0 + falls, **{learned: falls, other: 100.0})
+        for falls in (1.0, 0.9, 0.8, 0.7, 0.6, 0.6)
+    ]
     assert stopped == [False] * 5 + [True]
     assert script.kept() == [4.0] * E
 
 
 @pytest.mark.parametrize("learned", ["state", "reward"])
 def test_a_few_hopeless_examples_do_not_stop_what_the_others_still_gain(learned):
-    # Of five examples one costs 1,000, whatever is learned: less than 1 % of the mean, much of the median.
+    # Of five examples one costs 1,000, whatever is learned: less than 1 % of the mean, much of the
+    # median.
     script = Script(patience=1)
-    stopped = [script.judge(5.0, **{learned: [[falls] * 4 + [1000.0]] * E})
-               for falls in (1.0, 0.9, 0.8, 0.7, 0.6, 0.6)]
+    stopped = [
+        script.judge(5.0, **{learned: [[falls] * 4 + [1000.0]] * E})
+        for falls in (1.0, 0.9, 0.8, 0.7, 0.6, 0.6)
+    ]
     assert stopped == [False] * 5 + [True]
 
 
 def test_the_many_do_not_stop_what_a_few_examples_still_gain():
     script = Script(patience=1)
-    stopped = [script.judge(5.0, [[0.1] * 4 + [falls]] * E) for falls in (1000.0, 900.0, 800.0, 800.0)]
+    stopped = [
+        script.judge(5.0, [[0.1] * 4 + [falls]] * E) for falls in (1000.0, 900.0, 800.0, 800.0)
+    ]
     assert stopped == [False] * 3 + [True]
 
 
@@ -131,7 +146,8 @@ def test_many_small_gains_of_a_term_add_up_to_one():
 def test_a_score_that_rises_while_a_term_improves_goes_on_and_keeps_the_lowest():
     script = Script(patience=1)
     assert not any(
-        script.judge(score, state) for score, state in ((5.0, 3.0), (6.0, 2.0), (7.0, 1.0)))
+        script.judge(score, state) for score, state in ((5.0, 3.0), (6.0, 2.0), (7.0, 1.0))
+    )
     assert script.kept() == [-1.0] * E
 
 
@@ -147,7 +163,10 @@ def test_what_is_not_a_number_improves_nothing_and_moves_no_mark():
 
 def test_a_member_that_gets_lost_drowns_nothing():
     script = Script(patience=1)
-    assert not any(script.judge([score, lost, score]) for score, lost in ((3.0, 3.0), (2.0, np.nan), (1.0, 1e9)))
+    assert not any(
+        script.judge([score, lost, score])
+        for score, lost in ((3.0, 3.0), (2.0, np.nan), (1.0, 1e9))
+    )
     assert script.kept() == [2.0, -1.0, 2.0]
 
 
@@ -158,8 +177,11 @@ def test_what_counts_is_asked_of_who_is_passed_in():
 
 
 def test_weights_of_any_rank_are_kept_by_member():
-    weights = [tf.Variable(tf.zeros([E])), tf.Variable(tf.zeros([E, 3])),
-               tf.Variable(tf.zeros([E, 1, 2]))]
+    weights = [
+        tf.Variable(tf.zeros([E])),
+        tf.Variable(tf.zeros([E, 3])),
+        tf.Variable(tf.zeros([E, 1, 2])),
+    ]
     stopping = EarlyStopping(weights, one_percent, 1, 1)
     for score, value in (([1.0] * E, 0.0), ([2.0, 0.5, 2.0], 7.0), ([3.0] * E, 9.0)):
         for variable in weights:

@@ -38,14 +38,23 @@ def inputs():
 
 def transitions(observation, action):
     count = len(observation)
-    return Transition(tf.constant(observation, tf.float32), tf.constant(action, tf.float32), tf.zeros(count),
-                      tf.ones(count), tf.constant(observation, tf.float32))
+    return Transition(
+        tf.constant(observation, tf.float32),
+        tf.constant(action, tf.float32),
+        tf.zeros(count),
+        tf.ones(count),
+        tf.constant(observation, tf.float32),
+    )
 
 
 def unequal_members(first, second):
     """Returns the members that any field of two predictions differs in."""
-    return {member for a, b in zip(first, second, strict=True) for member in range(E)
-            if not np.array_equal(a[member], b[member])}
+    return {
+        member
+        for a, b in zip(first, second, strict=True)
+        for member in range(E)
+        if not np.array_equal(a[member], b[member])
+    }
 
 
 def test_shapes(shared, inputs):
@@ -67,7 +76,9 @@ def test_members_start_apart(shared):
 def test_a_members_weights_change_its_own_output_alone(ensemble, inputs, member):
     before = ensemble(*inputs)
     for variable in ensemble.trainable_variables:
-        variable.assign(variable + tf.reshape(tf.one_hot(member, E), [E] + [1] * (len(variable.shape) - 1)))
+        variable.assign(
+            variable + tf.reshape(tf.one_hot(member, E), [E] + [1] * (len(variable.shape) - 1))
+        )
     assert unequal_members(before, ensemble(*inputs)) == {member}
 
 
@@ -83,7 +94,8 @@ def test_a_members_loss_sends_gradients_to_its_own_weights_alone(shared, inputs)
         prediction = shared(*inputs)
         loss = tf.add_n([tf.reduce_sum(field[1]) for field in prediction])
     for variable, gradient in zip(
-            shared.trainable_variables, tape.gradient(loss, shared.trainable_variables), strict=True):
+        shared.trainable_variables, tape.gradient(loss, shared.trainable_variables), strict=True
+    ):
         assert np.any(gradient[1] != 0.0), variable.name
         assert np.all(np.delete(gradient.numpy(), 1, axis=0) == 0.0), variable.name
 
@@ -94,24 +106,38 @@ def test_one_member_is_a_plain_network(shared, inputs):
         for layer in shared._trunk:
             features = features @ layer.kernel.numpy()[member] + layer.bias.numpy()[member]
             features = features / (1.0 + np.exp(-features))  # swish
-        mean = features @ shared._mean_head.kernel.numpy()[member] + shared._mean_head.bias.numpy()[member]
+        mean = (
+            features @ shared._mean_head.kernel.numpy()[member]
+            + shared._mean_head.bias.numpy()[member]
+        )
         prediction = shared(*inputs)
         np.testing.assert_allclose(
-            prediction.next_observation[member] - inputs[0][member], mean[:, :D], rtol=1e-4, atol=1e-5)
+            prediction.next_observation[member] - inputs[0][member],
+            mean[:, :D],
+            rtol=1e-4,
+            atol=1e-5,
+        )
         np.testing.assert_allclose(prediction.reward[member], mean[:, D], rtol=1e-4, atol=1e-5)
 
 
 # Two transitions: next observations less observations are (1, -10, 5) ± (2, 100, 0), rewards
 # 7 ± 0.5, and next observations (1, 0, 6) ± (3, 100, 2).
 TWO = Transition(
-    tf.constant([[1.0, 10.0, 3.0], [-1.0, 10.0, -1.0]]), tf.zeros([2, A]),
-    tf.constant([7.5, 6.5]), tf.ones(2),
-    tf.constant([[4.0, 100.0, 8.0], [-2.0, -100.0, 4.0]]))
+    tf.constant([[1.0, 10.0, 3.0], [-1.0, 10.0, -1.0]]),
+    tf.zeros([2, A]),
+    tf.constant([7.5, 6.5]),
+    tf.ones(2),
+    tf.constant([[4.0, 100.0, 8.0], [-2.0, -100.0, 4.0]]),
+)
 
 
-@pytest.mark.parametrize("target, mean, stddev", [
-    ("change", [1.0, -10.0, 5.0], [2.0, 100.0, 1.0]),
-    ("state", [1.0, 0.0, 6.0], [3.0, 100.0, 2.0])])
+@pytest.mark.parametrize(
+    "target, mean, stddev",
+    [
+        ("change", [1.0, -10.0, 5.0], [2.0, 100.0, 1.0]),
+        ("state", [1.0, 0.0, 6.0], [3.0, 100.0, 2.0]),
+    ],
+)
 def test_heads_predict_targets_less_their_mean_in_their_spread(inputs, target, mean, stddev):
     ensemble = make(target=target)
     ensemble.fit_normalizer(TWO)
@@ -122,18 +148,25 @@ def test_heads_predict_targets_less_their_mean_in_their_spread(inputs, target, m
         prediction = ensemble(*inputs)
         state = prediction.next_observation - (inputs[0] if target == "change" else 0.0)
         np.testing.assert_allclose(
-            state, np.broadcast_to(np.add(mean, np.multiply(stddev, head[:D])), [E, B, D]),
-            rtol=1e-5, atol=1e-5)
+            state,
+            np.broadcast_to(np.add(mean, np.multiply(stddev, head[:D])), [E, B, D]),
+            rtol=1e-5,
+            atol=1e-5,
+        )
         np.testing.assert_allclose(
-            prediction.reward, np.full([E, B], 7.0 + 0.5 * head[D]), rtol=1e-6)
+            prediction.reward, np.full([E, B], 7.0 + 0.5 * head[D]), rtol=1e-6
+        )
     # A log-variance of -3 in units of the squared spread, but for the soft bounds.
     ensemble._log_variance_head.bias.assign(tf.fill([E, 1, D + 1], -3.0))
     prediction = ensemble(*inputs)
     np.testing.assert_allclose(
         prediction.next_observation_log_variance,
-        np.broadcast_to(-3.0 + 2.0 * np.log(stddev), [E, B, D]), atol=0.05)
+        np.broadcast_to(-3.0 + 2.0 * np.log(stddev), [E, B, D]),
+        atol=0.05,
+    )
     np.testing.assert_allclose(
-        prediction.reward_log_variance, np.full([E, B], -3.0 + 2.0 * np.log(0.5)), atol=0.05)
+        prediction.reward_log_variance, np.full([E, B], -3.0 + 2.0 * np.log(0.5)), atol=0.05
+    )
 
 
 @pytest.mark.parametrize("target", ["change", "state"])
@@ -146,29 +179,39 @@ def test_equal_weights_predict_equal_numbers_of_units(inputs, target):
     units = plain(*inputs).next_observation - before
     np.testing.assert_allclose(
         normalised(*inputs).next_observation - before,
-        normalised._target_mean[:D] + normalised._target_stddev[:D] * units, rtol=1e-4, atol=1e-4)
+        normalised._target_mean[:D] + normalised._target_stddev[:D] * units,
+        rtol=1e-4,
+        atol=1e-4,
+    )
 
 
 @pytest.mark.parametrize("bounds", ["relative", "absolute"])
 @pytest.mark.parametrize("target", ["change", "state"])
 def test_what_a_fitted_ensemble_predicts_stays_when_the_data_move(inputs, bounds, target):
-    # The first layer and the head take on units of other sizes, those of the targets up to a hundred times as large.
+    # The first layer and the head take on units of other sizes, those of the targets up to a
+    # hundred times as large.
     ensemble = make(bounds=bounds, target=target)
     data = transitions(np.random.default_rng(0).normal(size=(100, D)), np.zeros([100, A]))
-    data = data._replace(next_observation=data.observation + normal(100, D, seed=1),
-                         reward=normal(100, seed=2))
+    data = data._replace(
+        next_observation=data.observation + normal(100, D, seed=1), reward=normal(100, seed=2)
+    )
     ensemble.fit_normalizer(data)
     before = ensemble(*inputs)
     observation = data.observation * [3.0, 0.2, 1.0] + [1.0, -2.0, 0.0]
     moved = data._replace(
-        observation=observation, action=data.action + normal(100, A, seed=3),
-        next_observation=observation + normal(100, D, seed=1) * [100.0, 0.01, 1.0] + [50.0, 0.0, -3.0],
-        reward=0.01 * data.reward - 20.0)
+        observation=observation,
+        action=data.action + normal(100, A, seed=3),
+        next_observation=observation
+        + normal(100, D, seed=1) * [100.0, 0.01, 1.0]
+        + [50.0, 0.0, -3.0],
+        reward=0.01 * data.reward - 20.0,
+    )
     for new in (moved, data):
         ensemble.fit_normalizer(new)
         after = ensemble(*inputs)
         np.testing.assert_allclose(
-            after.next_observation, before.next_observation, rtol=1e-4, atol=1e-4)
+            after.next_observation, before.next_observation, rtol=1e-4, atol=1e-4
+        )
         np.testing.assert_allclose(after.reward, before.reward, rtol=1e-4, atol=1e-4)
         if new is moved:  # the units did change
             assert ensemble._target_stddev[0] > 50.0 and ensemble._target_stddev[D] < 0.02
@@ -192,10 +235,15 @@ def test_the_mean_head_predicts_a_change(ensemble, inputs):
     np.testing.assert_array_equal(prediction.next_observation, inputs[0])
     np.testing.assert_array_equal(prediction.reward, tf.zeros([E, B]))
 
-    ensemble._mean_head.bias.assign(tf.broadcast_to(tf.constant([0.5, -0.25, 2.0, 7.0]), [E, 1, D + 1]))
+    ensemble._mean_head.bias.assign(
+        tf.broadcast_to(tf.constant([0.5, -0.25, 2.0, 7.0]), [E, 1, D + 1])
+    )
     prediction = ensemble(*inputs)
     np.testing.assert_allclose(
-        prediction.next_observation - inputs[0], np.broadcast_to([0.5, -0.25, 2.0], [E, B, D]), atol=1e-6)
+        prediction.next_observation - inputs[0],
+        np.broadcast_to([0.5, -0.25, 2.0], [E, B, D]),
+        atol=1e-6,
+    )
     np.testing.assert_array_equal(prediction.reward, tf.fill([E, B], 7.0))
 
 
@@ -205,26 +253,46 @@ def test_log_variances_stay_within_their_bounds(shared, scale):
     for log_variance in (prediction.next_observation_log_variance, prediction.reward_log_variance):
         assert np.all(log_variance >= LOW - 1e-4) and np.all(log_variance <= HIGH + 1e-4)
     if scale == 1e6:
-        assert np.min(prediction.next_observation_log_variance) < LOW + 0.01  # the bounds are reached
+        assert (
+            np.min(prediction.next_observation_log_variance) < LOW + 0.01
+        )  # the bounds are reached
         assert np.max(prediction.next_observation_log_variance) > HIGH - 0.01
 
 
 def test_bounds_are_those_of_pets_and_so_are_their_gradients(ensemble, inputs):
-    head, low, high = ensemble._log_variance_head, ensemble._min_log_variance, ensemble._max_log_variance
+    head, low, high = (
+        ensemble._log_variance_head,
+        ensemble._min_log_variance,
+        ensemble._max_log_variance,
+    )
     head.kernel.assign(tf.zeros_like(head.kernel))
     bias = head.bias
-    bias.assign([[[-200.0, -10.0, -9.0, -3.0]], [[0.0, 0.4, 0.5, 0.6]], [[1.0, 3.0, 20.0, 200.0]],
-                 [[-40.0, -5.0, 5.0, 40.0]]])
+    bias.assign(
+        [
+            [[-200.0, -10.0, -9.0, -3.0]],
+            [[0.0, 0.4, 0.5, 0.6]],
+            [[1.0, 3.0, 20.0, 200.0]],
+            [[-40.0, -5.0, 5.0, 40.0]],
+        ]
+    )
     with tf.GradientTape() as tape:
         prediction = ensemble(*inputs)
         bounded = tf.concat(
-            [prediction.next_observation_log_variance, prediction.reward_log_variance[..., tf.newaxis]], axis=-1)[:, :1]
+            [
+                prediction.next_observation_log_variance,
+                prediction.reward_log_variance[..., tf.newaxis],
+            ],
+            axis=-1,
+        )[:, :1]
     with tf.GradientTape() as pets_tape:
         upper_bounded = high - tf.nn.softplus(high - bias)
         expected = low + tf.nn.softplus(upper_bounded - low)
     np.testing.assert_allclose(bounded, expected, atol=1e-5)
-    for gradient, of_pets in zip(tape.gradient(bounded, [bias, low, high]),
-                                 pets_tape.gradient(expected, [bias, low, high]), strict=True):
+    for gradient, of_pets in zip(
+        tape.gradient(bounded, [bias, low, high]),
+        pets_tape.gradient(expected, [bias, low, high]),
+        strict=True,
+    ):
         np.testing.assert_allclose(gradient, of_pets, atol=1e-5)
 
 
@@ -266,8 +334,11 @@ def test_inputs_are_normalised_with_it(ensemble, inputs):
     shifted = ensemble(inputs[0] * stddev[:D] + mean[:D], inputs[1] * stddev[D:] + mean[D:])
     np.testing.assert_allclose(shifted.reward, plain.reward, rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(
-        shifted.next_observation - (inputs[0] * stddev[:D] + mean[:D]), plain.next_observation - inputs[0],
-        rtol=1e-3, atol=1e-5)  # the change is in raw units
+        shifted.next_observation - (inputs[0] * stddev[:D] + mean[:D]),
+        plain.next_observation - inputs[0],
+        rtol=1e-3,
+        atol=1e-5,
+    )  # the change is in raw units
 
 
 @pytest.mark.parametrize("value", [0.0, 3.0, -1234.567, 1e8])
@@ -280,9 +351,13 @@ def test_a_constant_dimension_gives_finite_predictions(ensemble, value):
     batch = [tf.broadcast_to(field[tf.newaxis], [E, *field.shape]) for field in data[:2]]
     with tf.GradientTape() as tape:
         prediction = ensemble(*batch)
-        loss = tf.add_n([tf.reduce_sum(prediction.reward), tf.reduce_sum(prediction.reward_log_variance)])
+        loss = tf.add_n(
+            [tf.reduce_sum(prediction.reward), tf.reduce_sum(prediction.reward_log_variance)]
+        )
     assert all(np.all(np.isfinite(field)) for field in prediction)
-    assert all(np.all(np.isfinite(g)) for g in tape.gradient(loss, ensemble._trunk[0].trainable_variables))
+    assert all(
+        np.all(np.isfinite(g)) for g in tape.gradient(loss, ensemble._trunk[0].trainable_variables)
+    )
 
 
 def test_one_transition_gives_a_finite_normaliser(ensemble):
@@ -297,23 +372,35 @@ def test_variance_bounds_follow_the_spread_of_the_targets(ensemble, inputs):
     change = generator.normal(size=(500, D)) * [0.01, 1.0, 0.0] + [5.0, 0.0, 3.0]
     reward = generator.normal(size=500) * 100.0
     data = transitions(observation, np.zeros([500, A]))
-    data = data._replace(next_observation=tf.constant(observation + change, tf.float32),
-                         reward=tf.constant(reward, tf.float32))
+    data = data._replace(
+        next_observation=tf.constant(observation + change, tf.float32),
+        reward=tf.constant(reward, tf.float32),
+    )
     ensemble.fit_normalizer(data)
     spread = (data.next_observation - data.observation).numpy().astype(np.float64).std(axis=0)
     after = ensemble(inputs[0] + 1.0, inputs[1])
-    for d, stddev in enumerate((spread[0], spread[1], 1.0)):  # a dimension that does not vary counts as 1
+    for d, stddev in enumerate(
+        (spread[0], spread[1], 1.0)
+    ):  # a dimension that does not vary counts as 1
         np.testing.assert_allclose(
-            after.next_observation_log_variance[..., d], before.next_observation_log_variance[..., d]
-            + 2.0 * np.log(stddev), atol=1e-3)
+            after.next_observation_log_variance[..., d],
+            before.next_observation_log_variance[..., d] + 2.0 * np.log(stddev),
+            atol=1e-3,
+        )
     np.testing.assert_allclose(
-        after.reward_log_variance, before.reward_log_variance + 2.0 * np.log(reward.std()), atol=1e-3)
+        after.reward_log_variance,
+        before.reward_log_variance + 2.0 * np.log(reward.std()),
+        atol=1e-3,
+    )
     np.testing.assert_allclose(  # so do the means
-        after.reward, reward.mean() + reward.std() * before.reward, rtol=1e-4, atol=1e-3)
+        after.reward, reward.mean() + reward.std() * before.reward, rtol=1e-4, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("bounds, learned", [("absolute", True), ("fixed", False)])
-def test_absolute_bounds_do_not_follow_the_targets_and_fixed_ones_are_not_learned(inputs, bounds, learned):
+def test_absolute_bounds_do_not_follow_the_targets_and_fixed_ones_are_not_learned(
+    inputs, bounds, learned
+):
     ensemble = make(bounds=bounds)
     before = ensemble(*inputs)
     data = transitions(np.random.default_rng(0).normal(size=(500, D)), np.zeros([500, A]))
@@ -322,14 +409,19 @@ def test_absolute_bounds_do_not_follow_the_targets_and_fixed_ones_are_not_learne
     head.kernel.assign(tf.zeros_like(head.kernel))
     head.bias.assign(tf.fill(head.bias.shape, 50.0))
     after = ensemble(*inputs)
-    np.testing.assert_allclose(after.next_observation_log_variance, tf.fill([E, B, D], HIGH), atol=1e-3)
+    np.testing.assert_allclose(
+        after.next_observation_log_variance, tf.fill([E, B, D], HIGH), atol=1e-3
+    )
     assert np.all(before.next_observation_log_variance < HIGH)
     trainable = {variable.name for variable in ensemble.trainable_variables}
     assert {name in trainable for name in ("min_log_variance:0", "max_log_variance:0")} == {learned}
     assert len(ensemble.mean_variables) == 6  # kernels and biases of two hidden layers and the head
     elites = ensemble.only_elites()
-    np.testing.assert_allclose(elites(*(tf.gather(x, ensemble.elites) for x in inputs)).next_observation_log_variance,
-                               tf.gather(after.next_observation_log_variance, ensemble.elites), rtol=1e-6)
+    np.testing.assert_allclose(
+        elites(*(tf.gather(x, ensemble.elites) for x in inputs)).next_observation_log_variance,
+        tf.gather(after.next_observation_log_variance, ensemble.elites),
+        rtol=1e-6,
+    )
 
 
 def test_members_picks_by_index_in_order(shared, inputs):
@@ -338,24 +430,39 @@ def test_members_picks_by_index_in_order(shared, inputs):
     picked = shared(*(tf.gather(x, index) for x in inputs), members=tf.constant(index))
     for field, full in zip(picked, everything, strict=True):
         np.testing.assert_allclose(field, tf.gather(full, index), rtol=1e-5, atol=1e-6)
-    assert unequal_members(everything, Prediction(*(tf.gather(f, [0, 0, 0, 0]) for f in everything))) == {1, 2, 3}
+    assert unequal_members(
+        everything, Prediction(*(tf.gather(f, [0, 0, 0, 0]) for f in everything))
+    ) == {1, 2, 3}
 
 
-def test_a_detached_variance_is_the_same_number_without_a_gradient_into_the_features(shared, inputs):
-    heads = {id(variable) for variable in (
-        *shared._log_variance_head.trainable_variables, shared._min_log_variance, shared._max_log_variance)}
+def test_a_detached_variance_is_the_same_number_without_a_gradient_into_the_features(
+    shared, inputs
+):
+    heads = {
+        id(variable)
+        for variable in (
+            *shared._log_variance_head.trainable_variables,
+            shared._min_log_variance,
+            shared._max_log_variance,
+        )
+    }
     reached = {}
     for detach in (False, True):
         with tf.GradientTape() as tape:
             prediction = shared(*inputs, detach_variance=detach)
             loss = tf.reduce_sum(prediction.next_observation_log_variance) + tf.reduce_sum(
-                prediction.reward_log_variance)
+                prediction.reward_log_variance
+            )
         gradients = tape.gradient(loss, shared.trainable_variables)
-        reached[detach] = {id(v) for v, g in zip(shared.trainable_variables, gradients, strict=True)
-                           if g is not None and np.any(g != 0.0)}
+        reached[detach] = {
+            id(v)
+            for v, g in zip(shared.trainable_variables, gradients, strict=True)
+            if g is not None and np.any(g != 0.0)
+        }
         if detach:
             np.testing.assert_array_equal(
-                prediction.reward_log_variance, shared(*inputs).reward_log_variance)
+                prediction.reward_log_variance, shared(*inputs).reward_log_variance
+            )
     trunk = {id(variable) for layer in shared._trunk for variable in layer.trainable_variables}
     assert reached[True] == heads
     assert reached[False] == heads | trunk
@@ -377,7 +484,9 @@ def test_only_elites_predicts_what_the_elites_predict(inputs, target):
     ensemble.elites.assign([3, 1])
     ensemble._input_mean.assign(ensemble._input_mean + 0.5)
     ensemble._input_stddev.assign(ensemble._input_stddev * 3.0)
-    ensemble._min_log_variance.assign_add(tf.reshape(tf.range(4.0), [E, 1, 1]) * tf.ones([E, 1, D + 1]))
+    ensemble._min_log_variance.assign_add(
+        tf.reshape(tf.range(4.0), [E, 1, 1]) * tf.ones([E, 1, D + 1])
+    )
     ensemble._target_mean.assign([5.0, -1.0, 0.0, 2.0])
     ensemble._target_stddev.assign([1.6, 0.4, 4.5, 1.3])
     ensemble._normalized.assign(True)
@@ -390,18 +499,26 @@ def test_only_elites_predicts_what_the_elites_predict(inputs, target):
 
     for variable in ensemble.trainable_variables:  # copies, which later training does not change
         variable.assign(tf.zeros_like(variable))
-    for field, again in zip(prediction, elites(*(tf.gather(x, [3, 1]) for x in inputs)), strict=True):
+    for field, again in zip(
+        prediction, elites(*(tf.gather(x, [3, 1]) for x in inputs)), strict=True
+    ):
         np.testing.assert_array_equal(field, again)
 
 
 def test_weight_decay_reaches_every_kernel_and_no_bias(shared):
     assert [kernel.shape.as_list() for kernel in shared.kernels] == [
-        [E, D + A, 8], [E, 8, 6], [E, 6, D + 1], [E, 6, D + 1]]
+        [E, D + A, 8],
+        [E, 8, 6],
+        [E, 6, D + 1],
+        [E, 6, D + 1],
+    ]
 
 
 def test_initial_kernels_are_those_of_mbpo():
     tf.keras.utils.set_random_seed(0)
     kernel = DynamicsEnsemble(40, 10, 7, 5, (200,))._trunk[0].kernel.numpy()
-    bound = 1.0 / 50**0.5  # two standard deviations of 1 / (2 √in); the truncated rest has a spread of 0.88 of them
+    bound = (
+        1.0 / 50**0.5
+    )  # two standard deviations of 1 / (2 √in); the truncated rest has a spread of 0.88 of them
     assert np.abs(kernel).max() <= bound
     np.testing.assert_allclose(kernel.std(), 0.88 * bound / 2, rtol=0.02)

@@ -34,7 +34,12 @@ def run(policy, *arguments):
 @pytest.fixture(scope="module")
 def greedy(policy, tmp_path_factory):
     directory = tmp_path_factory.mktemp("greedy")
-    stdout = run(policy.parents[2], f"--output={directory}/out.json", f"--video={directory}/out.gif", "--seed=5")
+    stdout = run(
+        policy.parents[2],
+        f"--output={directory}/out.json",
+        f"--video={directory}/out.gif",
+        "--seed=5",
+    )
     return stdout, json.loads((directory / "out.json").read_text()), directory / "out.gif"
 
 
@@ -43,7 +48,9 @@ def test_returns_are_those_of_the_real_environment(greedy, policy):
     module, returns = tf.saved_model.load(str(policy)), []
     for i in range(3):
         env = gymnasium.make("Short-v0")
-        observation, _ = env.reset(seed=seeding.derive(seeding.derive(5, "evaluation", i), "episode", 0))
+        observation, _ = env.reset(
+            seed=seeding.derive(seeding.derive(5, "evaluation", i), "episode", 0)
+        )
         returns.append(0.0)
         for _ in range(25):
             action = module(observation[np.newaxis].astype(np.float32))["action"][0].numpy()
@@ -61,7 +68,10 @@ def test_table_shows_the_numbers(greedy):
     stdout, report, _ = greedy
     assert "programs:Short-v0" in stdout and "3 episodes, greedy actions, seed 5" in stdout
     of = report["return"]
-    shown = [float(number) for number in re.findall(r"-?[\d.]+", re.search(r"^return.*", stdout, re.MULTILINE)[0])]
+    shown = [
+        float(number)
+        for number in re.findall(r"-?[\d.]+", re.search(r"^return.*", stdout, re.MULTILINE)[0])
+    ]
     expected = [of["mean"], *of["interval"], of["median"], of["min"], of["max"]]
     assert shown == [round(number, 1) for number in expected]
     assert of["min"] <= of["interval"][0] <= of["mean"] <= of["interval"][1] <= of["max"]
@@ -76,7 +86,13 @@ def test_video_shows_an_episode(greedy):
 
 def test_same_seed_same_bytes_with_sampled_actions(greedy, policy, tmp_path):
     for name in ("one", "two"):
-        run(policy, f"--output={tmp_path}/{name}.json", f"--video={tmp_path}/{name}.mp4", "--seed=5", "--sample")
+        run(
+            policy,
+            f"--output={tmp_path}/{name}.json",
+            f"--video={tmp_path}/{name}.mp4",
+            "--seed=5",
+            "--sample",
+        )
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
     assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
     report = json.loads((tmp_path / "one.json").read_text())
@@ -95,9 +111,16 @@ def test_without_opengl_there_is_a_reason_instead_of_a_video(monkeypatch, capsys
 
 
 def test_summary_of_two_values():
-    """The mean of two draws from {0, 1} is 0 or 1 with probability 1/4 each, far more than 2.5 %."""
+    """The mean of two draws from {0, 1} is 0 or 1 with probability 1/4 each, far more than 2.5
+    %.
+    """
     assert intervals.summary(np.array([0.0, 1.0]), seed=0) == {
-        "mean": 0.5, "interval": [0.0, 1.0], "median": 0.5, "min": 0.0, "max": 1.0}
+        "mean": 0.5,
+        "interval": [0.0, 1.0],
+        "median": 0.5,
+        "min": 0.0,
+        "max": 1.0,
+    }
 
 
 def test_interval_of_many_values_is_the_normal_one():
@@ -105,13 +128,22 @@ def test_interval_of_many_values_is_the_normal_one():
     low, high = intervals.summary(values, seed=0)["interval"]
     half = 1.96 * values.std() / 20
     np.testing.assert_allclose([low, high], [values.mean() - half, values.mean() + half], atol=0.03)
-    assert intervals.summary(values, seed=0)["interval"] == [low, high] != intervals.summary(values, seed=1)["interval"]
+    assert (
+        intervals.summary(values, seed=0)["interval"]
+        == [low, high]
+        != intervals.summary(values, seed=1)["interval"]
+    )
 
 
 def test_interval_of_equal_values_and_of_one():
     assert intervals.summary(np.full(5, 7.0), seed=0)["interval"] == [7.0, 7.0]
     assert intervals.summary(np.array([7.0]), seed=0) == {
-        "mean": 7.0, "interval": None, "median": 7.0, "min": 7.0, "max": 7.0}
+        "mean": 7.0,
+        "interval": None,
+        "median": 7.0,
+        "min": 7.0,
+        "max": 7.0,
+    }
 
 
 def test_what_is_no_policy_is_refused_in_one_line(policy, tmp_path):
@@ -120,9 +152,15 @@ def test_what_is_no_policy_is_refused_in_one_line(policy, tmp_path):
     for arguments, words in [
         ([], "--export is needed"),
         ([f"--export={tmp_path}/nothing"], "is no export: it has no metadata.json"),
-        ([f"--export={policy.parents[1]}/dynamics/90"], "is an export of kind 'dynamics'; expected is 'policy'"),
+        (
+            [f"--export={policy.parents[1]}/dynamics/90"],
+            "is an export of kind 'dynamics'; expected is 'policy'",
+        ),
         ([f"--export={gone}"], "nosuchmodule"),
-        ([f"--export={policy}", "--video=out.avi"], "--video must end with .mp4 or .gif, got 'out.avi'"),
+        (
+            [f"--export={policy}", "--video=out.avi"],
+            "--video must end with .mp4 or .gif, got 'out.avi'",
+        ),
         ([f"--export={policy}", "--output=/no/such/out.json"], "there is no directory /no/such"),
         ([f"--export={policy}", "--episodes=0"], "episodes"),
     ]:

@@ -14,7 +14,10 @@ from vagram_tf.envs.episodes import evaluate
 
 
 def countdowns(count):
-    return [GymnasiumEnvironment(suite.make(EnvConfig("programs:Countdown-v0")), seed) for seed in range(count)]
+    return [
+        GymnasiumEnvironment(suite.make(EnvConfig("programs:Countdown-v0")), seed)
+        for seed in range(count)
+    ]
 
 
 def lengths_of(count):
@@ -25,7 +28,9 @@ def lengths_of(count):
 def test_returns_and_lengths_of_episodes_of_different_lengths():
     expected = lengths_of(8)
     assert len(set(expected)) > 2
-    returns, lengths = evaluate(countdowns(8), lambda observation: tf.zeros([observation.shape[0], 1]))
+    returns, lengths = evaluate(
+        countdowns(8), lambda observation: tf.zeros([observation.shape[0], 1])
+    )
     assert lengths.tolist() == expected
     assert returns.tolist() == [n * (n + 1) / 2 for n in expected]
 
@@ -47,13 +52,18 @@ def test_each_environment_gets_its_own_action():
     environments = countdowns(3)
     taken = [[] for _ in environments]
     for environment, actions in zip(environments, taken, strict=True):
+
         def step(action, inner=environment._env.step, actions=actions):
             actions.append(float(action[0]))
             return inner(action)
 
         environment._env.step = step
     evaluate(environments, lambda observation: tf.constant([[0.5], [-1.0], [7.0]]))
-    assert [set(actions) for actions in taken] == [{1.0}, {-2.0}, {2.0}]  # scaled to [-2, 2] and clipped
+    assert [set(actions) for actions in taken] == [
+        {1.0},
+        {-2.0},
+        {2.0},
+    ]  # scaled to [-2, 2] and clipped
 
 
 def test_ended_episode_is_not_stepped_again():
@@ -86,7 +96,11 @@ def test_evaluation_does_not_disturb_training(dyna):
     dyna.evaluate()
     dyna.freeze()
     assert values(dyna) == before
-    assert dyna.interaction._time_step is time_step and dyna.latest == latest and dyna.environment.episode == episode
+    assert (
+        dyna.interaction._time_step is time_step
+        and dyna.latest == latest
+        and dyna.environment.episode == episode
+    )
     assert dyna.environment._env.unwrapped.state.tolist() == simulator
     assert __import__("random").getstate() == python and np.random.get_state()[1].tolist() == numpy
 
@@ -108,7 +122,9 @@ def test_evaluations_at_other_steps_start_elsewhere(dyna):
 def test_evaluation_is_greedy(dyna, monkeypatch):
     """Its return is that of the policy's mode, in an environment of the documented seed."""
     returns = dyna.evaluate().returns
-    environment = GymnasiumEnvironment(suite.make(dyna.config.env), seeding.derive(0, "evaluation", 1))
+    environment = GymnasiumEnvironment(
+        suite.make(dyna.config.env), seeding.derive(0, "evaluation", 1)
+    )
     environment.skip_to(dyna.env_step)
     time_step, total = environment.reset(), 0.0
     while not time_step.is_last():

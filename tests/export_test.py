@@ -1,4 +1,6 @@
-"""The exports, in a fresh process that has TensorFlow and nothing of ours: parity with the live model and agent."""
+"""The exports, in a fresh process that has TensorFlow and nothing of ours: parity with the live
+model and agent.
+"""
 
 import hashlib
 import json
@@ -30,7 +32,12 @@ from vagram_tf.model.learned_termination import LearnedTermination
 from vagram_tf.model.value_gradients import value_gradients
 from vagram_tf.types import Transition
 
-METADATA = {"environment": "InvertedPendulum-v5", "dimension_names": ["a", "b"], "seed": 3, "env_step": 40}
+METADATA = {
+    "environment": "InvertedPendulum-v5",
+    "dimension_names": ["a", "b"],
+    "seed": 3,
+    "env_step": 40,
+}
 ELITES = (3, 1)  # best first, and not the first ones
 HORIZON = 6
 
@@ -41,14 +48,17 @@ assert importlib.util.find_spec("vagram_tf") is None
 import numpy as np, tensorflow as tf
 directory = pathlib.Path(sys.argv[1])
 given = dict(np.load(directory / "inputs.npz"))
-observation, action, actions = (tf.constant(given[name]) for name in ("observation", "action", "actions"))
-dynamics, policy = (tf.saved_model.load(str(directory / kind / "40")) for kind in ("dynamics", "policy"))
+observation, action, actions = (
+    tf.constant(given[name]) for name in ("observation", "action", "actions"))
+dynamics, policy = (
+    tf.saved_model.load(str(directory / kind / "40")) for kind in ("dynamics", "policy"))
 assert sorted(dynamics.signatures) == ["members", "rollout", "sample", "serving_default"]
 assert sorted(policy.signatures) == ["sample", "serving_default", "value"]
 seeds = {"first": [1, 2], "again": [1, 2], "other": [1, 3]}
 said = {
     "predict": dynamics(observation, action),
-    "predict_signature": dynamics.signatures["serving_default"](observation=observation, action=action),
+    "predict_signature": dynamics.signatures["serving_default"](
+        observation=observation, action=action),
     "members": dynamics.members(observation, action),
     "members_signature": dynamics.signatures["members"](observation=observation, action=action),
     "rollout": dynamics.rollout(observation, actions),
@@ -73,7 +83,8 @@ for critic in range(said["value"]["value"].shape[0]):
 said["differentiated"] = {"value": tf.stack(slopes)}
 many = 20000
 said["sample_many"] = dynamics.sample(
-    tf.repeat(observation[:1], many, 0), tf.repeat(action[:1], many, 0), tf.constant([5, 6], tf.int32))
+    tf.repeat(observation[:1], many, 0), tf.repeat(action[:1], many, 0),
+    tf.constant([5, 6], tf.int32))
 state, steps = observation, []
 for h in range(actions.shape[1]):
     step = dynamics(state, actions[:, h])
@@ -81,7 +92,8 @@ for h in range(actions.shape[1]):
     state = step["next_observation"]
 for name in ("next_observation", "reward", "terminated"):
     said.setdefault("by_hand", {})[name] = tf.stack([step[name] for step in steps], axis=1)
-repeated = [np.repeat(array, 80, axis=0)[:1203] for array in (given["observation"], given["action"])]
+repeated = [
+    np.repeat(array, 80, axis=0)[:1203] for array in (given["observation"], given["action"])]
 said["predict_many"] = dynamics(*repeated)
 said["predict_none"] = dynamics(repeated[0][:0], repeated[1][:0])
 wide, wide_action = given["observation"].astype(np.float64), given["action"].astype(np.float64)
@@ -97,7 +109,8 @@ for name, call in {
     "rank": lambda: dynamics(given["observation"][0], action),
     "rank of actions": lambda: dynamics.rollout(observation, action),
     "NaN": lambda: dynamics(given["observation"] * np.nan, action),
-    "NaN in a signature": lambda: dynamics.signatures["members"](observation=observation * np.nan, action=action),
+    "NaN in a signature": lambda: dynamics.signatures["members"](
+        observation=observation * np.nan, action=action),
     "infinite action": lambda: dynamics.members(observation, given["action"] + np.inf),
     "NaN for the policy": lambda: policy(given["observation"] * np.nan),
 }.items():
@@ -109,7 +122,8 @@ for name, call in {
 (directory / "refused.json").write_text(json.dumps(refused))
 assert not [name for name in sys.modules if name.startswith(("vagram_tf", "tf_agents", "tf_keras"))]
 np.savez(directory / "said.npz", **{
-    f"{call}/{name}": value.numpy() for call, values in said.items() for name, value in values.items()})
+    f"{call}/{name}": value.numpy()
+    for call, values in said.items() for name, value in values.items()})
 """
 
 
@@ -120,7 +134,9 @@ def randomized(variables, seed, scale):
 
 
 class Models:
-    """A live ensemble and a live agent with weights of their own in everything, and data of the task's shape."""
+    """A live ensemble and a live agent with weights of their own in everything, and data of the
+    task's shape.
+    """
 
     def __init__(self, name):
         env = suite.make(EnvConfig(name))
@@ -132,9 +148,20 @@ class Models:
         rng = np.random.default_rng(1)
         observation = rng.normal(size=[50, size]).astype(np.float32) * 3 + 1
         action = rng.uniform(-1, 1, [50, actions]).astype(np.float32)
-        self.ensemble.fit_normalizer(Transition(*(tf.constant(x) for x in (
-            observation, action, rng.normal(size=50).astype(np.float32), np.ones(50, np.float32),
-            observation + 0.1 * rng.normal(size=[50, size]).astype(np.float32)))))
+        self.ensemble.fit_normalizer(
+            Transition(
+                *(
+                    tf.constant(x)
+                    for x in (
+                        observation,
+                        action,
+                        rng.normal(size=50).astype(np.float32),
+                        np.ones(50, np.float32),
+                        observation + 0.1 * rng.normal(size=[50, size]).astype(np.float32),
+                    )
+                )
+            )
+        )
         if name.startswith("InvertedPendulum"):  # the pole falls steadily to one side
             drift = np.zeros([4, 1, size + 1], np.float32)
             drift[:, 0, 1] = 0.06
@@ -150,27 +177,47 @@ class Models:
         if name.startswith("InvertedPendulum"):
             self.observation[:, 1] = np.linspace(-0.19, 0.19, 16)
         self.high = float(env.action_space.high[0])
-        self.action = rng.uniform(-1.3 * self.high, 1.3 * self.high, [16, actions]).astype(np.float32)
+        self.action = rng.uniform(-1.3 * self.high, 1.3 * self.high, [16, actions]).astype(
+            np.float32
+        )
         self.actions = rng.uniform(-self.high, self.high, [16, HORIZON, actions]).astype(np.float32)
 
 
 @pytest.fixture(scope="module", params=["InvertedPendulum-v5", "Pendulum-v1"])
 def exported(request, tmp_path_factory):
-    """The live models, and what their exports say in a fresh process, by call: a dictionary of arrays each."""
+    """The live models, and what their exports say in a fresh process, by call: a dictionary of
+    arrays each.
+    """
     directory = tmp_path_factory.mktemp("exported")
     models = Models(request.param)
     action_range = ActionRange(models.space)
-    dynamics = ExportedDynamics(models.ensemble, models.termination, action_range, models.observation[:3])
+    dynamics = ExportedDynamics(
+        models.ensemble, models.termination, action_range, models.observation[:3]
+    )
     policy = ExportedPolicy(models.agent, models.observation.shape[1], action_range)
     save(dynamics, directory / "dynamics" / "40", METADATA)
     save(policy, directory / "policy" / "40", METADATA)
     tf_agents_policy = TFAgentsPolicy(models.agent, models.observation.shape[1], action_range)
     save(tf_agents_policy, directory / "tf_agents_policy" / "40", METADATA)
-    np.savez(directory / "inputs.npz", observation=models.observation, action=models.action, actions=models.actions)
-    environment = {name: value for name, value in os.environ.items()
-                   if name != "PYTHONPATH" and not name.startswith("TF_USE")}
-    process = subprocess.run([sys.executable, "-I", "-c", READER, str(directory)], cwd=directory, env=environment,
-                             capture_output=True, text=True, timeout=300)
+    np.savez(
+        directory / "inputs.npz",
+        observation=models.observation,
+        action=models.action,
+        actions=models.actions,
+    )
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTHONPATH" and not name.startswith("TF_USE")
+    }
+    process = subprocess.run(
+        [sys.executable, "-I", "-c", READER, str(directory)],
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert process.returncode == 0, process.stderr
     said = {}
     for key, value in np.load(directory / "said.npz").items():
@@ -183,7 +230,9 @@ def live_members(models, observation, action):
     """The live elites' predictions, best elite first, at actions in the environment's units."""
     unit = np.clip(action / models.high, -1, 1)
     copies = [len(ELITES), 1, 1]
-    return models.ensemble(np.tile(observation, copies), np.tile(unit, copies), members=tf.constant(ELITES))
+    return models.ensemble(
+        np.tile(observation, copies), np.tile(unit, copies), members=tf.constant(ELITES)
+    )
 
 
 def close(actual, expected):
@@ -196,29 +245,43 @@ def test_members_equal_the_live_elites(exported):
     assert said["members"]["next_observation"].shape == (len(ELITES), *models.observation.shape)
     close(said["members"]["next_observation"], live.next_observation)
     close(said["members"]["reward"], live.reward)
-    close(said["members"]["next_observation_stddev"], np.exp(0.5 * live.next_observation_log_variance))
+    close(
+        said["members"]["next_observation_stddev"], np.exp(0.5 * live.next_observation_log_variance)
+    )
     close(said["members"]["reward_stddev"], np.exp(0.5 * live.reward_log_variance))
-    assert np.abs(np.diff(said["members"]["next_observation"], axis=0)).max() > 1e-3  # members differ
+    assert (
+        np.abs(np.diff(said["members"]["next_observation"], axis=0)).max() > 1e-3
+    )  # members differ
 
 
 def test_prediction_is_the_mixture_of_the_elites(exported):
     models, said, _ = exported
     live = live_members(models, models.observation, models.action)
     mean = np.mean(live.next_observation, axis=0)
-    variance = np.mean(np.exp(live.next_observation_log_variance), axis=0) + np.var(live.next_observation, axis=0)
+    variance = np.mean(np.exp(live.next_observation_log_variance), axis=0) + np.var(
+        live.next_observation, axis=0
+    )
     close(said["predict"]["next_observation"], mean)
     close(said["predict"]["next_observation_stddev"], np.sqrt(variance))
     close(said["predict"]["reward"], np.mean(live.reward, axis=0))
     assert said["predict"]["terminated"].dtype == bool
-    assert said["predict"]["terminated"].tolist() == models.termination(tf.constant(mean)).numpy().tolist()
+    assert (
+        said["predict"]["terminated"].tolist()
+        == models.termination(tf.constant(mean)).numpy().tolist()
+    )
 
 
 def test_actions_are_in_the_environments_units(exported):
-    """What is out of bounds is clipped, as the environment does; what is within is not taken for [-1, 1]."""
+    """What is out of bounds is clipped, as the environment does; what is within is not taken for
+    [-1, 1].
+    """
     models, said, _ = exported
     assert models.high in (2.0, 3.0) and (np.abs(models.action) > models.high).any()
-    wrong = models.ensemble(np.tile(models.observation, [2, 1, 1]), np.tile(np.clip(models.action, -1, 1), [2, 1, 1]),
-                            members=tf.constant(ELITES))
+    wrong = models.ensemble(
+        np.tile(models.observation, [2, 1, 1]),
+        np.tile(np.clip(models.action, -1, 1), [2, 1, 1]),
+        members=tf.constant(ELITES),
+    )
     assert np.abs(wrong.reward - said["members"]["reward"]).max() > 1e-3
 
 
@@ -242,7 +305,9 @@ def test_sampled_actions_equal_the_live_policys(exported):
     models, said, _ = exported
     live = models.agent.sample(tf.constant(models.observation), tf.constant([1, 2], tf.int32))
     close(said["policy_sample_first"]["action"], models.high * live)
-    assert (said["policy_sample_first"]["action"] != said["policy"]["action"]).any(axis=1).all()  # not the greedy ones
+    assert (
+        (said["policy_sample_first"]["action"] != said["policy"]["action"]).any(axis=1).all()
+    )  # not the greedy ones
 
 
 def test_values_and_their_gradients_equal_the_live_critics(exported):
@@ -260,7 +325,8 @@ def test_values_of_an_export_can_be_differentiated(exported):
     _, said, _ = exported
     assert np.abs(said["value"]["value_gradient"]).max() > 0.1
     np.testing.assert_allclose(
-        said["differentiated"]["value"], said["value"]["value_gradient"], rtol=1e-4, atol=1e-5)
+        said["differentiated"]["value"], said["value"]["value_gradient"], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_export_of_a_policy_holds_every_variable_of_the_critics(exported):
@@ -281,7 +347,10 @@ def test_same_seed_same_draw(exported, call):
         if name != "terminated":
             assert (value != said[f"{call}_other"][name]).any()
     if call == "sample":
-        assert said["sample_first"]["reward"].tolist() == said["sample_signature_first"]["reward"].tolist()
+        assert (
+            said["sample_first"]["reward"].tolist()
+            == said["sample_signature_first"]["reward"].tolist()
+        )
 
 
 def test_samples_have_the_predicted_moments(exported):
@@ -289,9 +358,13 @@ def test_samples_have_the_predicted_moments(exported):
     models, said, _ = exported
     draws, predicted = said["sample_many"], said["predict"]
     error = predicted["next_observation_stddev"][0] / np.sqrt(len(draws["reward"]))
-    assert (np.abs(draws["next_observation"].mean(axis=0) - predicted["next_observation"][0]) < 5 * error).all()
+    assert (
+        np.abs(draws["next_observation"].mean(axis=0) - predicted["next_observation"][0])
+        < 5 * error
+    ).all()
     np.testing.assert_allclose(
-        draws["next_observation"].std(axis=0), predicted["next_observation_stddev"][0], rtol=0.05)
+        draws["next_observation"].std(axis=0), predicted["next_observation_stddev"][0], rtol=0.05
+    )
     live = live_members(models, models.observation[:1], models.action[:1])
     spread = np.sqrt(np.mean(np.exp(live.reward_log_variance)) + np.var(live.reward))
     np.testing.assert_allclose(draws["reward"].std(), spread, rtol=0.05)
@@ -329,7 +402,9 @@ def test_metadata_and_checksums(exported):
         path = directory / kind / "40"
         assert json.loads((path / "metadata.json").read_text()).items() > METADATA.items()
         manifest = json.loads((path / "manifest.json").read_text())
-        files = {str(p.relative_to(path)) for p in path.rglob("*") if p.is_file()} - {"manifest.json"}
+        files = {str(p.relative_to(path)) for p in path.rglob("*") if p.is_file()} - {
+            "manifest.json"
+        }
         assert set(manifest) == files and {"saved_model.pb", "metadata.json"} < files
         assert ("start_states.npy" in files) == (kind == "dynamics")
         for name, digest in manifest.items():
@@ -338,28 +413,39 @@ def test_metadata_and_checksums(exported):
 
 def test_export_holds_the_elites_alone_and_no_path_of_the_source(exported):
     models, _, directory = exported
-    shapes = tf.train.load_checkpoint(str(directory / "dynamics/40/variables/variables")).get_variable_to_shape_map()
+    shapes = tf.train.load_checkpoint(
+        str(directory / "dynamics/40/variables/variables")
+    ).get_variable_to_shape_map()
     members = {shape[0] for name, shape in shapes.items() if len(shape) == 3}
     assert members == {len(ELITES)}
     stored = b"".join(p.read_bytes() for p in (directory / "dynamics" / "40").rglob("*.json"))
     assert str(pathlib.Path(vagram_tf.__file__).parent).encode() not in stored
 
 
-@pytest.mark.parametrize("name, words", [
-    ("float64 observation", "observation is float64: cast it with tf.cast(observation, tf.float32)"),
-    ("float64 tensor", "observation is float64: cast it with tf.cast(observation, tf.float32)"),
-    ("float64 action", "action is float64: cast it with tf.cast(action, tf.float32)"),
-    ("both float64", "is float64: cast it with tf.cast("),
-    ("int64 seed", "seed is int64: cast it with tf.cast(seed, tf.int32)"),
-    ("float64 for the policy", "observation is float64: cast it with tf.cast(observation, tf.float32)"),
-    ("shape", "observation must have the shape [?, {D}]; its shape is] [16 {D-1}]"),
-    ("rank", "observation must have the shape [?, {D}]; its shape is] [{D}]"),
-    ("rank of actions", "actions must have the shape [?, ?, 1]; its shape is] [16 1]"),
-    ("NaN", "observation must be finite : Tensor had NaN"),
-    ("NaN in a signature", "observation must be finite : Tensor had NaN"),
-    ("infinite action", "action must be finite : Tensor had Inf"),
-    ("NaN for the policy", "observation must be finite : Tensor had NaN"),
-])
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        (
+            "float64 observation",
+            "observation is float64: cast it with tf.cast(observation, tf.float32)",
+        ),
+        ("float64 tensor", "observation is float64: cast it with tf.cast(observation, tf.float32)"),
+        ("float64 action", "action is float64: cast it with tf.cast(action, tf.float32)"),
+        ("both float64", "is float64: cast it with tf.cast("),
+        ("int64 seed", "seed is int64: cast it with tf.cast(seed, tf.int32)"),
+        (
+            "float64 for the policy",
+            "observation is float64: cast it with tf.cast(observation, tf.float32)",
+        ),
+        ("shape", "observation must have the shape [?, {D}]; its shape is] [16 {D-1}]"),
+        ("rank", "observation must have the shape [?, {D}]; its shape is] [{D}]"),
+        ("rank of actions", "actions must have the shape [?, ?, 1]; its shape is] [16 1]"),
+        ("NaN", "observation must be finite : Tensor had NaN"),
+        ("NaN in a signature", "observation must be finite : Tensor had NaN"),
+        ("infinite action", "action must be finite : Tensor had Inf"),
+        ("NaN for the policy", "observation must be finite : Tensor had NaN"),
+    ],
+)
 def test_bad_input_is_refused_in_words(exported, name, words):
     models, _, directory = exported
     size = models.observation.shape[1]
@@ -387,14 +473,18 @@ def test_documentation_is_what_the_signatures_take_and_give(exported):
         assert metadata["signatures"].keys() == loaded.signatures.keys()
         for name, function in loaded.signatures.items():
             documented = metadata["signatures"][name]
-            for values, specs in ((documented["inputs"], function.structured_input_signature[1]),
-                                  (documented["outputs"], function.structured_outputs)):
+            for values, specs in (
+                (documented["inputs"], function.structured_input_signature[1]),
+                (documented["outputs"], function.structured_outputs),
+            ):
                 assert values.keys() == specs.keys()
                 for value, spec in zip(map(values.get, specs), specs.values(), strict=True):
                     assert value["meaning"] and value["dtype"] == spec.dtype.name
                     assert len(value["shape"]) == spec.shape.rank
                     for letter, size in zip(value["shape"], spec.shape, strict=True):
-                        known = metadata["sizes"].get(letter, int(letter) if letter.isdigit() else None)
+                        known = metadata["sizes"].get(
+                            letter, int(letter) if letter.isdigit() else None
+                        )
                         assert size in (None, known)
 
 
@@ -409,25 +499,56 @@ def test_tf_agents_loads_the_policy(exported):
 def cli(*arguments):
     program = pathlib.Path(sys.executable).with_name("saved_model_cli")
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    process = subprocess.run([program, *arguments], capture_output=True, text=True, env=environment, timeout=300)
+    process = subprocess.run(
+        [program, *arguments], capture_output=True, text=True, env=environment, timeout=300
+    )
     assert process.returncode == 0, process.stderr
     return process.stdout
 
 
 @pytest.mark.parametrize("exported", ["InvertedPendulum-v5"], indirect=True)
 def test_saved_model_cli(exported, tmp_path):
-    """Also the layout that TensorFlow Serving takes: a numbered directory, and a signature named serving_default."""
+    """Also the layout that TensorFlow Serving takes: a numbered directory, and a signature named
+    serving_default.
+    """
     models, said, directory = exported
     for kind in ("dynamics", "policy"):
         shown = cli("show", "--dir", str(directory / kind / "40"), "--all")
-        assert "signature_def['serving_default']" in shown and "inputs['observation'] tensor_info" in shown
-    inputs = ";".join(f"{name}={directory / 'inputs.npz'}[{name}]" for name in ("observation", "action"))
-    cli("run", "--dir", str(directory / "dynamics" / "40"), "--tag_set", "serve", "--signature_def",
-        "serving_default", "--inputs", inputs, "--outdir", str(tmp_path))
+        assert (
+            "signature_def['serving_default']" in shown
+            and "inputs['observation'] tensor_info" in shown
+        )
+    inputs = ";".join(
+        f"{name}={directory / 'inputs.npz'}[{name}]" for name in ("observation", "action")
+    )
+    cli(
+        "run",
+        "--dir",
+        str(directory / "dynamics" / "40"),
+        "--tag_set",
+        "serve",
+        "--signature_def",
+        "serving_default",
+        "--inputs",
+        inputs,
+        "--outdir",
+        str(tmp_path),
+    )
     for name, value in said["predict"].items():
         close(np.load(tmp_path / f"{name}.npy"), value)
-    cli("run", "--dir", str(directory / "policy" / "40"), "--tag_set", "serve", "--signature_def", "serving_default",
-        "--inputs", inputs.split(";")[0], "--outdir", str(tmp_path))
+    cli(
+        "run",
+        "--dir",
+        str(directory / "policy" / "40"),
+        "--tag_set",
+        "serve",
+        "--signature_def",
+        "serving_default",
+        "--inputs",
+        inputs.split(";")[0],
+        "--outdir",
+        str(tmp_path),
+    )
     close(np.load(tmp_path / "action.npy"), said["policy"]["action"])
 
 
@@ -447,7 +568,9 @@ def test_thousand_start_states_at_most():
 def test_start_states_of_a_run():
     """90 steps in episodes of 25, which start as the environment does with the seeds of the run."""
     _, directory = programs.finished_run()
-    states = np.load(directory / "export" / "dynamics" / "90" / "start_states.npy", allow_pickle=False)
+    states = np.load(
+        directory / "export" / "dynamics" / "90" / "start_states.npy", allow_pickle=False
+    )
     environment = suite.make(EnvConfig("programs:Short-v0"))
     expected = [environment.reset(seed=seeding.derive(0, "episode", k))[0] for k in range(4)]
     assert states.tolist() == np.float32(expected).tolist()
@@ -463,7 +586,8 @@ def small():
         ensemble._mean_head.bias.assign([[[0.0, 0.0, reward]]])
         ensemble._mean_head.kernel.assign(tf.zeros_like(ensemble._mean_head.kernel))
         return ExportedDynamics(
-            ensemble, termination, ActionRange(space), np.zeros([1, 2], np.float32))
+            ensemble, termination, ActionRange(space), np.zeros([1, 2], np.float32)
+        )
 
     return module
 
@@ -503,12 +627,20 @@ def test_existing_export_is_replaced(small, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["40"]
 
 
-@pytest.mark.parametrize("target, error", [
-    ("tensorflow.saved_model.save", tf.errors.ResourceExhaustedError(None, None, "No space left\n on device")),
-    ("tensorflow.saved_model.save", OSError(28, "No space left on device")),
-    ("vagram_tf.files.write", OSError(28, "No space left on device")),
-])
-def test_failed_export_leaves_what_was_there_and_nothing_else(small, tmp_path, monkeypatch, target, error):
+@pytest.mark.parametrize(
+    "target, error",
+    [
+        (
+            "tensorflow.saved_model.save",
+            tf.errors.ResourceExhaustedError(None, None, "No space left\n on device"),
+        ),
+        ("tensorflow.saved_model.save", OSError(28, "No space left on device")),
+        ("vagram_tf.files.write", OSError(28, "No space left on device")),
+    ],
+)
+def test_failed_export_leaves_what_was_there_and_nothing_else(
+    small, tmp_path, monkeypatch, target, error
+):
     save(small(5.0), tmp_path / "40", {})
     whole = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
 
@@ -525,9 +657,14 @@ def test_failed_export_leaves_what_was_there_and_nothing_else(small, tmp_path, m
 
 
 def test_action_range_is_its_own_inverse():
-    space = gymnasium.spaces.Box(np.array([-2.0, 1.0], np.float32), np.array([2.0, 5.0], np.float32))
+    space = gymnasium.spaces.Box(
+        np.array([-2.0, 1.0], np.float32), np.array([2.0, 5.0], np.float32)
+    )
     action_range = ActionRange(space)
-    close(action_range.to_unit(tf.constant([[2.0, 1.0], [0.0, 3.0], [9.0, -9.0]])), [[1, -1], [0, 0], [1, -1]])
+    close(
+        action_range.to_unit(tf.constant([[2.0, 1.0], [0.0, 3.0], [9.0, -9.0]])),
+        [[1, -1], [0, 0], [1, -1]],
+    )
     close(action_range.from_unit(tf.constant([[1.0, -1.0], [0.5, 0.5]])), [[2, 1], [1, 4]])
     unit = np.random.default_rng(0).uniform(-1, 1, [20, 2]).astype(np.float32)
     close(action_range.to_unit(action_range.from_unit(unit)), unit)

@@ -28,12 +28,19 @@ def test_export_is_opened_with_its_metadata():
 
 
 def test_environment_comes_with_its_distractors():
-    metadata = {"environment": "Hopper-v5", "distractors": 3, "distractor_kind": "noise", "distractor_seed": 4}
+    metadata = {
+        "environment": "Hopper-v5",
+        "distractors": 3,
+        "distractor_kind": "noise",
+        "distractor_seed": 4,
+    }
     assert environment_of(metadata) == EnvConfig("Hopper-v5", 3, "noise", 4)
 
 
 def test_wrong_kind_is_refused(export):
-    with pytest.raises(ValueError, match=r"90 is an export of kind 'dynamics'; expected is 'policy'$"):
+    with pytest.raises(
+        ValueError, match=r"90 is an export of kind 'dynamics'; expected is 'policy'$"
+    ):
         check_export(export, "policy")
 
 
@@ -44,12 +51,18 @@ def test_directory_that_is_no_export_is_refused(export):
         check_export(export.parent, "dynamics")
 
 
-@pytest.mark.parametrize("metadata, words", [
-    ("{", "metadata.json is not JSON"),
-    ("[]", "metadata.json is not a JSON object"),
-    ("{}", "was written by an earlier version of vagram_tf"),
-    ('{"format": 999}', f"has export format 999; this version of vagram_tf reads format {FORMAT}$"),
-])
+@pytest.mark.parametrize(
+    "metadata, words",
+    [
+        ("{", "metadata.json is not JSON"),
+        ("[]", "metadata.json is not a JSON object"),
+        ("{}", "was written by an earlier version of vagram_tf"),
+        (
+            '{"format": 999}',
+            f"has export format 999; this version of vagram_tf reads format {FORMAT}$",
+        ),
+    ],
+)
 def test_other_metadata_is_refused(export, metadata, words):
     (export / "metadata.json").write_text(metadata)
     with pytest.raises(ValueError, match=words):
@@ -57,8 +70,12 @@ def test_other_metadata_is_refused(export, metadata, words):
 
 
 def test_damage_is_noticed(export):
-    (export / "metadata.json").write_text(json.dumps(check_export(export, "dynamics") | {"environment": "Hopper-v5"}))
-    with pytest.raises(ValueError, match="90 is damaged: metadata.json does not match its checksum$"):
+    (export / "metadata.json").write_text(
+        json.dumps(check_export(export, "dynamics") | {"environment": "Hopper-v5"})
+    )
+    with pytest.raises(
+        ValueError, match="90 is damaged: metadata.json does not match its checksum$"
+    ):
         check_export(export, "dynamics")
 
 
@@ -71,6 +88,9 @@ def test_what_tensorflow_cannot_load_is_refused_in_one_line(export):
 
 
 def test_checking_does_not_load_tensorflow(export):
-    code = ("import sys; from vagram_tf.export.load import check_export; check_export(sys.argv[1], 'dynamics')\n"
-            "assert 'tensorflow' not in sys.modules")
+    code = (
+        "import sys; from vagram_tf.export.load import check_export; check_export(sys.argv[1], "
+        "'dynamics')\n"
+        "assert 'tensorflow' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code, str(export)], cwd=programs.ROOT, check=True)

@@ -1,4 +1,6 @@
-"""Faults of the world around a run, in real processes: what they stop with, and that nothing learned is lost."""
+"""Faults of the world around a run, in real processes: what they stop with, and that nothing
+learned is lost.
+"""
 
 import os
 import shutil
@@ -10,7 +12,8 @@ from typing import NamedTuple
 import programs
 import pytest
 
-# Statements for `programs.mbpo`. No file may grow: the only way to stop a write that fits into a file's last block.
+# Statements for `programs.mbpo`. No file may grow: the only way to stop a write that fits into a
+# file's last block.
 NO_GROWTH = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))"
 TERMINATE = f"os.kill(os.getpid(), {signal.SIGTERM:d})"
 
@@ -38,7 +41,10 @@ class Disk(NamedTuple):
 def disk(tmp_path):
     """A file system of 4 MB, or where this process may mount none, a limit on the size of files."""
     mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(tmp_path)]
-    is_mounted = shutil.which("mount") is not None and subprocess.run(mount, capture_output=True).returncode == 0
+    is_mounted = (
+        shutil.which("mount") is not None
+        and subprocess.run(mount, capture_output=True).returncode == 0
+    )
     yield Disk(str(tmp_path), is_mounted)
     if is_mounted:
         subprocess.run(["umount", str(tmp_path)], check=True)
@@ -54,7 +60,9 @@ def check_stopped(process, *words, code=1):
 
 
 def checkpoint(directory, step):
-    return {path.name: path.read_bytes() for path in (directory / "checkpoints" / str(step)).iterdir()}
+    return {
+        path.name: path.read_bytes() for path in (directory / "checkpoints" / str(step)).iterdir()
+    }
 
 
 def last_checkpoint(directory, step):
@@ -64,14 +72,20 @@ def last_checkpoint(directory, step):
 def test_full_disk_before_the_first_checkpoint(disk):
     directory = programs.run_directory(disk.path)
     start = [*programs.flags(), f"--workdir={disk.path}"]
-    process = programs.mbpo(start, (disk.fill, "vagram_tf.run.directory", "RunDirectory._accept", "", 1))
+    process = programs.mbpo(
+        start, (disk.fill, "vagram_tf.run.directory", "RunDirectory._accept", "", 1)
+    )
     check_stopped(process, f"cannot write to {directory}: {disk.reason}", code=2)
     assert [path.name for path in directory.iterdir()] == ["lock"]
     disk.make_room()
     # Step 25 ends an episode, whose return is the first that is logged.
     process = programs.mbpo(start, (NO_GROWTH, "vagram_tf.dyna", "Dyna.step", "", 25))
     check_stopped(
-        process, f"cannot write {directory / 'tensorboard'}: ", "File too large", "; there is no checkpoint yet")
+        process,
+        f"cannot write {directory / 'tensorboard'}: ",
+        "File too large",
+        "; there is no checkpoint yet",
+    )
 
 
 def test_full_disk_stops_a_run_that_then_continues_to_the_same_bits(disk):
@@ -81,22 +95,40 @@ def test_full_disk_stops_a_run_that_then_continues_to_the_same_bits(disk):
 
     moment = "vagram_tf.dyna", "Dyna.step", "", 1
     process = programs.start_again(directory, stop=(f"{disk.fill}; {TERMINATE}", *moment))
-    check_stopped(process, f"cannot write the checkpoint {directory / 'checkpoints' / '46'}: ", disk.reason,
-                  last_checkpoint(directory, 45))
+    check_stopped(
+        process,
+        f"cannot write the checkpoint {directory / 'checkpoints' / '46'}: ",
+        disk.reason,
+        last_checkpoint(directory, 45),
+    )
     if disk.is_mounted:  # it still is full
         process = programs.start_again(directory)
         check_stopped(process, f"cannot write {directory / 'progress.csv'}: ", disk.reason)
     disk.make_room()
 
-    process = programs.start_again(directory, stop=(NO_GROWTH, "vagram_tf.run.metrics", "Metrics.progress", "", 1))
-    check_stopped(process, f"cannot write {directory / 'progress.csv'}: ", "File too large",
-                  last_checkpoint(directory, 45))
+    process = programs.start_again(
+        directory, stop=(NO_GROWTH, "vagram_tf.run.metrics", "Metrics.progress", "", 1)
+    )
+    check_stopped(
+        process,
+        f"cannot write {directory / 'progress.csv'}: ",
+        "File too large",
+        last_checkpoint(directory, 45),
+    )
     assert checkpoint(directory, 45) == whole
 
-    process = programs.start_again(directory, stop=(disk.fill, "vagram_tf.export.save", "save", "policy", 1))
-    check_stopped(process, f"cannot write the export {directory / 'export' / 'policy' / '90'}: ", disk.reason,
-                  last_checkpoint(directory, 90))
-    assert sorted(str(path.relative_to(directory)) for path in directory.glob("export/*/*")) == ["export/dynamics/90"]
+    process = programs.start_again(
+        directory, stop=(disk.fill, "vagram_tf.export.save", "save", "policy", 1)
+    )
+    check_stopped(
+        process,
+        f"cannot write the export {directory / 'export' / 'policy' / '90'}: ",
+        disk.reason,
+        last_checkpoint(directory, 90),
+    )
+    assert sorted(str(path.relative_to(directory)) for path in directory.glob("export/*/*")) == [
+        "export/dynamics/90"
+    ]
     disk.make_room()
 
     process = programs.start_again(directory)
@@ -124,8 +156,12 @@ FAULTS = {
 
 
 def test_environment_that_fails_in_the_middle_of_a_run(tmp_path):
-    """At the first step after a checkpoint inside an episode: step 21 of it, after 20 replayed ones."""
-    directories = {fault: programs.copied_run(tmp_path / fault, step=45) for fault in programs.FAULTS}
+    """At the first step after a checkpoint inside an episode: step 21 of it, after 20 replayed
+    ones.
+    """
+    directories = {
+        fault: programs.copied_run(tmp_path / fault, step=45) for fault in programs.FAULTS
+    }
 
     def start(fault):
         return programs.start_again(directories[fault], environment={"FAULT": f"step 21 {fault}"})
@@ -135,8 +171,11 @@ def test_environment_that_fails_in_the_middle_of_a_run(tmp_path):
     assert processes.keys() == FAULTS.keys()
     for fault, process in processes.items():
         directory = directories[fault]
-        check_stopped(process, f"error: environment step 45: Short-v0, episode 1, step 21: {FAULTS[fault]}",
-                      last_checkpoint(directory, 45))
+        check_stopped(
+            process,
+            f"error: environment step 45: Short-v0, episode 1, step 21: {FAULTS[fault]}",
+            last_checkpoint(directory, 45),
+        )
         assert checkpoint(directory, 45) == checkpoint(programs.finished_run()[1], 45)
 
 
@@ -144,6 +183,11 @@ def test_environment_that_fails_in_the_middle_of_a_run(tmp_path):
 def test_environment_that_hangs_at_reset(tmp_path, step):
     """At the very first, and while a resumed episode is replayed."""
     directory = programs.copied_run(tmp_path, step) if step else programs.run_directory(tmp_path)
-    process = programs.start_again(directory, "--environment_timeout=3", environment={"FAULT": "reset 1 hang"})
-    check_stopped(process, f"{programs.TINY['name']} has not answered for 3 s at environment step {step}; ",
-                  last_checkpoint(directory, step) if step else "; there is no checkpoint yet")
+    process = programs.start_again(
+        directory, "--environment_timeout=3", environment={"FAULT": "reset 1 hang"}
+    )
+    check_stopped(
+        process,
+        f"{programs.TINY['name']} has not answered for 3 s at environment step {step}; ",
+        last_checkpoint(directory, step) if step else "; there is no checkpoint yet",
+    )

@@ -21,20 +21,33 @@ def brightness(image, across, down):
 
 
 def test_dimensions_that_do_not_matter_are_dark():
-    sensitivity = np.tile([50.0, 0.5], (10, 1)) * np.geomspace(1e-3, 1e3, 10)[:, np.newaxis]  # values grow
-    image = opened(figures.sensitivity_map(np.arange(10) * 250, sensitivity, ["angle", "distractor[0]"]))
+    sensitivity = (
+        np.tile([50.0, 0.5], (10, 1)) * np.geomspace(1e-3, 1e3, 10)[:, np.newaxis]
+    )  # values grow
+    image = opened(
+        figures.sensitivity_map(np.arange(10) * 250, sensitivity, ["angle", "distractor[0]"])
+    )
     assert image.format == "PNG"
     for across in (0.2, 0.5, 0.75):
         assert brightness(image, across, 0.3) > 0.9 and brightness(image, across, 0.6) < 0.05
 
 
 def test_sensitivity_of_one_fit_and_of_a_value_that_is_constant():
-    assert opened(figures.sensitivity_map(np.array([31]), np.zeros((1, 3)), ["a", "b", "c"])).format == "PNG"
+    assert (
+        opened(figures.sensitivity_map(np.array([31]), np.zeros((1, 3)), ["a", "b", "c"])).format
+        == "PNG"
+    )
 
 
 def test_many_dimensions_get_a_higher_picture():
-    low, high = (opened(figures.sensitivity_map(np.array([1, 2]), np.ones((2, size)), [f"x[{i}]" for i in range(size)]))
-                 for size in (3, 40))
+    low, high = (
+        opened(
+            figures.sensitivity_map(
+                np.array([1, 2]), np.ones((2, size)), [f"x[{i}]" for i in range(size)]
+            )
+        )
+        for size in (3, 40)
+    )
     assert high.height > 2 * low.height and high.width == low.width
 
 
@@ -51,7 +64,9 @@ def test_open_loop_shows_members_that_run_away_and_what_is_no_number():
 
 def test_same_numbers_same_bytes():
     values = np.random.default_rng(0).random((4, 3))
-    first, again = (figures.sensitivity_map(np.arange(4), values, ["a", "b", "c"]) for _ in range(2))
+    first, again = (
+        figures.sensitivity_map(np.arange(4), values, ["a", "b", "c"]) for _ in range(2)
+    )
     assert first == again
 
 

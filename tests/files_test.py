@@ -29,7 +29,9 @@ def contents(path):
     """Returns the bytes of a file, or of every file below a directory by name."""
     if path.is_file():
         return path.read_bytes()
-    return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    return {
+        str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()
+    }
 
 
 class Killed(BaseException):
@@ -37,7 +39,8 @@ class Killed(BaseException):
 
 
 def fail(patch, nth, error):
-    """Lets the nth of the calls that change the disk fail, and after a kill all that would follow it.
+    """Lets the nth of the calls that change the disk fail, and after a kill all that would follow
+    it.
 
     Returns a list that holds the number of calls so far.
     """
@@ -49,6 +52,7 @@ def fail(patch, nth, error):
             if calls[0] == nth or (calls[0] > nth and isinstance(error, Killed)):
                 raise error
             return original(*args, **kwargs)
+
         return function
 
     for owner, name in ((pathlib.Path, "write_bytes"), (os, "fsync"), (os, "replace")):
@@ -63,9 +67,14 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), Killed()], ids=["disk", "kill"])
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), Killed()], ids=["disk", "kill"]
+)
 def test_whole_or_as_it_was_wherever_it_fails(tmp_path, monkeypatch, way, error):
-    place, old, new = tmp_path / "x", *(contents(WAYS[way](tmp_path / "x", text)) for text in ("old", "new"))
+    place, old, new = (
+        tmp_path / "x",
+        *(contents(WAYS[way](tmp_path / "x", text)) for text in ("old", "new")),
+    )
     seen, nth, failed = [], 0, True
     while failed:
         nth += 1
@@ -126,8 +135,13 @@ def test_the_old_one_stays_until_the_new_one_is_on_the_disk(tmp_path, monkeypatc
     WAYS[way](tmp_path / "x", "new")
     before, after = events[: events.index("renamed")], events[events.index("renamed") + 1 :]
     temporary = tmp_path / "writing-x"
-    written = {"file": [temporary], "directory": [temporary, *(temporary / name for name in (
-        "below", "below/text", "data", "manifest.json"))]}
+    written = {
+        "file": [temporary],
+        "directory": [
+            temporary,
+            *(temporary / name for name in ("below", "below/text", "data", "manifest.json")),
+        ],
+    }
     assert set(before) >= set(written[way]) and after == [tmp_path]
 
 
@@ -153,11 +167,15 @@ def test_manifests(tmp_path):
     """Their formats, which checkpoints with facts and exports without them have."""
     text = "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1"
     manifest = json.loads((make(tmp_path / "x", {"env_step": 4}) / "manifest.json").read_text())
-    assert list(manifest) == ["env_step", "files"] and list(manifest["files"]) == ["below/text", "data"]
+    assert list(manifest) == ["env_step", "files"] and list(manifest["files"]) == [
+        "below/text",
+        "data",
+    ]
     assert manifest["files"]["below/text"] == {"bytes": 4, "sha256": text}
     data = manifest["files"]["data"]["sha256"]
     assert (make(tmp_path / "y") / "manifest.json").read_text() == (
-        f'{{\n  "below/text": "{text}",\n  "data": "{data}"\n}}\n')
+        f'{{\n  "below/text": "{text}",\n  "data": "{data}"\n}}\n'
+    )
 
 
 def flip(path, position, bit=0):
@@ -171,21 +189,61 @@ def rewrite(text):
 
 
 DAMAGES = {
-    "truncated": ("data", lambda path: os.truncate(path, 4999), "data has 4999 bytes instead of 5000"),
-    "lengthened": ("data", lambda path: os.truncate(path, 5001), "data has 5001 bytes instead of 5000"),
+    "truncated": (
+        "data",
+        lambda path: os.truncate(path, 4999),
+        "data has 4999 bytes instead of 5000",
+    ),
+    "lengthened": (
+        "data",
+        lambda path: os.truncate(path, 5001),
+        "data has 5001 bytes instead of 5000",
+    ),
     "emptied": ("data", lambda path: os.truncate(path, 0), "data has 0 bytes instead of 5000"),
     "flipped": ("data", lambda path: flip(path, 1000), "data does not match its checksum"),
-    "flipped below": ("below/text", lambda path: flip(path, 2), "below/text does not match its checksum"),
+    "flipped below": (
+        "below/text",
+        lambda path: flip(path, 2),
+        "below/text does not match its checksum",
+    ),
     "missing": ("below/text", pathlib.Path.unlink, "below/text is missing"),
-    "manifest truncated": ("manifest.json", lambda path: os.truncate(path, 30), "manifest.json cannot be read (JSON"),
-    "manifest emptied": ("manifest.json", lambda path: os.truncate(path, 0), "manifest.json cannot be read (JSON"),
-    "manifest missing": ("manifest.json", pathlib.Path.unlink, "manifest.json cannot be read (FileNotFound"),
+    "manifest truncated": (
+        "manifest.json",
+        lambda path: os.truncate(path, 30),
+        "manifest.json cannot be read (JSON",
+    ),
+    "manifest emptied": (
+        "manifest.json",
+        lambda path: os.truncate(path, 0),
+        "manifest.json cannot be read (JSON",
+    ),
+    "manifest missing": (
+        "manifest.json",
+        pathlib.Path.unlink,
+        "manifest.json cannot be read (FileNotFound",
+    ),
     "manifest of nothing": ("manifest.json", rewrite(b"{}"), "manifest.json cannot be read"),
     "manifest of another kind": ("manifest.json", rewrite(b"[]"), "manifest.json cannot be read"),
-    "manifest without files": ("manifest.json", rewrite(b'{"env_step": 2}'), "manifest.json cannot be read"),
-    "manifest with a list": ("manifest.json", rewrite(b'{"files": ["data"]}'), "manifest.json cannot be read"),
-    "manifest without sizes": ("manifest.json", rewrite(b'{"files": {"data": {}}}'), "manifest.json cannot be read"),
-    "manifest in no encoding": ("manifest.json", rewrite(b'{"files": "\xff"}'), "manifest.json cannot be read"),
+    "manifest without files": (
+        "manifest.json",
+        rewrite(b'{"env_step": 2}'),
+        "manifest.json cannot be read",
+    ),
+    "manifest with a list": (
+        "manifest.json",
+        rewrite(b'{"files": ["data"]}'),
+        "manifest.json cannot be read",
+    ),
+    "manifest without sizes": (
+        "manifest.json",
+        rewrite(b'{"files": {"data": {}}}'),
+        "manifest.json cannot be read",
+    ),
+    "manifest in no encoding": (
+        "manifest.json",
+        rewrite(b'{"files": "\xff"}'),
+        "manifest.json cannot be read",
+    ),
 }
 
 
@@ -224,10 +282,17 @@ def test_any_flipped_bit_of_a_manifest_is_told_or_harmless(tmp_path):
 
 
 def test_lock_is_one_processs_and_does_not_outlive_it(tmp_path):
-    code = ("import pathlib, sys; from vagram_tf import files; held = files.lock(pathlib.Path(sys.argv[1])); "
-            "assert 'tensorflow' not in sys.modules; print('held', flush=True); input()")
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lock")], cwd=programs.ROOT,
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    code = (
+        "import pathlib, sys; from vagram_tf import files; held = "
+        "files.lock(pathlib.Path(sys.argv[1])); "
+        "assert 'tensorflow' not in sys.modules; print('held', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "lock")],
+        cwd=programs.ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
         assert holder.stdout.readline() == b"held\n"
         with pytest.raises(BlockingIOError):
             files.lock(tmp_path / "lock")
@@ -239,6 +304,13 @@ def test_lock_is_one_processs_and_does_not_outlive_it(tmp_path):
 
 
 def test_csv():
-    rows = [("name", "value"), ("speed, rad/s", 1 / 3), ('a "b"', float("nan")), ("c\nd", 12345678), ("", 2e-9)]
+    rows = [
+        ("name", "value"),
+        ("speed, rad/s", 1 / 3),
+        ('a "b"', float("nan")),
+        ("c\nd", 12345678),
+        ("", 2e-9),
+    ]
     assert files.csv_text(rows, digits=3) == (
-        'name,value\n"speed, rad/s",0.333\n"a ""b""",nan\n"c\nd",12345678\n,2e-09\n')
+        'name,value\n"speed, rad/s",0.333\n"a ""b""",nan\n"c\nd",12345678\n,2e-09\n'
+    )

@@ -20,9 +20,12 @@ from vagram_tf.model.splits import held_out
 from vagram_tf.types import Transition
 
 D, A, N, M = 3, 1, 40, 12
-# How their files begin, transitions at least, states that the simulator was asked about, the task's dimensions.
-SHIPPED_SIZES = {"Hopper-v5": ("hopper", 10_000, 1000, 11),
-                 "InvertedPendulum-v5": ("inverted_pendulum", 3000, 600, 4)}
+# How their files begin, transitions at least, states that the simulator was asked about, the task's
+# dimensions.
+SHIPPED_SIZES = {
+    "Hopper-v5": ("hopper", 10_000, 1000, 11),
+    "InvertedPendulum-v5": ("inverted_pendulum", 3000, 600, 4),
+}
 SHIPPED = sorted((programs.ROOT / "experiments" / "fits" / "shipped").glob("*.npz"))
 SIZE = table.Size(seeds=2, members=2, steps=3, states=5)
 
@@ -43,8 +46,13 @@ class Agent:
 def transitions(count, seed=0):
     draw = np.random.default_rng(seed).normal
     observation = draw(size=(count, D))
-    fields = (observation, np.tanh(draw(size=(count, A))), draw(size=count), np.ones(count),
-              observation + draw(size=(count, D)))
+    fields = (
+        observation,
+        np.tanh(draw(size=(count, A))),
+        draw(size=count),
+        np.ones(count),
+        observation + draw(size=(count, D)),
+    )
     return Transition(*(tf.constant(field, tf.float32) for field in fields))
 
 
@@ -72,7 +80,9 @@ def test_errors_by_hand(study):
     judged = study.judged
     error = np.random.default_rng(2).normal(size=(2, M, D)).astype(np.float32)
     wrong_reward = np.random.default_rng(3).normal(size=(2, M)).astype(np.float32)
-    errors = judge.Judge(study).errors(judged.next_observation + error, judged.reward + wrong_reward)
+    errors = judge.Judge(study).errors(
+        judged.next_observation + error, judged.reward + wrong_reward
+    )
     value = np.stack([2.0 * error[..., 0] - error[..., 2], 3.0 * error[..., 1]], axis=-1)
     discount = 0.5 * judged.discount.numpy()
     change = np.sqrt(np.square(judged.next_observation - judged.observation).mean(axis=0))
@@ -80,12 +90,16 @@ def test_errors_by_hand(study):
     np.testing.assert_allclose(errors.value_error, np.sqrt(np.square(value).mean()), rtol=1e-4)
     target = wrong_reward + discount * value.mean(axis=-1)
     np.testing.assert_allclose(errors.target_error, np.sqrt(np.square(target).mean()), rtol=1e-4)
-    squared_gradient = np.array([2.0**2, 3.0**2, 1.0**2]) / 2  # the mean over critics; all norms equal: no clip
+    squared_gradient = (
+        np.array([2.0**2, 3.0**2, 1.0**2]) / 2
+    )  # the mean over critics; all norms equal: no clip
     own = (squared_gradient * np.square(error).mean(axis=(0, 1))).sum()
     np.testing.assert_allclose(errors.own_loss, own, rtol=1e-4)
     np.testing.assert_allclose(errors.task_error, share[:2].mean(), rtol=1e-4)
     np.testing.assert_allclose(errors.distractor_error, share[2], rtol=1e-4)
-    np.testing.assert_allclose(errors.reward_error, np.sqrt(np.square(wrong_reward).mean()), rtol=1e-4)
+    np.testing.assert_allclose(
+        errors.reward_error, np.sqrt(np.square(wrong_reward).mean()), rtol=1e-4
+    )
 
 
 def test_predicting_no_change_is_an_error_of_one(study):
@@ -104,7 +118,9 @@ def test_data_come_back_from_a_file_to_the_bit(tmp_path):
     follows = [i % 7 != 6 for i in range(N)]  # episodes of seven steps
     after = real.next_observation.numpy()
     after[:-1][follows[:-1]] = real.observation.numpy()[1:][follows[:-1]]
-    saved = FitData(config, real._replace(next_observation=tf.constant(after)), transitions(M, seed=1), agent)
+    saved = FitData(
+        config, real._replace(next_observation=tf.constant(after)), transitions(M, seed=1), agent
+    )
     saved.save(tmp_path / "data.npz")
     loaded = data.load(tmp_path / "data.npz")
     assert loaded.config == config
@@ -183,20 +199,39 @@ def test_every_objective_differs_from_the_defaults_in_what_it_is_called_after_al
     assert (base.members, base.elites, base.max_fit_steps) == (2, 1, 3)
 
 
-@pytest.mark.parametrize("objectives, widths, message", [
-    (["konstant"], ["4"], "there is no objective 'konstant'; there are mle"),
-    (["mle"], ["4y4"], "--widths must be units joined by x"),
-    (["mle"], ["0"], "--widths must be units joined by x"),
-    (["mle"], [], "--widths must be units joined by x"),
-])
+@pytest.mark.parametrize(
+    "objectives, widths, message",
+    [
+        (["konstant"], ["4"], "there is no objective 'konstant'; there are mle"),
+        (["mle"], ["4y4"], "--widths must be units joined by x"),
+        (["mle"], ["0"], "--widths must be units joined by x"),
+        (["mle"], [], "--widths must be units joined by x"),
+    ],
+)
 def test_cells_that_are_none_are_refused(objectives, widths, message):
     with pytest.raises(ValueError, match=message):
         table.cells([Path("x")], objectives, widths)
 
 
 def row(objective="vagram", width="16", seed=0, task="0", value_error=1.0, own_loss=1.0):
-    return table.Row(f"run_{task}", task, width, objective, seed, value_error, 1.0, own_loss, 0.5, 0.5,
-                     0.1, 40.0, 3, 1.0, 2, 3)
+    return table.Row(
+        f"run_{task}",
+        task,
+        width,
+        objective,
+        seed,
+        value_error,
+        1.0,
+        own_loss,
+        0.5,
+        0.5,
+        0.1,
+        40.0,
+        3,
+        1.0,
+        2,
+        3,
+    )
 
 
 def test_rows_come_back_from_their_table_and_another_size_is_refused(tmp_path):
@@ -229,12 +264,21 @@ def test_a_ratio_and_its_interval():
 
 
 def test_the_figure_shows_vagram_against_every_other(tmp_path):
-    rows = [row(objective, width, seed, kind) for objective in ("vagram", "mle", "mse") for width in ("16", "32x32")
-            for seed in (0, 1) for kind in ("Hopper-v5", "Hopper-v5, 30 rotation")]
+    rows = [
+        row(objective, width, seed, kind)
+        for objective in ("vagram", "mle", "mse")
+        for width in ("16", "32x32")
+        for seed in (0, 1)
+        for kind in ("Hopper-v5", "Hopper-v5, 30 rotation")
+    ]
     written = figure.draw(rows, str(tmp_path / "study"))
     assert [path.suffix for path in written] == [".png", ".svg"]
     text = written[1].read_text()
-    assert "value error: vagram / mle" in text and "own loss: vagram / mse" in text and "30 rotation" in text
+    assert (
+        "value error: vagram / mle" in text
+        and "own loss: vagram / mse" in text
+        and "30 rotation" in text
+    )
     assert figure.draw([row("mle")], str(tmp_path / "none")) == []
 
 
@@ -246,7 +290,8 @@ def test_a_study_continues_where_it_is_and_keeps_what_else_the_table_holds(tmp_p
     path = tmp_path / "study.csv"
     rows = work.run(cells[:1], SIZE, 1, [], path)
     assert [(r.source, r.task, r.width, r.objective, r.seed) for r in rows] == [
-        ("hopper", "Hopper-v5", "4", "mse", seed) for seed in (0, 1)]
+        ("hopper", "Hopper-v5", "4", "mse", seed) for seed in (0, 1)
+    ]
     assert all(np.isfinite(r.value_error) and r.fit_steps == 3 for r in rows) and rows[0] != rows[1]
     more = work.run(cells[1:], SIZE._replace(seeds=1), 1, table.read(path, SIZE), path)
     assert [(r.objective, r.seed) for r in more] == [("mse", 0), ("mse", 1), ("vagram", 0)]
@@ -258,9 +303,12 @@ def test_a_study_continues_where_it_is_and_keeps_what_else_the_table_holds(tmp_p
 
 
 def test_workers_end_with_the_study_even_if_it_is_killed():
-    script = ("import os, time; from experiments.fits import work\n"
-              "if __name__ == '__main__':\n"
-              "    pool = work.workers(1); print(pool.submit(os.getpid).result(), flush=True); time.sleep(60)")
+    script = (
+        "import os, time; from experiments.fits import work\n"
+        "if __name__ == '__main__':\n"
+        "    pool = work.workers(1); print(pool.submit(os.getpid).result(), flush=True); "
+        "time.sleep(60)"
+    )
     command = [sys.executable, "-c", script]
     with subprocess.Popen(command, cwd=programs.ROOT, stdout=subprocess.PIPE, text=True) as study:
         worker = int(study.stdout.readline())
@@ -272,13 +320,19 @@ def test_workers_end_with_the_study_even_if_it_is_killed():
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["--source=nowhere"], "--source=nowhere is neither a run's directory"),
-    (["--objectives=konstant"], "there is no objective 'konstant'"),
-    (["--quick", "--seeds=3"], "--quick chooses seeds, steps, widths, objectives itself; leave out --seeds"),
-    (["--keep=here.npz"], "--keep takes one --source"),
-    (["--output=no/such/place"], "there is no directory no/such"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--source=nowhere"], "--source=nowhere is neither a run's directory"),
+        (["--objectives=konstant"], "there is no objective 'konstant'"),
+        (
+            ["--quick", "--seeds=3"],
+            "--quick chooses seeds, steps, widths, objectives itself; leave out --seeds",
+        ),
+        (["--keep=here.npz"], "--keep takes one --source"),
+        (["--output=no/such/place"], "there is no directory no/such"),
+    ],
+)
 def test_what_does_not_fit_is_refused_in_one_line(arguments, message):
     process = programs.program("fit_study", arguments)
     assert process.returncode == 2
@@ -292,11 +346,22 @@ def test_the_committed_figure_is_of_the_committed_table():
         rows = list(csv.DictReader(file))
     cells = {(r["task"], r["width"]) for r in rows}
     assert {kind for kind, _ in cells} == {
-        "Hopper-v5", "Hopper-v5, 15 nonlinear", "Hopper-v5, 30 rotation", "InvertedPendulum-v5, 10 rotation"}
+        "Hopper-v5",
+        "Hopper-v5, 15 nonlinear",
+        "Hopper-v5, 30 rotation",
+        "InvertedPendulum-v5, 10 rotation",
+    }
     text = (folder / "fit_study.svg").read_text()
     for kind, width in cells:
-        above, below = (np.array([float(r["value_error"]) for r in rows
-                                  if (r["task"], r["width"], r["objective"]) == (kind, width, objective)])
-                        for objective in ("vagram", "mle"))
+        above, below = (
+            np.array(
+                [
+                    float(r["value_error"])
+                    for r in rows
+                    if (r["task"], r["width"], r["objective"]) == (kind, width, objective)
+                ]
+            )
+            for objective in ("vagram", "mle")
+        )
         assert len(above) == len(below) == 5
         assert f"{figure.ratio(above, below)[0]:.2f}" in text

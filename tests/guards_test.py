@@ -16,11 +16,14 @@ def test_what_is_not_finite_stops_with_step_name_and_last_good_value(value):
         guard.check(30, {"actor_loss": 9.0, "critic_loss": value})
     message = str(error.value)
     assert message == (
-        f"critic_loss is {value:g} at environment step 30, not finite; its last good value was 0.25")
+        f"critic_loss is {value:g} at environment step 30, not finite; its last good value was 0.25"
+    )
 
 
 def test_a_quantity_without_history_says_so():
-    with pytest.raises(Diverged, match="reward is nan at environment step 0, not finite; it has no earlier value"):
+    with pytest.raises(
+        Diverged, match="reward is nan at environment step 0, not finite; it has no earlier value"
+    ):
         NumericalGuard().check(0, {"reward": math.nan})
 
 
@@ -32,7 +35,9 @@ def test_a_bound_counts_in_both_directions(value):
     with pytest.raises(Diverged) as error:
         guard.check(3, {"q_max": value}, {"q_max": 100.0})
     assert str(error.value) == (
-        f"q_max is {value:g} at environment step 3, beyond the bound of 100; its last good value was -100")
+        f"q_max is {value:g} at environment step 3, beyond the bound of 100; its last good value "
+        "was -100"
+    )
 
 
 def test_a_bound_is_for_its_own_quantity():
@@ -54,5 +59,9 @@ def test_a_bound_that_is_no_number_lets_nothing_not_finite_pass():
 
 def test_bound_of_q_follows_the_rewards_and_the_discount():
     assert q_bound(5.0, 0.9, 8.0, 2.0, 1) == pytest.approx(5 * (8 + 2) / 0.1)
-    assert q_bound(5.0, 0.9, 8.0, 1e5, 1) == pytest.approx(5 * (8 + 8) / 0.1)  # an exploding temperature hides nothing
-    assert q_bound(5.0, 0.9, 0.0, 0.5, 3) == pytest.approx(5 * (1 + 1.5) / 0.1)  # no reward yet: at least 1 per step
+    assert q_bound(5.0, 0.9, 8.0, 1e5, 1) == pytest.approx(
+        5 * (8 + 8) / 0.1
+    )  # an exploding temperature hides nothing
+    assert q_bound(5.0, 0.9, 0.0, 0.5, 3) == pytest.approx(
+        5 * (1 + 1.5) / 0.1
+    )  # no reward yet: at least 1 per step

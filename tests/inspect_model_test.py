@@ -29,8 +29,9 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def inspected(run):
-    process = programs.program("inspect_model", [
-        f"--export={run}", f"--steps={STEPS}", f"--horizon={HORIZON}"])
+    process = programs.program(
+        "inspect_model", [f"--export={run}", f"--steps={STEPS}", f"--horizon={HORIZON}"]
+    )
     assert process.returncode == 0, process.stderr
     return process, run / "inspect" / "90"
 
@@ -39,7 +40,9 @@ def test_report_is_beside_the_run_and_nothing_else_is_said(inspected):
     process, output = inspected
     assert sorted(path.name for path in output.iterdir()) == ["inspect.json", "inspect.png"]
     assert programs.error_lines(process) == []
-    assert process.stdout.startswith(f"export   {output.parents[1] / 'export' / 'dynamics' / '90'}\n")
+    assert process.stdout.startswith(
+        f"export   {output.parents[1] / 'export' / 'dynamics' / '90'}\n"
+    )
     assert str(output.name) in process.stdout and "inspect.png" in process.stdout
 
 
@@ -47,12 +50,23 @@ def test_numbers_are_of_the_steps_that_were_played(inspected):
     report = json.loads((inspected[1] / "inspect.json").read_text())
     assert report["environment"] == "programs:Short-v0" and report["horizon"] == HORIZON
     assert [(name, of["steps"], of["episodes"]) for name, of in report["behaviours"].items()] == [
-        ("greedy", STEPS, 3), ("sampled", STEPS, 3), ("random", STEPS, 3)]
+        ("greedy", STEPS, 3),
+        ("sampled", STEPS, 3),
+        ("random", STEPS, 3),
+    ]
     count = [sum(max(length - k, 0) for length in 3 * (25, 25, 10)) for k in range(HORIZON)]
     assert report["open_loop"]["count"] == count and count[-1] == 0
-    assert [row for row, n in zip(report["open_loop"]["error"], count, strict=True) if (None in row) != (n == 0)] == []
+    assert [
+        row
+        for row, n in zip(report["open_loop"]["error"], count, strict=True)
+        if (None in row) != (n == 0)
+    ] == []
     assert report["termination"] == {  # Pendulum has no end
-        "true_positives": 0, "false_positives": 0, "false_negatives": 0, "true_negatives": 3 * STEPS}
+        "true_positives": 0,
+        "false_positives": 0,
+        "false_negatives": 0,
+        "true_negatives": 3 * STEPS,
+    }
     assert sum(report["value_gradient"]["share"]) == pytest.approx(1.0)
     assert all(0 <= x <= 1 for level in report["calibration"]["coverage"] for x in level)
 
@@ -71,12 +85,16 @@ def test_signs_that_weights_pay_are_told_with_the_nearest_cell_of_the_fit_study(
     process, output = inspected
     found = json.loads((output / "inspect.json").read_text())["signs"]
     assert found["narrowest_layer"] == programs.TINY["model_hidden_units"][0]
-    assert 0 <= found["rank"] <= 3 and -1 <= found["agreement"] <= 1 and 1 <= found["dimensions"] <= 3
+    assert (
+        0 <= found["rank"] <= 3 and -1 <= found["agreement"] <= 1 and 1 <= found["dimensions"] <= 3
+    )
     nearest = found["nearest"]
     of = signs.Signs(found["rank"], found["agreement"], found["dimensions"])
     assert nearest == signs.nearest(of, 16, 3, signs.read(signs.MEASURED))._asdict()
     assert f"{found['rank']:.1f} predictable directions" in process.stdout
-    assert f"there vagram had {nearest['value_error']:.2f} of the value error of mle" in process.stdout
+    assert (
+        f"there vagram had {nearest['value_error']:.2f} of the value error of mle" in process.stdout
+    )
 
 
 def test_table_of_an_export_that_does_not_tell_its_layers(inspected):
@@ -92,9 +110,17 @@ def test_figure_is_a_picture(inspected):
 
 
 def test_same_seed_same_bytes(inspected, run, tmp_path):
-    again = programs.program("inspect_model", [
-        f"--export={run}/export/dynamics/90", f"--policy={run}/export/policy/90", f"--output={tmp_path}",
-        f"--steps={STEPS}", f"--horizon={HORIZON}", "--seed=0"])
+    again = programs.program(
+        "inspect_model",
+        [
+            f"--export={run}/export/dynamics/90",
+            f"--policy={run}/export/policy/90",
+            f"--output={tmp_path}",
+            f"--steps={STEPS}",
+            f"--horizon={HORIZON}",
+            "--seed=0",
+        ],
+    )
     assert again.returncode == 0, again.stderr
     for name in ("inspect.json", "inspect.png"):
         assert (tmp_path / name).read_bytes() == (inspected[1] / name).read_bytes()
@@ -119,8 +145,12 @@ def test_steps_are_real_and_in_the_environments_units():
     assert 1 < np.abs(steps.action[24:]).max() <= 2  # uniform in [-2, 2]
     # It counts down by 1, pays 1, 2, 3, ..., and ends at 0.
     assert (steps.next_observation == steps.observation - 1).all()
-    assert (steps.terminated == (steps.next_observation[:, 0] == 0)).all() and steps.terminated.any()
-    assert (steps.last == steps.terminated)[[i for i in range(36) if i % 12 != 11]].all() and steps.last[11::12].all()
+    assert (
+        steps.terminated == (steps.next_observation[:, 0] == 0)
+    ).all() and steps.terminated.any()
+    assert (steps.last == steps.terminated)[
+        [i for i in range(36) if i % 12 != 11]
+    ].all() and steps.last[11::12].all()
     for i in range(1, 36):
         assert steps.reward[i] == (1 if steps.last[i - 1] else steps.reward[i - 1] + 1)
 
@@ -137,7 +167,11 @@ def test_table_of_a_model_that_has_exploded(inspected):
     report = json.loads((inspected[1] / "inspect.json").read_text())
     report["open_loop"]["error"][24][0] = math.inf
     report["open_loop"]["no_change"][0][1] = 0.0
-    first, second = [line for line in table(report).splitlines() if line.startswith(tuple(report["dimensions"][:2]))]
+    first, second = [
+        line
+        for line in table(report).splitlines()
+        if line.startswith(tuple(report["dimensions"][:2]))
+    ]
     assert "inf" in first and "–" in first and "–" in second
 
 
@@ -151,11 +185,20 @@ def test_what_is_no_model_of_a_run_is_refused_in_one_line(run, tmp_path):
     for arguments, words in [
         ([], "--export is needed"),
         ([f"--export={tmp_path}/nothing"], "is no export: it has no metadata.json"),
-        ([f"--export={run}/export/policy/90"], "is an export of kind 'policy'; expected is 'dynamics'"),
+        (
+            [f"--export={run}/export/policy/90"],
+            "is an export of kind 'policy'; expected is 'dynamics'",
+        ),
         ([f"--export={other}"], "has export format 2"),
         ([f"--export={moved}"], "is not in a run's directory, so --policy and --output are needed"),
-        ([f"--export={model}", f"--policy={model}"], "is an export of kind 'dynamics'; expected is 'policy'"),
-        ([f"--export={gone}", f"--policy={run}/export/policy/90", f"--output={tmp_path}/out"], "another environment"),
+        (
+            [f"--export={model}", f"--policy={model}"],
+            "is an export of kind 'dynamics'; expected is 'policy'",
+        ),
+        (
+            [f"--export={gone}", f"--policy={run}/export/policy/90", f"--output={tmp_path}/out"],
+            "another environment",
+        ),
         ([f"--export={model}", "--horizon=0"], "horizon"),
         ([f"--export={model}", "--output=/dev/null/out"], "Not a directory"),
     ]:

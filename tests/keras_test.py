@@ -22,10 +22,16 @@ def test_where_keras_3_has_been_used_there_is_a_sentence_and_losses_work():
     assert loss.stdout == "1.0\n", loss.stderr
     process = python(use + "vagram_tf.Training")
     assert process.returncode == 1
-    assert process.stderr.splitlines()[-1].startswith("ImportError: tf.keras is Keras 3 in this process already")
+    assert process.stderr.splitlines()[-1].startswith(
+        "ImportError: tf.keras is Keras 3 in this process already"
+    )
 
 
 def python(code):
-    """Runs a program in a process that has not inherited what this one's import of vagram_tf has set."""
+    """Runs a program in a process that has not inherited what this one's import of vagram_tf has
+    set.
+    """
     clean = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
-    return subprocess.run([sys.executable, "-c", code], cwd=programs.ROOT, env=clean, text=True, capture_output=True)
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=programs.ROOT, env=clean, text=True, capture_output=True
+    )

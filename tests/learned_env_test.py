@@ -1,4 +1,6 @@
-"""The exported model as an environment: Gymnasium's and TF-Agents' checks, episodes, and what is refused."""
+"""The exported model as an environment: Gymnasium's and TF-Agents' checks, episodes, and what is
+refused.
+"""
 
 import json
 import shutil
@@ -33,16 +35,27 @@ STARTS = np.array([[0.0, 0.5], [10.0, 0.5]], np.float32)
 
 @pytest.fixture(scope="module")
 def drifting(tmp_path_factory):
-    """A model whose first dimension grows by 1 per step, without noise, and pays 0.5; it ends beyond 13."""
+    """A model whose first dimension grows by 1 per step, without noise, and pays 0.5; it ends
+    beyond 13.
+    """
     ensemble = DynamicsEnsemble(2, 1, 2, 2, (2,))
     ensemble._mean_head.kernel.assign(tf.zeros_like(ensemble._mean_head.kernel))
     ensemble._target_mean.assign([1.0, 0.0, 0.5])
     ensemble._target_stddev.assign([np.exp(-20.0)] * 3)
     directory = tmp_path_factory.mktemp("drifting") / "1"
     module = ExportedDynamics(
-        ensemble, lambda state: (state[:, 0] > 13.5) | known_termination.never(state),
-        ActionRange(gymnasium.spaces.Box(-1.0, 1.0, (1,))), STARTS)
-    metadata = {"format": FORMAT, "kind": "dynamics", "observation_size": 2, "action_low": [-1.0], "action_high": [1.0]}
+        ensemble,
+        lambda state: (state[:, 0] > 13.5) | known_termination.never(state),
+        ActionRange(gymnasium.spaces.Box(-1.0, 1.0, (1,))),
+        STARTS,
+    )
+    metadata = {
+        "format": FORMAT,
+        "kind": "dynamics",
+        "observation_size": 2,
+        "action_low": [-1.0],
+        "action_high": [1.0],
+    }
     return save(module, directory, metadata)
 
 
@@ -56,7 +69,9 @@ def trained():
 def test_gymnasium_has_nothing_to_say(drifting):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        env = gymnasium.make("vagram_tf.export.learned_env:vagram_tf/LearnedEnv-v0", export_dir=drifting, horizon=5)
+        env = gymnasium.make(
+            "vagram_tf.export.learned_env:vagram_tf/LearnedEnv-v0", export_dir=drifting, horizon=5
+        )
         env_checker.check_env(env.unwrapped)
 
 
@@ -64,7 +79,11 @@ def test_gymnasium_accepts_a_trained_model(trained):
     """It only recommends actions in [-1, 1], which are not the task's."""
     with pytest.warns(UserWarning) as said:
         env_checker.check_env(vagram_tf.LearnedEnv(trained, horizon=20), skip_render_check=True)
-    assert [str(warning.message) for warning in said if "symmetric and normalized" not in str(warning.message)] == []
+    assert [
+        str(warning.message)
+        for warning in said
+        if "symmetric and normalized" not in str(warning.message)
+    ] == []
 
 
 def test_tf_agents_accepts_it(trained):
@@ -132,7 +151,11 @@ def test_actions_out_of_bounds_are_clipped(trained):
 
 def test_vector_environment_restarts_at_the_next_step(drifting):
     env = gymnasium.make_vec(
-        "vagram_tf.export.learned_env:vagram_tf/LearnedEnv-v0", num_envs=6, export_dir=drifting, horizon=5)
+        "vagram_tf.export.learned_env:vagram_tf/LearnedEnv-v0",
+        num_envs=6,
+        export_dir=drifting,
+        horizon=5,
+    )
     assert isinstance(env.unwrapped, vagram_tf.LearnedVectorEnv)
     assert env.metadata["autoreset_mode"] == gymnasium.vector.AutoresetMode.NEXT_STEP
     states, _ = env.reset(seed=1)
@@ -155,36 +178,61 @@ def test_episode_ends_where_the_model_says_nothing(drifting, monkeypatch):
     env = vagram_tf.LearnedVectorEnv(drifting, 2, horizon=5, sample=False)
     states, _ = env.reset(seed=0)
     after = tf.constant([[np.nan, 0.0], [3.0, 0.0]], tf.float32)
-    monkeypatch.setattr(env._model, "_module", lambda *_: {
-        "next_observation": after, "reward": tf.constant([1.0, 2.0]), "terminated": tf.constant([False, False])})
+    monkeypatch.setattr(
+        env._model,
+        "_module",
+        lambda *_: {
+            "next_observation": after,
+            "reward": tf.constant([1.0, 2.0]),
+            "terminated": tf.constant([False, False]),
+        },
+    )
     observed, reward, terminated, _, _ = env.step(np.zeros([2, 1]))
     assert observed.tolist() == [states[0].tolist(), [3.0, 0.0]]
     assert reward.tolist() == [0.0, 2.0] and terminated.tolist() == [True, False]
 
 
 def test_agents_collect_and_learn_in_it(trained):
-    """A driver and a policy of TF-Agents collect; the package's agent takes an update on what they saw."""
+    """A driver and a policy of TF-Agents collect; the package's agent takes an update on what they
+    saw.
+    """
     environment = GymnasiumEnvironment(vagram_tf.LearnedEnv(trained, horizon=20), seed=0)
-    policy = random_py_policy.RandomPyPolicy(environment.time_step_spec(), environment.action_spec())
+    policy = random_py_policy.RandomPyPolicy(
+        environment.time_step_spec(), environment.action_spec()
+    )
     seen = []
     py_driver.PyDriver(environment, policy, [seen.append], max_steps=32).run(environment.reset())
     steps = [step for step in seen if not step.is_boundary()]
     assert len(steps) == 32 and sum(step.is_last() for step in steps) == 1  # after 20 steps
     agent = SoftActorCritic(3, 1, AgentConfig(agent_hidden_units=(8,)), seed=0)
     after = np.stack([step.observation for step in steps[1:]])
-    batch = Transition(*(tf.constant(np.asarray(field, np.float32)[np.newaxis]) for field in (
-        [step.observation for step in steps[:-1]], [step.action for step in steps[:-1]],
-        [step.reward for step in steps[:-1]], [step.discount for step in steps[:-1]], after)))
+    batch = Transition(
+        *(
+            tf.constant(np.asarray(field, np.float32)[np.newaxis])
+            for field in (
+                [step.observation for step in steps[:-1]],
+                [step.action for step in steps[:-1]],
+                [step.reward for step in steps[:-1]],
+                [step.discount for step in steps[:-1]],
+                after,
+            )
+        )
+    )
     before = [variable.numpy() for variable in agent.actor_variables]
     assert np.isfinite(agent.train(batch)).all()
-    assert all((old != new.numpy()).any() for old, new in zip(before, agent.actor_variables, strict=True))
+    assert all(
+        (old != new.numpy()).any() for old, new in zip(before, agent.actor_variables, strict=True)
+    )
 
 
-@pytest.mark.parametrize("action, words", [
-    (np.zeros(2), r"actions must be finite numbers of shape \[1, 1\], got \[\[0. 0.\]\]$"),
-    (np.array([np.nan]), r"actions must be finite numbers of shape \[1, 1\], got \[\[nan\]\]$"),
-    (np.array(["left"]), "actions must be finite numbers"),
-])
+@pytest.mark.parametrize(
+    "action, words",
+    [
+        (np.zeros(2), r"actions must be finite numbers of shape \[1, 1\], got \[\[0. 0.\]\]$"),
+        (np.array([np.nan]), r"actions must be finite numbers of shape \[1, 1\], got \[\[nan\]\]$"),
+        (np.array(["left"]), "actions must be finite numbers"),
+    ],
+)
 def test_bad_actions_are_refused(drifting, action, words):
     env = vagram_tf.LearnedEnv(drifting, horizon=5)
     env.reset(seed=0)
@@ -206,7 +254,9 @@ def test_bad_exports_and_numbers_are_refused(drifting, trained, tmp_path):
     other = shutil.copytree(drifting, tmp_path / "1")
     metadata = json.loads((other / "metadata.json").read_text())
     (other / "metadata.json").write_text(json.dumps(metadata | {"format": FORMAT + 1}))
-    with pytest.raises(ValueError, match=f"has export format {FORMAT + 1}; this version of vagram_tf reads"):
+    with pytest.raises(
+        ValueError, match=f"has export format {FORMAT + 1}; this version of vagram_tf reads"
+    ):
         vagram_tf.LearnedVectorEnv(other, 2, horizon=5)
     with pytest.raises(ValueError, match="horizon must be at least 1, got 0"):
         vagram_tf.LearnedEnv(drifting, horizon=0)
@@ -215,10 +265,14 @@ def test_bad_exports_and_numbers_are_refused(drifting, trained, tmp_path):
 
 
 def test_nothing_of_the_training_is_needed(drifting):
-    code = ("import sys, vagram_tf\n"
-            f"env = vagram_tf.LearnedEnv({str(drifting)!r}, horizon=5)\n"
-            "env.reset(); env.step(env.action_space.sample())\n"
-            "needless = ('tf_agents', 'vagram_tf.agent', 'vagram_tf.model', 'vagram_tf.dyna')\n"
-            "assert not [name for name in sys.modules if name.startswith(needless)]\n")
-    process = subprocess.run([sys.executable, "-c", code], cwd=programs.ROOT, capture_output=True, text=True)
+    code = (
+        "import sys, vagram_tf\n"
+        f"env = vagram_tf.LearnedEnv({str(drifting)!r}, horizon=5)\n"
+        "env.reset(); env.step(env.action_space.sample())\n"
+        "needless = ('tf_agents', 'vagram_tf.agent', 'vagram_tf.model', 'vagram_tf.dyna')\n"
+        "assert not [name for name in sys.modules if name.startswith(needless)]\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=programs.ROOT, capture_output=True, text=True
+    )
     assert process.returncode == 0, process.stderr

@@ -15,7 +15,9 @@ from experiments.paper.pendulum import LOSSES
 @pytest.fixture(scope="module")
 def linear():
     """V = 2 cos + 3 sin - velocity."""
-    return landscape.compute(lambda s: tf.linalg.matvec(s, tf.constant([2.0, 3.0, -1.0])), angle=1.0, velocity=2.0)
+    return landscape.compute(
+        lambda s: tf.linalg.matvec(s, tf.constant([2.0, 3.0, -1.0])), angle=1.0, velocity=2.0
+    )
 
 
 def test_reference_is_the_nearest_point_of_the_grid(linear):
@@ -38,10 +40,16 @@ def test_one_minimum_at_the_reference(linear, name):
 
 @pytest.mark.parametrize("name", ["taylor", "itervaml"])
 def test_a_line_of_zeros(linear, name):
-    """For a linear V both vanish where 2 cos + 3 sin - velocity is what it is at the reference: for all angles."""
+    """For a linear V both vanish where 2 cos + 3 sin - velocity is what it is at the reference: for
+    all angles.
+    """
     loss = linear.loss[LOSSES.index(name)]
     angle, velocity = linear.reference
-    line = 2 * (np.cos(linear.angle) - np.cos(angle)) + 3 * (np.sin(linear.angle) - np.sin(angle)) + velocity
+    line = (
+        2 * (np.cos(linear.angle) - np.cos(angle))
+        + 3 * (np.sin(linear.angle) - np.sin(angle))
+        + velocity
+    )
     columns = np.nonzero(np.abs(line) < 8)[0]
     rows = np.abs(linear.velocity[:, np.newaxis] - line[columns]).argmin(axis=0)
     assert len(columns) == 101
@@ -62,24 +70,34 @@ def test_values_of_the_losses(linear):
     np.testing.assert_allclose(by_loss["vagram"], np.mean((g * e) ** 2), rtol=1e-4)
 
 
-@pytest.mark.parametrize("value_function", [
-    lambda s: 0.0 * s[:, 0],
-    lambda s: tf.nn.relu(s[:, 2] - 5.0),  # flat at the state, not everywhere
-    lambda s: s[:, 0] * np.nan,
-])
+@pytest.mark.parametrize(
+    "value_function",
+    [
+        lambda s: 0.0 * s[:, 0],
+        lambda s: tf.nn.relu(s[:, 2] - 5.0),  # flat at the state, not everywhere
+        lambda s: s[:, 0] * np.nan,
+    ],
+)
 def test_flat_value_function_is_refused(value_function):
-    with pytest.raises(ValueError, match="nothing to draw of .*vagram: the value function is flat around 1 rad, 2 rad"):
+    with pytest.raises(
+        ValueError,
+        match="nothing to draw of .*vagram: the value function is flat around 1 rad, 2 rad",
+    ):
         landscape.compute(value_function, angle=1.0, velocity=2.0)
 
 
 def test_committed_figure_is_that_of_the_committed_data(tmp_path):
-    """The picture says what the data, drawn anew, says; the table of the docs has the report's numbers."""
+    """The picture says what the data, drawn anew, says; the table of the docs has the report's
+    numbers.
+    """
     directory = programs.ROOT / "results" / "loss_landscape"
     found = landscape.Landscape(**np.load(directory / "loss_landscape.npz"))
     assert (directory / "loss_landscape.png").read_bytes().startswith(b"\x89PNG")
     texts = re.findall("<text[^>]*>([^<]*)<", (directory / "loss_landscape.svg").read_text())
     title = "Pendulum-v1, vagram, environment step 4,000"
-    landscape_figure.draw(found, LOSSES, [landscape.valley(loss) for loss in found.loss], title, f"{tmp_path}/again")
+    landscape_figure.draw(
+        found, LOSSES, [landscape.valley(loss) for loss in found.loss], title, f"{tmp_path}/again"
+    )
     assert re.findall("<text[^>]*>([^<]*)<", (tmp_path / "again.svg").read_text()) == texts
     docs = (programs.ROOT / "docs" / "figures.md").read_text()
     for line in landscape.table(found).splitlines():
@@ -102,8 +120,11 @@ def test_program_draws_an_export(tmp_path):
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
     picture = (tmp_path / "out.svg").read_text()
     assert all(loss in picture for loss in LOSSES) and "angle (rad)" in picture
-    assert [line.split()[0] for line in process.stdout.splitlines() if line.split() and line.split()[0] in LOSSES] == [
-        *LOSSES]
+    assert [
+        line.split()[0]
+        for line in process.stdout.splitlines()
+        if line.split() and line.split()[0] in LOSSES
+    ] == [*LOSSES]
 
 
 def test_what_is_no_policy_of_the_pendulum_is_refused_in_one_line(tmp_path):
@@ -111,7 +132,10 @@ def test_what_is_no_policy_of_the_pendulum_is_refused_in_one_line(tmp_path):
     for arguments, words in [
         ([], "--export is needed"),
         ([f"--export={tmp_path}/nothing"], "is no export: it has no metadata.json"),
-        ([f"--export={other}"], "is of InvertedPendulum-v5 with 0 distractors; expected is Pendulum-v1 without"),
+        (
+            [f"--export={other}"],
+            "is of InvertedPendulum-v5 with 0 distractors; expected is Pendulum-v1 without",
+        ),
         ([f"--export={other}", "--velocity=9"], "velocity"),
     ]:
         assert words in programs.refused("loss_landscape", arguments), arguments

@@ -1,4 +1,6 @@
-"""Losses: hand-computed values, identities between them, accepted shapes, and what receives a gradient."""
+"""Losses: hand-computed values, identities between them, accepted shapes, and what receives a
+gradient.
+"""
 
 import numpy as np
 import pytest
@@ -32,12 +34,17 @@ def test_vagram_by_hand():
     # member 0, example 0: critic 0 gives (1, 0), critic 1 (1, -2): squares 1 + 0 + 1 + 4 over four
     # member 0, example 1: (-2, -2) and (0, -6): 4 + 4 + 0 + 36 over four
     # member 1, example 0: (3, 0) and (3, 0): 18 over four
-    np.testing.assert_allclose(losses.vagram(PREDICTION, TARGET, VALUE_GRADIENT), [[1.5, 11.0], [4.5, 0.0]])
+    np.testing.assert_allclose(
+        losses.vagram(PREDICTION, TARGET, VALUE_GRADIENT), [[1.5, 11.0], [4.5, 0.0]]
+    )
 
 
 def test_taylor_by_hand():
-    # member 0, example 0: (1 + 0)² and (1 - 2)²; example 1: (-2 - 2)² and (0 - 6)²; member 1, example 0: 3² and 3²
-    np.testing.assert_allclose(losses.taylor(PREDICTION, TARGET, VALUE_GRADIENT), [[1.0, 26.0], [9.0, 0.0]])
+    # member 0, example 0: (1 + 0)² and (1 - 2)²; example 1: (-2 - 2)² and (0 - 6)²; member 1,
+    # example 0: 3² and 3²
+    np.testing.assert_allclose(
+        losses.taylor(PREDICTION, TARGET, VALUE_GRADIENT), [[1.0, 26.0], [9.0, 0.0]]
+    )
 
 
 def test_itervaml_by_hand():
@@ -57,17 +64,25 @@ def test_calibrated_itervaml_by_hand():
 def test_calibrated_itervaml_is_the_mean_product_over_pairs_of_samples(samples):
     predicted, target = tensor(normal(E, B, samples, C)), tensor(normal(E, B, C, seed=1))
     error = predicted - target[:, :, tf.newaxis]
-    pairs = [error[:, :, i] * error[:, :, j]
-             for i in range(samples) for j in range(samples) if i != j]
+    pairs = [
+        error[:, :, i] * error[:, :, j] for i in range(samples) for j in range(samples) if i != j
+    ]
     expected = tf.reduce_mean(tf.add_n(pairs) / len(pairs), axis=-1)
     np.testing.assert_allclose(losses.calibrated_itervaml(predicted, target), expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("samples", [2, 4])
-def test_calibrated_itervaml_expects_the_squared_error_of_the_expected_value_and_the_plain_loss_does_not(samples):
-    # ŝ' ~ N(mean, stddev²) and V(s) = w·s: the expected value errs by w·(mean - s'), and Var V = Σ (w stddev)².
+def test_calibrated_itervaml_expects_the_squared_error_of_the_expected_value(
+    samples,
+):
+    # ŝ' ~ N(mean, stddev²) and V(s) = w·s: the expected value errs by w·(mean - s'), and Var V = Σ
+    # (w stddev)².
     count, weight = 40_000, np.array([1.0, -2.0, 0.5])
-    mean, stddev, target = np.array([0.3, 0.1, -0.2]), np.array([0.5, 0.4, 1.0]), np.array([0.1, 0.2, 0.4])
+    mean, stddev, target = (
+        np.array([0.3, 0.1, -0.2]),
+        np.array([0.5, 0.4, 1.0]),
+        np.array([0.1, 0.2, 0.4]),
+    )
     value = (mean + stddev * normal(samples, count, 3)) @ weight  # [k, B]
     error, variance = (mean - target) @ weight, np.sum((weight * stddev) ** 2)
     target_value = tensor(np.full([count, 1], target @ weight))
@@ -98,8 +113,10 @@ def test_the_gradient_of_calibrated_itervaml_agrees_with_finite_differences_and_
     for index in [(0, 0, 0, 0), (1, 3, 2, 1)]:
         moved = np.zeros_like(predicted)
         moved[index] = step
-        upper, lower = (losses.calibrated_itervaml(tensor(predicted + sign * moved), target).numpy().sum()
-                        for sign in (1, -1))
+        upper, lower = (
+            losses.calibrated_itervaml(tensor(predicted + sign * moved), target).numpy().sum()
+            for sign in (1, -1)
+        )
         np.testing.assert_allclose(gradient.numpy()[index], (upper - lower) / (2 * step), rtol=1e-6)
 
 
@@ -111,14 +128,19 @@ def test_gaussian_nll_by_hand_and_against_scipy():
     mean, log_variance, target = normal(E, B, D), normal(E, B, D, seed=1), normal(B, D, seed=2)
     expected = -scipy.stats.norm.logpdf(target, mean, np.exp(0.5 * log_variance)).sum(axis=-1)
     np.testing.assert_allclose(
-        losses.gaussian_nll(tensor(mean), tensor(log_variance), tensor(target)), expected, rtol=1e-12)
+        losses.gaussian_nll(tensor(mean), tensor(log_variance), tensor(target)),
+        expected,
+        rtol=1e-12,
+    )
 
 
 # The losses as functions of (prediction, target), with everything else held fixed.
 SOME_GRADIENT = tensor(normal(B, C, D, seed=9))
 STATE_LOSSES = {
     "mse": losses.mse,
-    "gaussian_nll": lambda prediction, target: losses.gaussian_nll(prediction, tf.zeros_like(prediction), target),
+    "gaussian_nll": lambda prediction, target: losses.gaussian_nll(
+        prediction, tf.zeros_like(prediction), target
+    ),
     "taylor": lambda prediction, target: losses.taylor(prediction, target, SOME_GRADIENT),
     "vagram": lambda prediction, target: losses.vagram(prediction, target, SOME_GRADIENT),
 }
@@ -127,14 +149,21 @@ WEIGHTED = {"taylor": losses.taylor, "vagram": losses.vagram}
 
 @pytest.mark.parametrize("loss", STATE_LOSSES.values(), ids=STATE_LOSSES)
 def test_a_target_is_shared_or_each_members_own(loss):
-    prediction, shared, own = tensor(normal(E, B, D)), tensor(normal(B, D, seed=1)), tensor(normal(E, B, D, seed=2))
+    prediction, shared, own = (
+        tensor(normal(E, B, D)),
+        tensor(normal(B, D, seed=1)),
+        tensor(normal(E, B, D, seed=2)),
+    )
 
     result = loss(prediction, shared)
     assert result.shape == (E, B)
-    np.testing.assert_allclose(loss(prediction, tf.broadcast_to(shared, [E, B, D])), result, rtol=1e-12)
+    np.testing.assert_allclose(
+        loss(prediction, tf.broadcast_to(shared, [E, B, D])), result, rtol=1e-12
+    )
     for member in range(E):
         np.testing.assert_allclose(
-            loss(prediction, own)[member], loss(prediction, own[member])[member], rtol=1e-12)
+            loss(prediction, own)[member], loss(prediction, own[member])[member], rtol=1e-12
+        )
 
 
 @pytest.mark.parametrize("loss", WEIGHTED.values(), ids=WEIGHTED)
@@ -146,16 +175,21 @@ def test_a_value_gradient_is_shared_or_each_members_own(loss):
     assert result.shape == (E, B)
     for member in range(E):
         np.testing.assert_allclose(
-            result[member], loss(prediction, target, own[member])[member], rtol=1e-12)
+            result[member], loss(prediction, target, own[member])[member], rtol=1e-12
+        )
     shared = own[0]
     np.testing.assert_allclose(
         loss(prediction, target, tf.broadcast_to(shared, [E, B, C, D])),
-        loss(prediction, target, shared), rtol=1e-12)
+        loss(prediction, target, shared),
+        rtol=1e-12,
+    )
 
 
 # The losses of values, and the shape of what is predicted.
-VALUE_LOSSES = {"itervaml": (losses.itervaml, (E, B, C)),
-                "calibrated": (losses.calibrated_itervaml, (E, B, K, C))}
+VALUE_LOSSES = {
+    "itervaml": (losses.itervaml, (E, B, C)),
+    "calibrated": (losses.calibrated_itervaml, (E, B, K, C)),
+}
 
 
 @pytest.mark.parametrize("loss, shape", VALUE_LOSSES.values(), ids=VALUE_LOSSES)
@@ -164,13 +198,13 @@ def test_target_values_are_shared_or_each_members_own(loss, shape):
     result = loss(predicted, own)
     assert result.shape == (E, B)
     for member in range(E):
-        np.testing.assert_allclose(
-            result[member], loss(predicted, own[member])[member], rtol=1e-12)
+        np.testing.assert_allclose(result[member], loss(predicted, own[member])[member], rtol=1e-12)
 
 
 # Every loss with arguments of shapes `[E, B, ...]`; the first is what is predicted.
 ARGUMENTS = {
-    "gaussian_nll": (losses.gaussian_nll, ((D,), (D,), (D,))), "mse": (losses.mse, ((D,), (D,))),
+    "gaussian_nll": (losses.gaussian_nll, ((D,), (D,), (D,))),
+    "mse": (losses.mse, ((D,), (D,))),
     "taylor": (losses.taylor, ((D,), (D,), (C, D))),
     "vagram": (losses.vagram, ((D,), (D,), (C, D))),
     "itervaml": (losses.itervaml, ((C,), (C,))),
@@ -194,18 +228,39 @@ def test_only_the_first_of_at_least_two_leading_axes_may_be_missing(loss, shapes
     def call(predicted, compared):
         """What is predicted has some leading axes, what it is compared with has others."""
         own = 2 if loss is losses.gaussian_nll else 1
-        return loss(*(tensor(normal(*(predicted if i < own else compared), *shape, seed=i))
-                      for i, shape in enumerate(shapes)))
+        return loss(
+            *(
+                tensor(normal(*(predicted if i < own else compared), *shape, seed=i))
+                for i, shape in enumerate(shapes)
+            )
+        )
 
     assert call((2, E, B), (E, B)).shape == (2, E, B)
     for predicted, compared in [
-            ((B,), ()), ((2, E, B), (B,)), ((2, E, B), (2, B)), ((2, E, B), (2, E))]:
+        ((B,), ()),
+        ((2, E, B), (B,)),
+        ((2, E, B), (2, B)),
+        ((2, E, B), (2, E)),
+    ]:
         with pytest.raises(ValueError):
             call(predicted, compared)
 
 
-@pytest.mark.parametrize("shape", [
-    (D,), (1, D), (B, 1), (E, 1, D), (E, B, 1), (B, E, D), (E, B, D, 1), (B, D + 1), (E + 1, B, D), ()])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (D,),
+        (1, D),
+        (B, 1),
+        (E, 1, D),
+        (E, B, 1),
+        (B, E, D),
+        (E, B, D, 1),
+        (B, D + 1),
+        (E + 1, B, D),
+        (),
+    ],
+)
 @pytest.mark.parametrize("loss", STATE_LOSSES.values(), ids=STATE_LOSSES)
 def test_a_target_of_another_shape_is_refused(loss, shape):
     with pytest.raises(ValueError):
@@ -224,20 +279,49 @@ def test_a_prediction_needs_an_axis_of_dimensions():
         losses.mse(tensor(1.0), tensor(2.0))
 
 
-@pytest.mark.parametrize("shape", [
-    (B, D), (C, D), (1, C, D), (B, C, 1), (E, 1, C, D), (1, B, C, D), (E, B, C, 1), (B, E, C, D),
-    (E + 1, B, C, D),
-    (B + 1, C, D), (C, B, D), (C, E, B, D), (D,), ()])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (B, D),
+        (C, D),
+        (1, C, D),
+        (B, C, 1),
+        (E, 1, C, D),
+        (1, B, C, D),
+        (E, B, C, 1),
+        (B, E, C, D),
+        (E + 1, B, C, D),
+        (B + 1, C, D),
+        (C, B, D),
+        (C, E, B, D),
+        (D,),
+        (),
+    ],
+)
 @pytest.mark.parametrize("loss", WEIGHTED.values(), ids=WEIGHTED)
 def test_a_value_gradient_of_another_shape_is_refused(loss, shape):
     with pytest.raises(ValueError):
         loss(tensor(normal(E, B, D)), tensor(normal(B, D)), tensor(normal(*shape)))
 
 
-@pytest.mark.parametrize("target", [
-    (C,), (B,), (B, 1), (1, C), (E, 1, C), (1, B, C), (E, B, 1), (E + 1, B, C), (1, B, 1),
-    (E, B, C, 1), (C, E, B),
-    (B, C + 1), ()])
+@pytest.mark.parametrize(
+    "target",
+    [
+        (C,),
+        (B,),
+        (B, 1),
+        (1, C),
+        (E, 1, C),
+        (1, B, C),
+        (E, B, 1),
+        (E + 1, B, C),
+        (1, B, 1),
+        (E, B, C, 1),
+        (C, E, B),
+        (B, C + 1),
+        (),
+    ],
+)
 @pytest.mark.parametrize("loss, shape", VALUE_LOSSES.values(), ids=VALUE_LOSSES)
 def test_a_target_value_of_another_shape_is_refused(loss, shape, target):
     with pytest.raises(ValueError):
@@ -251,7 +335,12 @@ def test_a_log_variance_of_another_shape_is_refused(shape):
 
 
 def test_one_example_does_not_stand_for_many_nor_many_for_one():
-    for prediction, target in (((E, B, 1), (1, 1)), ((E, 1, 1), (B, 1)), ((E, B, 1), (B,)), ((1, B, 1), (E, B, 1))):
+    for prediction, target in (
+        ((E, B, 1), (1, 1)),
+        ((E, 1, 1), (B, 1)),
+        ((E, B, 1), (B,)),
+        ((1, B, 1), (E, B, 1)),
+    ):
         for name, loss in STATE_LOSSES.items():
             if name in ("mse", "gaussian_nll"):
                 with pytest.raises(ValueError):
@@ -263,7 +352,8 @@ def test_vagram_with_unit_gradients_in_one_dimension_is_the_mse():
     signs = tensor(np.sign(normal(B, C, 1, seed=2)))
     assert set(signs.numpy().ravel()) == {-1.0, 1.0}
     np.testing.assert_allclose(
-        losses.vagram(prediction, target, signs), losses.mse(prediction, target), rtol=1e-12)
+        losses.vagram(prediction, target, signs), losses.mse(prediction, target), rtol=1e-12
+    )
 
 
 def test_taylor_is_bounded_by_vagram_and_reaches_the_bound():
@@ -274,25 +364,36 @@ def test_taylor_is_bounded_by_vagram_and_reaches_the_bound():
     assert np.all(taylor <= bound * (1 + 1e-12))
     assert np.any(taylor > 0.5 * bound)  # D · vagram, say, would be no bound
 
-    aligned = 2.0 / (prediction - target[tf.newaxis])  # every g_d e_d is 2: Cauchy-Schwarz with equality
+    aligned = 2.0 / (
+        prediction - target[tf.newaxis]
+    )  # every g_d e_d is 2: Cauchy-Schwarz with equality
     np.testing.assert_allclose(
         losses.taylor(prediction, target, aligned[:, :, tf.newaxis]),
-        D**2 * losses.vagram(prediction, target, aligned[:, :, tf.newaxis]), rtol=1e-9)
+        D**2 * losses.vagram(prediction, target, aligned[:, :, tf.newaxis]),
+        rtol=1e-9,
+    )
 
 
 def test_itervaml_of_linear_values_is_taylor():
     slope = tensor(normal(C, D, seed=3))
     prediction, target = tensor(normal(E, B, D)), tensor(normal(B, D, seed=1))
-    values = [tf.einsum("cd,ebd->ebc", slope, prediction) + 7.0,
-              tf.einsum("cd,bd->bc", slope, target) + 7.0]
+    values = [
+        tf.einsum("cd,ebd->ebc", slope, prediction) + 7.0,
+        tf.einsum("cd,bd->bc", slope, target) + 7.0,
+    ]
     gradient = tf.broadcast_to(slope, [B, C, D])
-    np.testing.assert_allclose(losses.itervaml(*values), losses.taylor(prediction, target, gradient), rtol=1e-9)
+    np.testing.assert_allclose(
+        losses.itervaml(*values), losses.taylor(prediction, target, gradient), rtol=1e-9
+    )
 
 
 @pytest.mark.parametrize("own", [False, True], ids=["shared", "own"])
 @pytest.mark.parametrize("loss", STATE_LOSSES.values(), ids=STATE_LOSSES)
 def test_the_prediction_gets_a_gradient_and_the_target_none(loss, own):
-    prediction, target = tensor(normal(E, B, D)), tensor(normal(*([E] if own else []), B, D, seed=1))
+    prediction, target = (
+        tensor(normal(E, B, D)),
+        tensor(normal(*([E] if own else []), B, D, seed=1)),
+    )
     with tf.GradientTape() as tape:
         tape.watch([prediction, target])
         value = loss(prediction, target)
@@ -341,7 +442,9 @@ def test_gradients_agree_with_finite_differences(loss):
     for index in [(0, 0, 0), (1, 2, 3), (2, 3, 4)]:
         moved = np.zeros_like(prediction)
         moved[index] = step
-        upper, lower = (loss(tensor(prediction + sign * moved), target).numpy().sum() for sign in (1, -1))
+        upper, lower = (
+            loss(tensor(prediction + sign * moved), target).numpy().sum() for sign in (1, -1)
+        )
         np.testing.assert_allclose(gradient[index], (upper - lower) / (2 * step), rtol=1e-6)
 
 
@@ -357,8 +460,11 @@ def test_examples_do_not_touch_one_another():
 def test_plain_arrays_are_taken():
     prediction, target, gradient = normal(E, B, D), normal(B, D, seed=1), normal(B, C, D, seed=2)
     for loss, arrays in (
-            (losses.mse, (prediction, target)), (losses.gaussian_nll, (prediction, 0.0 * prediction, target)),
-            (losses.taylor, (prediction, target, gradient)), (losses.vagram, (prediction, target, gradient)),
-            (losses.itervaml, (normal(E, B, C), normal(B, C, seed=1))),
-            (losses.calibrated_itervaml, (normal(E, B, K, C), normal(B, C, seed=1)))):
+        (losses.mse, (prediction, target)),
+        (losses.gaussian_nll, (prediction, 0.0 * prediction, target)),
+        (losses.taylor, (prediction, target, gradient)),
+        (losses.vagram, (prediction, target, gradient)),
+        (losses.itervaml, (normal(E, B, C), normal(B, C, seed=1))),
+        (losses.calibrated_itervaml, (normal(E, B, K, C), normal(B, C, seed=1))),
+    ):
         np.testing.assert_array_equal(loss(*arrays), loss(*map(tensor, arrays)))

@@ -33,34 +33,52 @@ def refused(*arguments, **kwargs):
     return line
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (["--env=Hoper-v5"], ["unknown environment 'Hoper-v5'", "Hopper-v5"]),
-    (["--env=nosuchmodule:Env-v0"], ["nosuchmodule"]),
-    (["--env=CartPole-v1"], ["CartPole-v1", "unsupported action space", "not discrete actions"]),
-    (["--env=NoSuch-v0", "--help"], ["unknown environment 'NoSuch-v0'"]),
-    (["--loss=nosuchmodule:mine"], ["loss 'nosuchmodule:mine': there is no module nosuchmodule"]),
-    (["--loss=vagrm"], ["loss must be one of", "vagram", "'vagrm'"]),
-    (["--members=0"], ["members must be at least 1, got 0"]),
-    (["--members=3", "--elites=4"], ["elites (4) must not exceed members (3)"]),
-    (["--num_steps=-5"], ["num_steps must be at least 1, got -5"]),
-    (["--rollout_schedule=10,5,1,2"], ["the epochs of rollout_schedule must be at least 0 and in order"]),
-    (["--imagined_share=0,1,0,1.5"], ["each value of imagined_share must be at least 0 and at most 1, got 1.5"]),
-    (["--rollout_schedule=1,2,3"], ["rollout_schedule must be 4 numbers"]),
-    (["--rollout_schedule=1,2,3,x"], ["rollout_schedule must be numbers"]),
-    (["--model_hidden_units=64,1.5"], ["model_hidden_units must be numbers", "64,1.5"]),
-    (["--nosuchflag=1"], ["there is no flag --nosuchflag; --help lists them all"]),
-    (["--num-steps=5"], ["did you mean --num_steps?"]),
-    (["--lossy=mle"], ["there is no flag --lossy", "did you mean --loss?"]),
-    (["--num_steps=many"], ["--num_steps must be an integer, got 'many'"]),
-    (["--discount=high"], ["--discount must be a number, got 'high'"]),
-    (["--feature_normalization=maybe"], ["--feature_normalization must be true or false, got 'maybe'"]),
-    (["--num_steps"], ["num_steps"]),
-    (["Hopper-v5"], ["unexpected argument 'Hopper-v5'"]),
-    (["--discount=nan"], ["discount must be a finite number, got nan"]),
-    (["--config=/no/such/config.json"], ["/no/such/config.json", "No such file"]),
-    (["--workdir=/dev/null/runs"], ["cannot write to", "/dev/null/runs", "Not a directory"]),
-    (["--workdir=/proc/runs"], ["cannot write to", "/proc/runs"]),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--env=Hoper-v5"], ["unknown environment 'Hoper-v5'", "Hopper-v5"]),
+        (["--env=nosuchmodule:Env-v0"], ["nosuchmodule"]),
+        (
+            ["--env=CartPole-v1"],
+            ["CartPole-v1", "unsupported action space", "not discrete actions"],
+        ),
+        (["--env=NoSuch-v0", "--help"], ["unknown environment 'NoSuch-v0'"]),
+        (
+            ["--loss=nosuchmodule:mine"],
+            ["loss 'nosuchmodule:mine': there is no module nosuchmodule"],
+        ),
+        (["--loss=vagrm"], ["loss must be one of", "vagram", "'vagrm'"]),
+        (["--members=0"], ["members must be at least 1, got 0"]),
+        (["--members=3", "--elites=4"], ["elites (4) must not exceed members (3)"]),
+        (["--num_steps=-5"], ["num_steps must be at least 1, got -5"]),
+        (
+            ["--rollout_schedule=10,5,1,2"],
+            ["the epochs of rollout_schedule must be at least 0 and in order"],
+        ),
+        (
+            ["--imagined_share=0,1,0,1.5"],
+            ["each value of imagined_share must be at least 0 and at most 1, got 1.5"],
+        ),
+        (["--rollout_schedule=1,2,3"], ["rollout_schedule must be 4 numbers"]),
+        (["--rollout_schedule=1,2,3,x"], ["rollout_schedule must be numbers"]),
+        (["--model_hidden_units=64,1.5"], ["model_hidden_units must be numbers", "64,1.5"]),
+        (["--nosuchflag=1"], ["there is no flag --nosuchflag; --help lists them all"]),
+        (["--num-steps=5"], ["did you mean --num_steps?"]),
+        (["--lossy=mle"], ["there is no flag --lossy", "did you mean --loss?"]),
+        (["--num_steps=many"], ["--num_steps must be an integer, got 'many'"]),
+        (["--discount=high"], ["--discount must be a number, got 'high'"]),
+        (
+            ["--feature_normalization=maybe"],
+            ["--feature_normalization must be true or false, got 'maybe'"],
+        ),
+        (["--num_steps"], ["num_steps"]),
+        (["Hopper-v5"], ["unexpected argument 'Hopper-v5'"]),
+        (["--discount=nan"], ["discount must be a finite number, got nan"]),
+        (["--config=/no/such/config.json"], ["/no/such/config.json", "No such file"]),
+        (["--workdir=/dev/null/runs"], ["cannot write to", "/dev/null/runs", "Not a directory"]),
+        (["--workdir=/proc/runs"], ["cannot write to", "/proc/runs"]),
+    ],
+)
 def test_bad_input_is_refused_in_one_line(arguments, words, tmp_path):
     line = refused(f"--workdir={tmp_path}", *arguments)
     for word in words:
@@ -71,18 +89,24 @@ def test_bad_input_is_refused_in_one_line(arguments, words, tmp_path):
 def test_loss_that_its_module_does_not_register_leaves_nothing_behind(tmp_path):
     process = programs.mbpo(["--loss=json:mine", f"--workdir={tmp_path}"])
     (line,) = programs.error_lines(process)
-    assert (process.returncode, process.stdout) == (2, "") and "loss 'mine' is not registered" in line
+    assert (process.returncode, process.stdout) == (
+        2,
+        "",
+    ) and "loss 'mine' is not registered" in line
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text, words", [
-    ("{", ["not a configuration"]),
-    ("[]", ["not a configuration"]),
-    ('{"run": {"sed": 1}}', ["no setting 'sed'; did you mean seed?"]),
-    ('{"running": {}}', ["running"]),
-    ('{"run": {"seed": "1"}}', ["seed must be a whole number"]),
-    ('{"model": {"members": 0}}', ["members must be at least 1"]),
-])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("{", ["not a configuration"]),
+        ("[]", ["not a configuration"]),
+        ('{"run": {"sed": 1}}', ["no setting 'sed'; did you mean seed?"]),
+        ('{"running": {}}', ["running"]),
+        ('{"run": {"seed": "1"}}', ["seed must be a whole number"]),
+        ('{"model": {"members": 0}}', ["members must be at least 1"]),
+    ],
+)
 def test_bad_config_file_is_refused_in_one_line(text, words, tmp_path):
     path = tmp_path / "config.json"
     path.write_text(text)
@@ -152,11 +176,17 @@ def test_help_lists_every_setting_by_subject_with_what_a_run_has_without_it(help
 
 
 def test_help_begins_with_usage_and_three_examples(help_text, parsed):
-    assert help_text.startswith("usage: python -m experiments.mbpo [--flag=value ...]\n\nTrains an agent")
+    assert help_text.startswith(
+        "usage: python -m experiments.mbpo [--flag=value ...]\n\nTrains an agent"
+    )
     examples = re.findall(r"^    python -m experiments\.mbpo (.*)$", help_text, re.MULTILINE)
     assert len(examples) == 3
     config = parsed(*examples[1].split())
-    assert (config.env.name, config.env.distractors, config.dyna.num_steps) == ("Hopper-v5", 5, 10_000)
+    assert (config.env.name, config.env.distractors, config.dyna.num_steps) == (
+        "Hopper-v5",
+        5,
+        10_000,
+    )
 
 
 def test_help_shows_the_preset_of_an_environment():
@@ -177,7 +207,9 @@ def test_help_wins_over_bad_flags():
 
 @pytest.fixture
 def parsed():
-    """Returns a function from arguments to the configuration that they describe, in this process."""
+    """Returns a function from arguments to the configuration that they describe, in this
+    process.
+    """
     from absl import flags as absl_flags
 
     values = absl_flags.FlagValues()
@@ -191,8 +223,11 @@ def parsed():
     with pytest.MonkeyPatch.context() as patch:
         for kind in ("string", "list", "bool", "integer", "float"):
             define = getattr(absl_flags, f"DEFINE_{kind}")
-            patch.setattr(absl_flags, f"DEFINE_{kind}",
-                          lambda *args, define=define, **kwargs: define(*args, flag_values=values, **kwargs))
+            patch.setattr(
+                absl_flags,
+                f"DEFINE_{kind}",
+                lambda *args, define=define, **kwargs: define(*args, flag_values=values, **kwargs),
+            )
         flags.define()
         yield parse
     absl_flags.FLAGS = flags.flags.FLAGS = before
@@ -210,7 +245,9 @@ def test_no_flags_give_the_inverted_pendulum(parsed):
 
 def test_flags_win_over_config_and_config_over_preset(parsed, tmp_path):
     path = tmp_path / "config.json"
-    path.write_text(Config().replace(name="Hopper-v5", random_steps=77, members=3, elites=2).to_json())
+    path.write_text(
+        Config().replace(name="Hopper-v5", random_steps=77, members=3, elites=2).to_json()
+    )
     config = parsed(f"--config={path}", "--members=4")
     assert config.model.members == 4  # the flag
     assert config.dyna.random_steps == 77  # the file, not the 5,000 of Hopper's preset
@@ -219,8 +256,13 @@ def test_flags_win_over_config_and_config_over_preset(parsed, tmp_path):
 
 
 def test_flag_of_every_type(parsed):
-    config = parsed("--feature_normalization", "--agent_hidden_units=8,9", "--target_entropy=-2",
-                    "--rollout_schedule=1,2,3,4.5", "--seed=7")
+    config = parsed(
+        "--feature_normalization",
+        "--agent_hidden_units=8,9",
+        "--target_entropy=-2",
+        "--rollout_schedule=1,2,3,4.5",
+        "--seed=7",
+    )
     assert config.agent.feature_normalization is True and config.agent.agent_hidden_units == (8, 9)
     assert config.agent.target_entropy == -2.0 and config.run.seed == 7
     assert config.dyna.rollout_schedule == (1.0, 2.0, 3.0, 4.5)
@@ -242,13 +284,19 @@ def test_closing_lines_name_what_exists():
     assert all(pathlib.Path(path).exists() for path in named.values())
     commands = process.stdout.partition("what to try next:\n")[2].splitlines()
     assert [command.split()[-1] for command in commands] == [
-        f"--export={named['policy']}", f"--export={named['dynamics']}", str(directory)]
+        f"--export={named['policy']}",
+        f"--export={named['dynamics']}",
+        str(directory),
+    ]
     for command in map(shlex.split, commands):
         assert shutil.which(command[0]), command
         if command[1] == "-m":
             assert importlib.util.find_spec(command[2]), command
     reached = float(programs.progress(directory)[-1]["mean_return"])
-    assert f"mean greedy return {reached:.1f} over 2 episodes after 60 training steps" in process.stdout
+    assert (
+        f"mean greedy return {reached:.1f} over 2 episodes after 60 training steps"
+        in process.stdout
+    )
 
 
 def test_evaluations_are_shown():
@@ -257,7 +305,9 @@ def test_evaluations_are_shown():
     rows = programs.progress(directory)
     assert [step for step, _ in shown] == [row["env_step"] for row in rows]
     for (_, value), row in zip(shown, rows, strict=True):
-        assert float(value) == pytest.approx(float(row["mean_return"]), abs=0.0501)  # both are rounded
+        assert float(value) == pytest.approx(
+            float(row["mean_return"]), abs=0.0501
+        )  # both are rounded
 
 
 def test_start_is_quiet():

@@ -42,7 +42,10 @@ def test_scalars_by_name_and_step(tmp_path):
     metrics.scalars(2**40, {"eval/mean_reward": -2.0})  # a step beyond 32 bits
     metrics.close()
     assert programs.scalars(tmp_path) == [
-        (5, "eval/mean_reward", 1.5), (5, "model/holdout_mse", 0.25), (2**40, "eval/mean_reward", -2.0)]
+        (5, "eval/mean_reward", 1.5),
+        (5, "model/holdout_mse", 0.25),
+        (2**40, "eval/mean_reward", -2.0),
+    ]
 
 
 def test_flush_makes_scalars_readable(tmp_path):
@@ -57,12 +60,19 @@ def test_progress_has_every_column(tmp_path):
     metrics = Metrics(tmp_path)
     text = (tmp_path / "progress.csv").read_text()
     assert text == ",".join(PROGRESS_COLUMNS) + "\n"
-    assert PROGRESS_COLUMNS[0] == "env_step" and {"mean_return", "mean_length", "q_mean"} < set(PROGRESS_COLUMNS)
+    assert PROGRESS_COLUMNS[0] == "env_step" and {"mean_return", "mean_length", "q_mean"} < set(
+        PROGRESS_COLUMNS
+    )
     metrics.progress(1500, {"mean_return": 1 / 3, "q_mean": -2.0, "rollout_length": 15})
     metrics.close()
     (row,) = programs.progress(tmp_path)
     filled = {name: value for name, value in row.items() if value}
-    assert filled == {"env_step": "1500", "mean_return": "0.333333", "q_mean": "-2", "rollout_length": "15"}
+    assert filled == {
+        "env_step": "1500",
+        "mean_return": "0.333333",
+        "q_mean": "-2",
+        "rollout_length": "15",
+    }
 
 
 def test_progress_is_on_disk_at_once(tmp_path):
@@ -106,14 +116,22 @@ def test_pictures_histograms_and_sensitivities_are_cut_back_too(tmp_path):
 
     tell([10, 20, 30])
     metrics = tell([25, 30], resume_step=24)
-    pictures = [(step, value.tolist()) for step, tag, _, value in programs.summaries(tmp_path) if tag == "i"]
+    pictures = [
+        (step, value.tolist()) for step, tag, _, value in programs.summaries(tmp_path) if tag == "i"
+    ]
     assert pictures == [(step, [b"4", b"3", b"PNG %d" % step]) for step in (10, 20, 25, 30)]
-    counted = [(step, value[:, 2].sum()) for step, tag, _, value in programs.summaries(tmp_path) if tag == "h"]
+    counted = [
+        (step, value[:, 2].sum())
+        for step, tag, _, value in programs.summaries(tmp_path)
+        if tag == "h"
+    ]
     assert counted == [(step, 6) for step in (10, 20, 25, 30)]
     steps, values = metrics.sensitivities()
     assert steps.tolist() == [10, 20, 25, 30]
     assert values.tolist() == [[3.33333, 0], [6.66667, 0], [8.33333, 0], [10, 0]]
-    assert (tmp_path / "value_sensitivity.csv").read_text().splitlines()[0] == 'env_step,angle,"speed, rad/s"'
+    assert (tmp_path / "value_sensitivity.csv").read_text().splitlines()[
+        0
+    ] == 'env_step,angle,"speed, rad/s"'
 
 
 @pytest.mark.parametrize("resume_step", [0, 7])
@@ -124,9 +142,15 @@ def test_run_is_described_once_however_often_it_is_continued(tmp_path, resume_st
         metrics.describe(config)
         metrics.scalars(7, {"a": 1.0})
         metrics.close()
-    described = [(tag, plugin) for step, tag, plugin, _ in programs.summaries(tmp_path) if step == 0]
+    described = [
+        (tag, plugin) for step, tag, plugin, _ in programs.summaries(tmp_path) if step == 0
+    ]
     assert described == [("_hparams_/session_start_info", "hparams"), ("config", "text")]
-    (text,) = [value.item().decode() for _, tag, _, value in programs.summaries(tmp_path) if tag == "config"]
+    (text,) = [
+        value.item().decode()
+        for _, tag, _, value in programs.summaries(tmp_path)
+        if tag == "config"
+    ]
     assert Config.from_json(text) == config
 
 
@@ -157,7 +181,9 @@ def test_damaged_table_is_named_and_kept(tmp_path, table):
     record(tmp_path, range(1, 6))
     for damage in (b"\xff\xfe", b"one,two"):
         (tmp_path / table).write_bytes(b"env_step,x\n" + damage + b"\n")
-        with pytest.raises(ValueError, match=f"{table} is damaged: .*; moved away, the run continues without it"):
+        with pytest.raises(
+            ValueError, match=f"{table} is damaged: .*; moved away, the run continues without it"
+        ):
             Metrics(tmp_path, resume_step=5)
         assert damage in (tmp_path / table).read_bytes()
 
@@ -206,7 +232,9 @@ def fatal(original, survived):
 @pytest.mark.parametrize("function", ["os.replace", "pathlib.Path.unlink"])
 @pytest.mark.parametrize("survived", range(4))
 def test_killed_while_cutting_off(tmp_path, monkeypatch, function, survived):
-    """Wherever the cutting off is interrupted, the next one finds every kept record, and finds it once."""
+    """Wherever the cutting off is interrupted, the next one finds every kept record, and finds it
+    once.
+    """
     record(tmp_path, range(1, 36))
     record(tmp_path, range(24, 34), resume_step=23)
     record(tmp_path, range(29, 34), resume_step=28)

@@ -36,10 +36,15 @@ class Absolute(Objective):
 
 # One member, one example: errors (1, 20) with spreads of the changes (1, 10), reward 3 instead of
 # 1. Predicted standard deviations 2 and 10 of the state, ½ of the reward.
-ONE = Transition(tf.zeros([1, 1, D]), tf.zeros([1, 1, A]), tf.ones([1, 1]), tf.ones([1, 1]),
-                 tf.zeros([1, 1, D]))
-PREDICTED = Prediction(tf.constant([[[1.0, 20.0]]]), tf.constant([[3.0]]),
-                       2.0 * tf.math.log([[[2.0, 10.0]]]), 2.0 * tf.math.log([[0.5]]))
+ONE = Transition(
+    tf.zeros([1, 1, D]), tf.zeros([1, 1, A]), tf.ones([1, 1]), tf.ones([1, 1]), tf.zeros([1, 1, D])
+)
+PREDICTED = Prediction(
+    tf.constant([[[1.0, 20.0]]]),
+    tf.constant([[3.0]]),
+    2.0 * tf.math.log([[[2.0, 10.0]]]),
+    2.0 * tf.math.log([[0.5]]),
+)
 STATE_NLL = 0.5 * (1.0 / 4.0 + 4.0) + np.log(2.0) + np.log(10.0) + LOG_TWO_PI
 REWARD_NLL = 0.5 * 16.0 + np.log(0.5) + 0.5 * LOG_TWO_PI
 
@@ -53,14 +58,20 @@ def test_terms_by_hand():
 
 
 def test_the_likelihood_of_a_reward_by_hand():
-    mean, log_variance, target = (tf.constant(x) for x in ([[3.0, 1.0]], [[0.0, 2.0]], [[1.0, 1.0]]))
+    mean, log_variance, target = (
+        tf.constant(x) for x in ([[3.0, 1.0]], [[0.0, 2.0]], [[1.0, 1.0]])
+    )
     expected = [[0.5 * 4.0 + 0.5 * LOG_TWO_PI, 1.0 + 0.5 * LOG_TWO_PI]]
     np.testing.assert_allclose(reward_nll(mean, log_variance, target), expected, rtol=1e-6)
 
 
 def test_the_readout_reaches_the_variances_alone():
-    inputs = (PREDICTED.next_observation, PREDICTED.reward,
-              PREDICTED.next_observation_log_variance, PREDICTED.reward_log_variance)
+    inputs = (
+        PREDICTED.next_observation,
+        PREDICTED.reward,
+        PREDICTED.next_observation_log_variance,
+        PREDICTED.reward_log_variance,
+    )
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         readout = Absolute(ModelConfig()).readout(Prediction(*inputs), ONE)
@@ -75,8 +86,9 @@ def test_the_readout_reaches_the_variances_alone():
 def test_the_prediction_lets_no_variance_train_the_features():
     tf.keras.utils.set_random_seed(0)
     ensemble = DynamicsEnsemble(D, A, E, 1, (4,))
-    batch = Transition(normal(E, B, D), normal(E, B, A), normal(E, B), tf.ones([E, B]),
-                       normal(E, B, D, seed=1))
+    batch = Transition(
+        normal(E, B, D), normal(E, B, A), normal(E, B), tf.ones([E, B]), normal(E, B, D, seed=1)
+    )
     with tf.GradientTape(persistent=True) as tape:
         prediction = Absolute(ModelConfig()).predict(ensemble, batch)
     kernel = ensemble.kernels[0]
@@ -111,16 +123,26 @@ def test_weights_by_hand(base, warms_up, scale, expected):
         assert weights == [*expected, float(warm_up and warms_up)]
 
 
-# One member, two examples: in units of knowing nothing a state of mean 4 with the warm-up's, a reward of mean 9.
-TERMS = Terms(*(tf.constant([each]) for each in ([1.0, 2.0], [2.0, 4.0], [0.0, 1.0], [100.0, 300.0])))
+# One member, two examples: in units of knowing nothing a state of mean 4 with the warm-up's, a
+# reward of mean 9.
+TERMS = Terms(
+    *(tf.constant([each]) for each in ([1.0, 2.0], [2.0, 4.0], [0.0, 1.0], [100.0, 300.0]))
+)
 WEIGHTS = TermWeights(*map(tf.constant, (2.0, 3.0, 2.0)))
 
 
-@pytest.mark.parametrize("scale, score, step", [
-    ("rms", 4.0 * 9.0**0.5, 1.0 + 0.5 * 1.0 + 200.0), ("none", 4.0 + 0.5 * 9.0, 4.0 + 0.5 * 9.0 + 200.0)])
+@pytest.mark.parametrize(
+    "scale, score, step",
+    [
+        ("rms", 4.0 * 9.0**0.5, 1.0 + 0.5 * 1.0 + 200.0),
+        ("none", 4.0 + 0.5 * 9.0, 4.0 + 0.5 * 9.0 + 200.0),
+    ],
+)
 def test_score_and_step_by_hand(scale, score, step):
     objective = Absolute(ModelConfig(reward_weight=0.5, value_gradient_scale=scale))
-    np.testing.assert_allclose(objective.score(TERMS, WEIGHTS), [score], rtol=1e-6)  # the read-out judges nothing
+    np.testing.assert_allclose(
+        objective.score(TERMS, WEIGHTS), [score], rtol=1e-6
+    )  # the read-out judges nothing
     np.testing.assert_allclose(objective.step_loss(TERMS, WEIGHTS), [step], rtol=1e-6)
 
 
@@ -136,19 +158,32 @@ def test_a_step_follows_the_logarithm_of_the_score():
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(inputs)
         terms = Terms(inputs[0], inputs[1], inputs[2], tf.zeros([E, B]))
-        step, log_score = objective.step_loss(terms, WEIGHTS), tf.math.log(objective.score(terms, WEIGHTS))
-    state, reward, mse = zip(tape.gradient(step, inputs), tape.gradient(log_score, inputs), strict=True)
+        step, log_score = (
+            objective.step_loss(terms, WEIGHTS),
+            tf.math.log(objective.score(terms, WEIGHTS)),
+        )
+    state, reward, mse = zip(
+        tape.gradient(step, inputs), tape.gradient(log_score, inputs), strict=True
+    )
     np.testing.assert_allclose(*reward, rtol=1e-5)
-    # The state's is that of a weighted mean: the further an example is beyond the typical one, the less it pulls.
+    # The state's is that of a weighted mean: the further an example is beyond the typical one, the
+    # less it pulls.
     size = (2.0 * inputs[0] + 2.0 * inputs[2]).numpy()
     pull = 1.0 / (1.0 + size / (10.0 * scipy.stats.gmean(size, axis=-1, keepdims=True)))
     for gradient, expected in (state, mse):
-        expected = expected * pull * np.sum(size, axis=-1, keepdims=True) / np.sum(size * pull, axis=-1, keepdims=True)
+        expected = (
+            expected
+            * pull
+            * np.sum(size, axis=-1, keepdims=True)
+            / np.sum(size * pull, axis=-1, keepdims=True)
+        )
         np.testing.assert_allclose(gradient, expected, rtol=1e-5)
 
 
 def test_an_example_beyond_the_typical_one_pulls_a_step_no_harder_the_further_it_is():
-    """Errors of 1 and one that grows: its share of a step's pull stays finite, a likelihood's of fixed variance not."""
+    """Errors of 1 and one that grows: its share of a step's pull stays finite, a likelihood's of
+    fixed variance not.
+    """
     objective = Absolute(ModelConfig(reward_weight=0.0))
     weights = TermWeights(*map(tf.constant, (1.0, 1.0, 0.0)))
     shares = []
@@ -157,7 +192,9 @@ def test_an_example_beyond_the_typical_one_pulls_a_step_no_harder_the_further_it
         with tf.GradientTape() as tape:
             tape.watch(predicted)
             nothing = tf.zeros_like(predicted)
-            step = objective.step_loss(Terms(tf.square(predicted), nothing, nothing, nothing), weights)
+            step = objective.step_loss(
+                Terms(tf.square(predicted), nothing, nothing, nothing), weights
+            )
         pull = tape.gradient(step, predicted).numpy()[0] * predicted.numpy()[0]
         shares.append(pull[-1] / np.sum(pull))
     np.testing.assert_allclose(shares[0], 0.01, rtol=1e-5)
@@ -166,7 +203,9 @@ def test_an_example_beyond_the_typical_one_pulls_a_step_no_harder_the_further_it
 
 
 def test_what_is_well_known_presses_no_harder():
-    """Below 1 % of error a term's pull falls with its error; without any it pulls no more, and nothing is divided."""
+    """Below 1 % of error a term's pull falls with its error; without any it pulls no more, and
+    nothing is divided.
+    """
     objective = Absolute(ModelConfig(reward_weight=0.5))
     pulls = []
     for error in (1.0, 1e-2, 1e-3, 0.0):
@@ -195,6 +234,7 @@ def test_one_percent_counts_as_better_also_of_a_negative_number():
 def test_the_spread_is_the_standard_deviation_of_the_changes():
     before = 7.0 + 100.0 * normal(4, 3)
     change = tf.constant(
-        [[1.0, 100.0, 5.0], [-1.0, -100.0, 5.0], [1.0, -100.0, 5.0], [-1.0, 100.0, 5.0]])
+        [[1.0, 100.0, 5.0], [-1.0, -100.0, 5.0], [1.0, -100.0, 5.0], [-1.0, 100.0, 5.0]]
+    )
     data = Transition(before, tf.zeros([4, A]), tf.zeros(4), tf.ones(4), before + change)
     np.testing.assert_allclose(change_spread(data), [1.0, 100.0, 1.0], rtol=1e-4)  # 5: no spread

@@ -25,8 +25,14 @@ SAMPLING = ("mle", "calibrated_itervaml")
 SEED = tf.constant([3, 4])
 SCALE = np.array([0.5, 1.0, 4.0])  # of the dimensions of the data
 TINY = ModelConfig(
-    members=E, elites=1, model_hidden_units=(4,), model_batch_size=4, max_fit_steps=6, patience=2,
-    model_learning_rate=1e-2)
+    members=E,
+    elites=1,
+    model_hidden_units=(4,),
+    model_batch_size=4,
+    max_fit_steps=6,
+    patience=2,
+    model_learning_rate=1e-2,
+)
 
 
 def normal(*shape, seed=0):
@@ -34,10 +40,17 @@ def normal(*shape, seed=0):
 
 
 def dataset(count=N, seed=0):
-    """Observation, next observation and change are of different sizes, so that none is taken for another."""
+    """Observation, next observation and change are of different sizes, so that none is taken for
+    another.
+    """
     observation = SCALE * normal(count, D, seed=seed) + 3.0
-    return Transition(observation, normal(count, A, seed=seed + 1), normal(count, seed=seed + 2), tf.ones(count),
-                      -2.0 * observation + SCALE * normal(count, D, seed=seed + 3))
+    return Transition(
+        observation,
+        normal(count, A, seed=seed + 1),
+        normal(count, seed=seed + 2),
+        tf.ones(count),
+        -2.0 * observation + SCALE * normal(count, D, seed=seed + 3),
+    )
 
 
 def per_member(tree):
@@ -46,8 +59,12 @@ def per_member(tree):
 
 def prediction_near(target, seed=5):
     error = SCALE * normal(E, *target.next_observation.shape, seed=seed)
-    return Prediction(target.next_observation + error, normal(E, target.reward.shape[0], seed=6),
-                      normal(*error.shape, seed=7), normal(E, target.reward.shape[0], seed=8)), error
+    return Prediction(
+        target.next_observation + error,
+        normal(E, target.reward.shape[0], seed=6),
+        normal(*error.shape, seed=7),
+        normal(E, target.reward.shape[0], seed=8),
+    ), error
 
 
 def finished(objective, data, values):
@@ -66,7 +83,11 @@ def quadratic(weights, center=0.0):
     return lambda s: 0.5 * tf.reduce_sum(weights * tf.square(s - center), axis=-1)
 
 
-VALUES = [quadratic([1.0, 2.0, 0.5]), quadratic([0.1, -1.0, 3.0], center=1.0), quadratic([4.0, 0.0, -1.0])]
+VALUES = [
+    quadratic([1.0, 2.0, 0.5]),
+    quadratic([0.1, -1.0, 3.0], center=1.0),
+    quadratic([4.0, 0.0, -1.0]),
+]
 CURVATURES = np.array([[1.0, 2.0, 0.5], [0.1, -1.0, 3.0], [4.0, 0.0, -1.0]])
 CENTERS = np.array([0.0, 1.0, 0.0])
 
@@ -84,7 +105,10 @@ def config(loss, **changes):
 
 # Every built-in, and vagram with every rule for its weights.
 EVERY = [config(name) for name in LOSSES] + [
-    config("vagram", value_gradient_weights=rule) for rule in VALUE_GRADIENT_WEIGHTS if rule != "example"]
+    config("vagram", value_gradient_weights=rule)
+    for rule in VALUE_GRADIENT_WEIGHTS
+    if rule != "example"
+]
 
 
 def named(settings):
@@ -97,9 +121,13 @@ def test_every_built_in_gives_a_value_per_member_and_example(settings):
     objective = make_objective(settings)
     data = dataset(B)
     prepared = finished(objective, data, VALUES)
-    assert all(tensor.shape[0] == B for tensor in prepared.values())  # examples first, for the trainer's gather
+    assert all(
+        tensor.shape[0] == B for tensor in prepared.values()
+    )  # examples first, for the trainer's gather
     prediction, _ = prediction_near(data)
-    loss = objective.loss(prediction, per_member(data), prepared_for(objective, data, VALUES), VALUES)
+    loss = objective.loss(
+        prediction, per_member(data), prepared_for(objective, data, VALUES), VALUES
+    )
     assert loss.shape == (E, B)
     assert np.all(np.isfinite(loss)) and len(np.unique(loss)) == E * B
     assert objective.samples == (settings.loss in SAMPLING)
@@ -123,7 +151,8 @@ def expected_losses(prediction, data):
         "mse": losses.mse(mean / spread, target / spread),
         "itervaml": losses.itervaml(of_each(mean), value),
         "calibrated_itervaml": losses.calibrated_itervaml(
-            tf.stack([of_each(sample) for sample in samples], axis=-2), value),
+            tf.stack([of_each(sample) for sample in samples], axis=-2), value
+        ),
         "taylor": losses.taylor(mean, target, gradient),
         "vagram": losses.vagram(mean, target, gradient),
     }
@@ -131,11 +160,14 @@ def expected_losses(prediction, data):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_built_in_is_its_pure_loss_with_gradients_at_the_real_next_observation(name):
-    # The quadratic values' gradients at the observation, at the change or at the prediction are other numbers. For
-    # vagram this is also: the root mean square over critics, prepared once, stands for all C gradients.
+    # The quadratic values' gradients at the observation, at the change or at the prediction are
+    # other numbers. For vagram this is also: the root mean square over critics, prepared once,
+    # stands for all C gradients.
     objective, data = make_objective(config(name, value_samples=4)), dataset(B)
     prediction, _ = prediction_near(data)
-    loss = objective.loss(prediction, per_member(data), prepared_for(objective, data, VALUES), VALUES)
+    loss = objective.loss(
+        prediction, per_member(data), prepared_for(objective, data, VALUES), VALUES
+    )
     np.testing.assert_allclose(loss, expected_losses(prediction, data)[name], rtol=1e-4, atol=1e-6)
 
 
@@ -163,19 +195,26 @@ def test_vagram_weights_errors_by_the_rule_that_is_configured(rule):
 
 @pytest.mark.parametrize("name", ["taylor", "vagram"])
 def test_the_clip_is_per_critic_over_the_whole_dataset(name):
-    # Critic 0 has one long gradient among short ones, critic 1 is a hundred times as large throughout.
+    # Critic 0 has one long gradient among short ones, critic 1 is a hundred times as large
+    # throughout.
     observation = np.zeros([11, 1], np.float32)
     observation[:, 0] = [*np.linspace(1.0, 2.0, 10), 50.0]
-    data = Transition(tf.zeros([11, 1]), tf.zeros([11, A]), tf.zeros(11), tf.ones(11), tf.constant(observation))
+    data = Transition(
+        tf.zeros([11, 1]), tf.zeros([11, A]), tf.zeros(11), tf.ones(11), tf.constant(observation)
+    )
     objective = make_objective(config(name, value_gradient_quantile=0.9))
     values = [quadratic([1.0]), quadratic([100.0])]
     gradient = finished(objective, data, values)["value_gradient"].numpy()
-    expected = np.minimum(observation, 2.0) * [1.0, 100.0]  # the 90th percentile of 11 norms is the second longest
+    expected = np.minimum(observation, 2.0) * [
+        1.0,
+        100.0,
+    ]  # the 90th percentile of 11 norms is the second longest
     if name == "taylor":
         np.testing.assert_allclose(gradient[..., 0], expected, rtol=1e-5)
     else:
         np.testing.assert_allclose(
-            gradient[:, 0, 0], np.sqrt(np.square(expected).mean(axis=1)), rtol=1e-5)
+            gradient[:, 0, 0], np.sqrt(np.square(expected).mean(axis=1)), rtol=1e-5
+        )
 
 
 def test_the_clip_is_of_gradients_per_spread_of_each_dimension():
@@ -183,26 +222,35 @@ def test_the_clip_is_of_gradients_per_spread_of_each_dimension():
     # (3, 4), (0, 5), (0, 5) and (6, 8): the last, of norm 10, is cut to 5. Per unit, dimension 1
     # is next to nothing and the first is among the longest.
     change = np.array([[1.0, 100.0], [-1.0, -100.0], [1.0, -100.0], [-1.0, 100.0]])
-    data = Transition(tf.zeros([4, 2]), tf.zeros([4, A]), tf.zeros(4), tf.ones(4),
-                      tf.constant(change, tf.float32))
+    data = Transition(
+        tf.zeros([4, 2]), tf.zeros([4, A]), tf.zeros(4), tf.ones(4), tf.constant(change, tf.float32)
+    )
     gradient = np.array([[3.0, 0.04], [0.0, 0.05], [0.0, 0.05], [6.0, 0.08]])[:, np.newaxis]
     objective = make_objective(config("taylor", value_gradient_quantile=2 / 3))
     known = objective.finish({"value_gradient": tf.constant(gradient, tf.float32)}, data)
     clipped = known["value_gradient"]
     np.testing.assert_allclose(
-        clipped[:, 0], [[3.0, 0.04], [0.0, 0.05], [0.0, 0.05], [3.0, 0.04]], rtol=1e-5, atol=1e-7)
+        clipped[:, 0], [[3.0, 0.04], [0.0, 0.05], [0.0, 0.05], [3.0, 0.04]], rtol=1e-5, atol=1e-7
+    )
 
 
 # One member, one example: errors (1, 20) of a change with the spread (1, 10); reward 3 instead of
 # 1. Standard deviations 2 and 10 of the state, ½ of the reward. Two linear critics, of slopes
 # (2, 0.1) and (0, 0.3).
-ONE = Transition(tf.zeros([1, 1, 2]), tf.zeros([1, 1, A]), tf.ones([1, 1]), tf.ones([1, 1]),
-                 tf.zeros([1, 1, 2]))
-PREDICTED = Prediction(tf.constant([[[1.0, 20.0]]]), tf.constant([[3.0]]),
-                       2.0 * tf.math.log([[[2.0, 10.0]]]), 2.0 * tf.math.log([[0.5]]))
+ONE = Transition(
+    tf.zeros([1, 1, 2]), tf.zeros([1, 1, A]), tf.ones([1, 1]), tf.ones([1, 1]), tf.zeros([1, 1, 2])
+)
+PREDICTED = Prediction(
+    tf.constant([[[1.0, 20.0]]]),
+    tf.constant([[3.0]]),
+    2.0 * tf.math.log([[[2.0, 10.0]]]),
+    2.0 * tf.math.log([[0.5]]),
+)
 SLOPES = np.array([[2.0, 0.1], [0.0, 0.3]])
-LINEAR = [lambda s, slope=slope: tf.linalg.matvec(s, tf.constant(slope, tf.float32)) + 5.0
-          for slope in SLOPES]
+LINEAR = [
+    lambda s, slope=slope: tf.linalg.matvec(s, tf.constant(slope, tf.float32)) + 5.0
+    for slope in SLOPES
+]
 LOG_TWO_PI = 1.8378770664093453
 STATE_NLL = 0.5 * (1.0 / 4.0 + 4.0) + np.log(2.0) + np.log(10.0) + LOG_TWO_PI
 REWARD_NLL = 0.5 * 16.0 + np.log(0.5) + 0.5 * LOG_TWO_PI
@@ -214,17 +262,21 @@ def samples_by_hand():
     return (np.array([1.0, 20.0]) + noise * [2.0, 10.0]) @ SLOPES.T
 
 
-@pytest.mark.parametrize("settings, state", [
-    (config("mle"), STATE_NLL),
-    (config("mse"), (1.0 + 4.0) / 2.0),
-    (config("itervaml"), (4.0**2 + 6.0**2) / 2.0),
-    (config("calibrated_itervaml"), np.mean(np.prod(samples_by_hand(), axis=0))),
-    (config("taylor"), (4.0**2 + 6.0**2) / 2.0),
-    (config("vagram"), (4.0 + 4.0 + 0.0 + 36.0) / 4.0),
-    (config("vagram", value_gradient_weights="separable"), (4.0 + 4.0 + 0.0 + 36.0) / 4.0),
-    (config("vagram", value_gradient_weights="dimension"), (4.0 + 4.0 + 0.0 + 36.0) / 4.0),
-    (config("vagram", value_gradient_weights="agreement"), (0.0 + 0.03 * 400.0) / 2.0),
-], ids=lambda value: named(value) if isinstance(value, ModelConfig) else "")
+@pytest.mark.parametrize(
+    "settings, state",
+    [
+        (config("mle"), STATE_NLL),
+        (config("mse"), (1.0 + 4.0) / 2.0),
+        (config("itervaml"), (4.0**2 + 6.0**2) / 2.0),
+        (config("calibrated_itervaml"), np.mean(np.prod(samples_by_hand(), axis=0))),
+        (config("taylor"), (4.0**2 + 6.0**2) / 2.0),
+        (config("vagram"), (4.0 + 4.0 + 0.0 + 36.0) / 4.0),
+        (config("vagram", value_gradient_weights="separable"), (4.0 + 4.0 + 0.0 + 36.0) / 4.0),
+        (config("vagram", value_gradient_weights="dimension"), (4.0 + 4.0 + 0.0 + 36.0) / 4.0),
+        (config("vagram", value_gradient_weights="agreement"), (0.0 + 0.03 * 400.0) / 2.0),
+    ],
+    ids=lambda value: named(value) if isinstance(value, ModelConfig) else "",
+)
 def test_terms_by_hand(settings, state):
     objective = make_objective(settings)
     alone = tf.nest.map_structure(lambda x: x[0], ONE)
@@ -288,8 +340,9 @@ UNITS = tf.constant([1.0, 1000.0, 1.0])
 
 
 def in_other_units(data):
-    return data._replace(observation=data.observation * UNITS,
-                         next_observation=data.next_observation * UNITS)
+    return data._replace(
+        observation=data.observation * UNITS, next_observation=data.next_observation * UNITS
+    )
 
 
 @pytest.mark.parametrize("settings", EVERY, ids=named)
@@ -304,18 +357,23 @@ def test_no_term_and_no_weight_depends_on_the_unit_of_a_dimension(settings):
         prediction = prediction._replace(
             next_observation=prediction.next_observation * units,
             next_observation_log_variance=(
-                prediction.next_observation_log_variance + 2.0 * tf.math.log(units)))
+                prediction.next_observation_log_variance + 2.0 * tf.math.log(units)
+            ),
+        )
         known = prepared_for(objective, data, values)
         terms = objective.terms(prediction, per_member(data), known, values)
         weights = objective.weights(terms, warm_up=True)
         found.append((terms, weights, known.get("value_gradient", 0.0) * units))
     (terms, weights, gradient), (other_terms, other_weights, other_gradient) = found
     np.testing.assert_allclose(other_gradient, gradient, rtol=1e-4)  # clipped and weighted alike
-    log_unit = {"loss": np.log(1000.0) * (settings.loss == "mle"),
-                "readout": np.log(1000.0) * (settings.loss not in SAMPLING)}
+    log_unit = {
+        "loss": np.log(1000.0) * (settings.loss == "mle"),
+        "readout": np.log(1000.0) * (settings.loss not in SAMPLING),
+    }
     for name, term, other in zip(Terms._fields, terms, other_terms, strict=True):
         np.testing.assert_allclose(
-            other, term + log_unit.get(name, 0.0), rtol=1e-3, atol=1e-3, err_msg=name)
+            other, term + log_unit.get(name, 0.0), rtol=1e-3, atol=1e-3, err_msg=name
+        )
     np.testing.assert_allclose(other_weights, weights, rtol=1e-3)
 
 
@@ -335,7 +393,9 @@ def test_only_the_prediction_gets_a_gradient(settings):
         tape.watch([prediction.next_observation, data.next_observation])
         known = prepared_for(objective, data, values) | {"spread": spread}
         loss = objective.loss(prediction, per_member(data), known, values)
-    to_prediction, to_target = tape.gradient(loss, [prediction.next_observation, data.next_observation])
+    to_prediction, to_target = tape.gradient(
+        loss, [prediction.next_observation, data.next_observation]
+    )
     assert np.all(to_prediction != 0.0)
     assert to_target is None
     for name in ("value", "value_gradient"):
@@ -361,18 +421,24 @@ def test_gradients_agree_with_finite_differences(settings):
         moved = step * tf.one_hot(d, D)
         difference = (loss(mean + moved) - loss(mean - moved)) / (2.0 * step)
         np.testing.assert_allclose(
-            gradient[..., d], difference, rtol=2e-2, atol=1e-3 * np.abs(gradient).max())
+            gradient[..., d], difference, rtol=2e-2, atol=1e-3 * np.abs(gradient).max()
+        )
 
 
 def test_the_calibrated_loss_trains_the_variance_through_the_samples():
-    # d sample / d log variance = ½ stddev · noise, so each sample's gradient enters with its own noise.
+    # d sample / d log variance = ½ stddev · noise, so each sample's gradient enters with its own
+    # noise.
     objective, data = make_objective(config("calibrated_itervaml", value_samples=4)), dataset(B)
     prepared, (prediction, _) = prepared_for(objective, data, VALUES), prediction_near(data)
     log_variance = prediction.next_observation_log_variance
 
     def loss(log_variance):
         return objective.loss(
-            prediction._replace(next_observation_log_variance=log_variance), per_member(data), prepared, VALUES)
+            prediction._replace(next_observation_log_variance=log_variance),
+            per_member(data),
+            prepared,
+            VALUES,
+        )
 
     with tf.GradientTape() as tape:
         tape.watch(log_variance)
@@ -389,13 +455,15 @@ def test_another_seed_draws_other_samples():
     known, (prediction, _) = prepared_for(objective, data, VALUES), prediction_near(data)
     first, same, other = (
         objective.loss(prediction, per_member(data), known | {"seed": tf.constant(seed)}, VALUES)
-        for seed in ([1, 2], [1, 2], [1, 3]))
+        for seed in ([1, 2], [1, 2], [1, 3])
+    )
     np.testing.assert_array_equal(first, same)
     assert np.all(first != other)
 
 
 def test_the_gradient_of_itervaml_runs_through_the_value():
-    # d/dŝ mean_c (V_c(ŝ) - V_c(s'))² = mean_c 2 (V_c(ŝ) - V_c(s')) ∇V_c(ŝ), with ∇V at the prediction
+    # d/dŝ mean_c (V_c(ŝ) - V_c(s'))² = mean_c 2 (V_c(ŝ) - V_c(s')) ∇V_c(ŝ), with ∇V at the
+    # prediction
     objective, data = make_objective(config("itervaml")), dataset(B)
     prepared = objective.prepare(data, VALUES)
     prediction, _ = prediction_near(data)
@@ -403,9 +471,16 @@ def test_the_gradient_of_itervaml_runs_through_the_value():
     with tf.GradientTape() as tape:
         tape.watch(mean)
         loss = objective.loss(prediction, *per_member((data, prepared)), VALUES)
-    expected = np.mean([
-        2.0 * (v(mean) - v(data.next_observation)).numpy()[..., np.newaxis] * curvature * (mean.numpy() - center)
-        for v, curvature, center in zip(VALUES, CURVATURES, CENTERS, strict=True)], axis=0)
+    expected = np.mean(
+        [
+            2.0
+            * (v(mean) - v(data.next_observation)).numpy()[..., np.newaxis]
+            * curvature
+            * (mean.numpy() - center)
+            for v, curvature, center in zip(VALUES, CURVATURES, CENTERS, strict=True)
+        ],
+        axis=0,
+    )
     np.testing.assert_allclose(tape.gradient(loss, mean), expected, rtol=1e-3, atol=1e-3)
 
 
@@ -436,7 +511,8 @@ def test_a_fit_changes_no_critic_and_no_actor(eagerly, settings):
 @pytest.fixture
 def own_module(tmp_path, monkeypatch):
     """A user's file with an objective that pulls the prediction to a constant."""
-    (tmp_path / "objective_of_a_user.py").write_text(textwrap.dedent("""
+    (tmp_path / "objective_of_a_user.py").write_text(
+        textwrap.dedent("""
         import tensorflow as tf
         import vagram_tf
 
@@ -446,8 +522,10 @@ def own_module(tmp_path, monkeypatch):
                 return {"aim": tf.fill([batch.reward.shape[0]], 12.0)}
 
             def loss(self, prediction, target, prepared, value_functions):
-                return tf.reduce_mean((prediction.next_observation - prepared["aim"][..., None]) ** 2, axis=-1)
-        """))
+                error = prediction.next_observation - prepared["aim"][..., None]
+                return tf.reduce_mean(error**2, axis=-1)
+        """)
+    )
     monkeypatch.syspath_prepend(tmp_path)
     yield "objective_of_a_user:constant"
     sys.modules.pop("objective_of_a_user", None)
@@ -457,8 +535,15 @@ def own_module(tmp_path, monkeypatch):
 def test_an_objective_of_ones_own_trains_without_an_edit(own_module):
     tf.keras.utils.set_random_seed(0)
     settings = ModelConfig(
-        loss=own_module, members=E, elites=1, model_hidden_units=(8,), model_batch_size=16, max_fit_steps=300,
-        model_learning_rate=3e-2, reward_weight=0.0)
+        loss=own_module,
+        members=E,
+        elites=1,
+        model_hidden_units=(8,),
+        model_batch_size=16,
+        max_fit_steps=300,
+        model_learning_rate=3e-2,
+        reward_weight=0.0,
+    )
     ensemble, data = DynamicsEnsemble(D, A, E, 1, (8,)), dataset(40)
     trainer = ModelTrainer(ensemble, make_objective(settings), [], settings, seed=0)
     before = ensemble(*per_member((data.observation, data.action))).next_observation
@@ -469,12 +554,16 @@ def test_an_objective_of_ones_own_trains_without_an_edit(own_module):
 
 def test_a_name_is_looked_up_in_the_registry(own_module):
     importlib.import_module("objective_of_a_user")
-    with pytest.raises(ValueError, match="loss 'konstant' is not registered; there are .*constant.*mle.*vagram"):
+    with pytest.raises(
+        ValueError, match="loss 'konstant' is not registered; there are .*constant.*mle.*vagram"
+    ):
         make_objective(ModelConfig(loss="objective_of_a_user:konstant"))
 
 
 def test_a_module_that_is_not_there_is_named():
-    with pytest.raises(ValueError, match="loss 'no_such_module:huber': cannot import no_such_module"):
+    with pytest.raises(
+        ValueError, match="loss 'no_such_module:huber': cannot import no_such_module"
+    ):
         make_objective(ModelConfig(loss="no_such_module:huber"))
 
 

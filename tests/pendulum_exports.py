@@ -20,8 +20,20 @@ def write(run, env_step, environment="Pendulum-v1"):
         variable.assign(rng.normal(scale=0.7, size=variable.shape).astype(np.float32))
     policy = ExportedPolicy(agent, 3, ActionRange(env.action_space))
     directory = run / "export" / "policy" / str(env_step)
-    save(policy, directory, {
-        "format": FORMAT, "kind": "policy", "environment": environment, "distractors": 0,
-        "distractor_kind": "nonlinear", "distractor_seed": 0, "dimension_names": ["cos", "sin", "velocity"],
-        "loss": "vagram", "seed": 0, "env_step": env_step})
+    save(
+        policy,
+        directory,
+        {
+            "format": FORMAT,
+            "kind": "policy",
+            "environment": environment,
+            "distractors": 0,
+            "distractor_kind": "nonlinear",
+            "distractor_seed": 0,
+            "dimension_names": ["cos", "sin", "velocity"],
+            "loss": "vagram",
+            "seed": 0,
+            "env_step": env_step,
+        },
+    )
     return directory

@@ -1,4 +1,6 @@
-"""Learning curves from a sweep's CSV: the numbers behind the pictures, what is missing, what is refused."""
+"""Learning curves from a sweep's CSV: the numbers behind the pictures, what is missing, what is
+refused.
+"""
 
 import csv
 import json
@@ -40,8 +42,10 @@ def drawn(tmp_path_factory):
     path = written(directory / "sweep.csv", *rows())
     process = programs.program("plot", [f"--csv={path}", f"--output={directory}/out"])
     assert process.returncode == 0, process.stderr
-    tables = {name: list(csv.DictReader((directory / f"{name}.csv").open()))
-              for name in ("out", "out_final", "out_all")}
+    tables = {
+        name: list(csv.DictReader((directory / f"{name}.csv").open()))
+        for name in ("out", "out_final", "out_all")
+    }
     return process.stdout, directory, tables
 
 
@@ -53,8 +57,14 @@ def row_of(table, setting, step):
 def test_curves_are_the_hand_computed_ones(drawn):
     table = drawn[2]["out"]
     assert len(table) == 2 * len(RETURNS)
-    of = row_of(table, "mle_Hopper-v5_2x64", 1000)  # five seeds: the interquartile mean leaves out 0 and 100
-    assert float(of["mean"]) == 36 and float(of["iqm"]) == pytest.approx(80 / 3, 1e-5) and of["seeds"] == "5"
+    of = row_of(
+        table, "mle_Hopper-v5_2x64", 1000
+    )  # five seeds: the interquartile mean leaves out 0 and 100
+    assert (
+        float(of["mean"]) == 36
+        and float(of["iqm"]) == pytest.approx(80 / 3, 1e-5)
+        and of["seeds"] == "5"
+    )
     assert 0 <= float(of["low"]) < 36 < float(of["high"]) <= 100
     of = row_of(table, "vagram_Hopper-v5_2x64", 100)
     assert (of["mean"], of["low"], of["high"], of["iqm"], of["seeds"]) == ("0", "0", "0", "0", "4")
@@ -65,29 +75,54 @@ def test_final_returns_are_those_of_the_seeds_that_came_to_the_end(drawn):
     of = row_of(table, "vagram_Hopper-v5_2x64", 1000)
     assert float(of["mean"]) == 30 and of["seeds"] == "3"
     assert row_of(table, "alone", 1000) == {
-        "setting": "alone", "env_step": "1000", "mean": "7", "low": "", "high": "", "iqm": "7", "seeds": "1"}
+        "setting": "alone",
+        "env_step": "1000",
+        "mean": "7",
+        "low": "",
+        "high": "",
+        "iqm": "7",
+        "seeds": "1",
+    }
 
 
 def test_final_returns_of_all_the_steps_are_means_over_them():
-    evaluations = [sweep_table.Evaluation("mle", seed, step, float(total)) for seed, step, total in (
-        (0, 10, 1), (0, 20, 3), (0, 100, 8), (1, 100, 2))]
+    evaluations = [
+        sweep_table.Evaluation("mle", seed, step, float(total))
+        for seed, step, total in ((0, 10, 1), (0, 20, 3), (0, 100, 8), (1, 100, 2))
+    ]
     assert [point[2] for point in statistics.final(evaluations, 1.0)] == [(4 + 2) / 2]
-    assert [point[2] for point in statistics.final(evaluations, 0.8)] == [(5.5 + 2) / 2]  # from step 20 on
+    assert [point[2] for point in statistics.final(evaluations, 0.8)] == [
+        (5.5 + 2) / 2
+    ]  # from step 20 on
     assert [point[2] for point in statistics.final(evaluations, 0.1)] == [(8 + 2) / 2]
-    third = [sweep_table.Evaluation("mle", 0, step, float(step)) for step in (200, 300, 1000)]  # (1 - 0.7) * 1000 > 300
+    third = [
+        sweep_table.Evaluation("mle", 0, step, float(step)) for step in (200, 300, 1000)
+    ]  # (1 - 0.7) * 1000 > 300
     assert [point[2] for point in statistics.final(third, 0.7)] == [650.0]
 
 
 def test_interval_of_two_seeds():
     """Both means of equal seeds, 0 and 1, have probability 1/4, far more than 2.5 %."""
-    (point,) = statistics.curves([sweep_table.Evaluation("mle_a", seed, 5, float(seed)) for seed in (0, 1)])
+    (point,) = statistics.curves(
+        [sweep_table.Evaluation("mle_a", seed, 5, float(seed)) for seed in (0, 1)]
+    )
     assert point == ("mle_a", 5, 0.5, 0.0, 1.0, 0.5, 2)
 
 
 def test_scores_are_over_seeds_and_panels(drawn):
-    """A score is 0 at a panel's smallest mean of any evaluation, 1 at its largest: 0 and 36 for Hopper, -400 and 0."""
+    """A score is 0 at a panel's smallest mean of any evaluation, 1 at its largest: 0 and 36 for
+    Hopper, -400 and 0.
+    """
     by_loss = {row["loss"]: row for row in drawn[2]["out_all"]}
-    vagram = [10 / 36, 20 / 36, 60 / 36, 0.75, 0.5, 0.25, 0.0]  # seven: one is left out at either end
+    vagram = [
+        10 / 36,
+        20 / 36,
+        60 / 36,
+        0.75,
+        0.5,
+        0.25,
+        0.0,
+    ]  # seven: one is left out at either end
     assert float(by_loss["vagram"]["iqm"]) == pytest.approx((sum(vagram) - 0 - 60 / 36) / 5, 1e-5)
     mle = np.array([0, 0, 0, 0, 0, 0, 10, 70, 100]) / 36  # nine: two
     assert float(by_loss["mle"]["iqm"]) == pytest.approx(mle[2:7].mean(), 1e-5)
@@ -109,15 +144,27 @@ def test_what_is_missing_is_said(drawn):
 
 
 def test_what_is_missing_is_known_from_the_sweeps_own_settings(tmp_path):
-    """Of two studies with plans: each has its own seeds; what no run has reached is missing, too."""
+    """Of two studies with plans: each has its own seeds; what no run has reached is missing,
+    too.
+    """
     steps = {"random_steps": 5, "num_steps": 10}
     for name, seeds, settings in (("a", [0, 1], ["mle", "vagram"]), ("b", [0], ["short", "long"])):
-        content = {"seeds": seeds, "settings": {
-            setting: {"dyna": steps | ({"num_steps": 5} if setting == "short" else {})} for setting in settings}}
+        content = {
+            "seeds": seeds,
+            "settings": {
+                setting: {"dyna": steps | ({"num_steps": 5} if setting == "short" else {})}
+                for setting in settings
+            },
+        }
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     one = written(tmp_path / "a.csv", *(f"a,mle,0,{step},1,1,1" for step in (5, 10)))
-    two = written(tmp_path / "b.csv", *(f"b,{setting},0,{step},1,1,1" for setting, step in (
-        ("short", 5), ("short", 10), ("long", 5), ("long", 15))))
+    two = written(
+        tmp_path / "b.csv",
+        *(
+            f"b,{setting},0,{step},1,1,1"
+            for setting, step in (("short", 5), ("short", 10), ("long", 5), ("long", 15))
+        ),
+    )
     assert sweep_table.missing(*sweep_table.read([one, two])) == [
         "missing  a/mle: seed 1",
         "missing  a/mle: seed 0 after environment step 10 of 15",
@@ -135,27 +182,42 @@ def test_what_is_missing_is_known_from_the_sweeps_own_settings(tmp_path):
 
 
 def test_gap_in_a_seed_is_missing():
-    evaluations = [sweep_table.Evaluation("mle", seed, step, 0.0) for seed, steps in ((0, (1, 2, 3, 4)), (1, (1, 4)))
-                   for step in steps]
-    assert sweep_table.missing(evaluations, {}) == ["missing  mle: seed 1 at environment steps 2, 3"]
+    evaluations = [
+        sweep_table.Evaluation("mle", seed, step, 0.0)
+        for seed, steps in ((0, (1, 2, 3, 4)), (1, (1, 4)))
+        for step in steps
+    ]
+    assert sweep_table.missing(evaluations, {}) == [
+        "missing  mle: seed 1 at environment steps 2, 3"
+    ]
 
 
 def test_setting_that_ends_before_the_others_of_its_panel_has_no_final_return(tmp_path):
     path = written(tmp_path / "sweep.csv", "a,known,0,1000,3,1,1", "a,learned,0,500,3,1,1")
     process = programs.program("plot", [f"--csv={path}", f"--output={tmp_path}/out"])
-    assert ("note     learned: not in the last 10 % of its panel's steps, so without a final return"
-            in process.stdout.splitlines())
+    assert (
+        "note     learned: not in the last 10 % of its panel's steps, so without a final return"
+        in process.stdout.splitlines()
+    )
     assert (tmp_path / "out_final.csv").read_text().count("\n") == 2
 
 
 def test_panels_without_losses_do_not_keep_the_others_from_being_scored():
-    evaluations = [sweep_table.Evaluation(setting, 0, 10, 1.0) for setting in (
-        "vagram_a", "mle_a", "vagram_b", "mle_b", "known", "learned")]
+    evaluations = [
+        sweep_table.Evaluation(setting, 0, 10, 1.0)
+        for setting in ("vagram_a", "mle_a", "vagram_b", "mle_b", "known", "learned")
+    ]
     assert [score.loss for score in statistics.scores(evaluations, 0.1)] == ["vagram", "mle"]
 
 
-@pytest.mark.parametrize("name", sorted(path.parent.name for path in RESULTS.glob("*/*.csv")
-                                        if (path.parent / "curves.csv").exists() and path.stem == path.parent.name))
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        path.parent.name
+        for path in RESULTS.glob("*/*.csv")
+        if (path.parent / "curves.csv").exists() and path.stem == path.parent.name
+    ),
+)
 def test_committed_figures_are_those_of_the_committed_sweep(name):
     directory = RESULTS / name
     evaluations, plans = sweep_table.read([directory / f"{name}.csv"])
@@ -171,12 +233,17 @@ def test_committed_figures_are_those_of_the_committed_sweep(name):
             rows = list(csv.DictReader(file))
         assert len(rows) == len(expected)
         for row, of in zip(rows, expected, strict=True):
-            assert row == {column: f"{cell:.6g}" if isinstance(cell, float) else str(cell)
-                           for column, cell in of._asdict().items()}
+            assert row == {
+                column: f"{cell:.6g}" if isinstance(cell, float) else str(cell)
+                for column, cell in of._asdict().items()
+            }
         if not table.endswith("_all"):
             assert (directory / f"{table}.png").read_bytes().startswith(b"\x89PNG")
             picture = (directory / f"{table}.svg").read_text()
-            assert all(f"{sweep_table.panel_of(of.setting)[1]} (n = {of.seeds})" in picture for of in expected)
+            assert all(
+                f"{sweep_table.panel_of(of.setting)[1]} (n = {of.seeds})" in picture
+                for of in expected
+            )
 
 
 def test_pictures_exist_and_show_panels_and_seeds(drawn):
@@ -187,8 +254,16 @@ def test_pictures_exist_and_show_panels_and_seeds(drawn):
         assert "Hopper-v5_2x64" in picture and "n = 5" in picture
     assert "vagram (n = 3 to 4)" in (directory / "out.svg").read_text()
     assert sorted(path.name for path in directory.iterdir()) == sorted(
-        ["sweep.csv", "out_all.csv", *(f"{name}.{suffix}" for name in ("out", "out_final")
-                                       for suffix in ("png", "svg", "csv"))])
+        [
+            "sweep.csv",
+            "out_all.csv",
+            *(
+                f"{name}.{suffix}"
+                for name in ("out", "out_final")
+                for suffix in ("png", "svg", "csv")
+            ),
+        ]
+    )
 
 
 def test_panel_is_everything_but_the_loss():
@@ -203,7 +278,10 @@ def test_panel_is_everything_but_the_loss():
 def test_several_files_and_studies(tmp_path):
     one = written(tmp_path / "one.csv", "first,mle,0,5,1,1,1")
     two = written(tmp_path / "two.csv", "second,mle,0,5,2,1,1", "second,mle,0,5,2,1,1")
-    assert sweep_table.read([one, two]) == ([("first/mle", 0, 5, 1.0), ("second/mle", 0, 5, 2.0)], {})
+    assert sweep_table.read([one, two]) == (
+        [("first/mle", 0, 5, 1.0), ("second/mle", 0, 5, 2.0)],
+        {},
+    )
 
 
 def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
@@ -222,14 +300,28 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
     (tmp_path / "columns.csv").write_text("setting,seed,return\na,0,1\n")
     (tmp_path / "nothing.csv").write_text("")
     for arguments, words in [
-        ([f"--csv={tmp_path}/columns.csv", f"--output={tmp_path}/out"], "has no column study, env_step"),
+        (
+            [f"--csv={tmp_path}/columns.csv", f"--output={tmp_path}/out"],
+            "has no column study, env_step",
+        ),
         ([f"--csv={tmp_path}/nothing.csv", f"--output={tmp_path}/out"], "is empty"),
-        ([f"--csv={tmp_path}/gone.csv", f"--output={tmp_path}/out"], "cannot be read: No such file or directory"),
+        (
+            [f"--csv={tmp_path}/gone.csv", f"--output={tmp_path}/out"],
+            "cannot be read: No such file or directory",
+        ),
         ([f"--csv={tmp_path}/columns.csv"], "--output is needed"),
-        ([f"--csv={tmp_path}/columns.csv", f"--output={tmp_path}/out", "--last=0"],
-         "--last must be within (0, 1], got 0"),
-        ([f"--csv={tmp_path}/a_final.csv", f"--output={tmp_path}/a"], f"would overwrite {tmp_path}/a_final.csv"),
-        ([f"--csv={tmp_path}/columns.csv", "--output=/no/such/out"], "there is no directory /no/such"),
+        (
+            [f"--csv={tmp_path}/columns.csv", f"--output={tmp_path}/out", "--last=0"],
+            "--last must be within (0, 1], got 0",
+        ),
+        (
+            [f"--csv={tmp_path}/a_final.csv", f"--output={tmp_path}/a"],
+            f"would overwrite {tmp_path}/a_final.csv",
+        ),
+        (
+            [f"--csv={tmp_path}/columns.csv", "--output=/no/such/out"],
+            "there is no directory /no/such",
+        ),
     ]:
         assert words in programs.refused("plot", arguments), arguments
     assert not list(tmp_path.glob("out*"))

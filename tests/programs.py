@@ -51,7 +51,9 @@ TINY = {
 
 
 class Short(PendulumEnv):
-    """A pendulum whose nth reset or step fails as the environment variable FAULT says, e.g. `step 21 nan`."""
+    """A pendulum whose nth reset or step fails as the environment variable FAULT says, e.g. `step
+    21 nan`.
+    """
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -93,7 +95,9 @@ class Unrepeatable(PendulumEnv):
 
 
 class Countdown(gymnasium.Env):
-    """Pays 1, 2, 3, ... and terminates after as many steps as its first observation says: 2 to 6."""
+    """Pays 1, 2, 3, ... and terminates after as many steps as its first observation says: 2 to
+    6.
+    """
 
     observation_space = gymnasium.spaces.Box(-10.0, 10.0, (1,), np.float32)
     action_space = gymnasium.spaces.Box(-2.0, 2.0, (1,), np.float32)
@@ -122,13 +126,17 @@ def tiny(**changes):
 
 def flags(**changes):
     """Returns the command-line flags of a tiny run."""
-    settings = {("env" if name == "name" else name): value for name, value in (TINY | changes).items()}
-    return [f"--{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}"
-            for name, value in settings.items()]
+    settings = {
+        ("env" if name == "name" else name): value for name, value in (TINY | changes).items()
+    }
+    return [
+        f"--{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}"
+        for name, value in settings.items()
+    ]
 
 
-# Runs a module as `python -m` does; the statement is run when the named function is called for the nth time with
-# arguments that contain the given text.
+# Runs a module as `python -m` does; the statement is run when the named function is called for the
+# nth time with arguments that contain the given text.
 _STOPPED = """
 import functools, importlib, os, runpy, sys
 module, path, text, nth, statement, program = sys.argv[1:7]
@@ -155,8 +163,9 @@ def mbpo(arguments, stop=None, options=(), environment=None, **kwargs):
 
     Args:
       arguments: of the program.
-      stop: `(signal, module, function, text, nth)`: the process gets the signal when `module`'s `function` is called
-        for the nth time with `text` among its arguments; instead of a signal, a statement that the process runs then.
+      stop: `(signal, module, function, text, nth)`: the process gets the signal when `module`'s
+        `function` is called for the nth time with `text` among its arguments; instead of a signal,
+        a statement that the process runs then.
       options: of the interpreter.
       environment: changes of the environment variables.
 
@@ -169,8 +178,14 @@ def mbpo(arguments, stop=None, options=(), environment=None, **kwargs):
         statement = what if isinstance(what, str) else f"os.kill(os.getpid(), {int(what)})"
         program = ["-c", _STOPPED, module, function, text, str(nth), statement, "experiments.mbpo"]
     return subprocess.run(
-        [sys.executable, *options, *program, *arguments], cwd=ROOT, env=_environment() | (environment or {}), text=True,
-        capture_output=True, timeout=500, **kwargs)
+        [sys.executable, *options, *program, *arguments],
+        cwd=ROOT,
+        env=_environment() | (environment or {}),
+        text=True,
+        capture_output=True,
+        timeout=500,
+        **kwargs,
+    )
 
 
 def program(name, arguments, options=(), environment=None):
@@ -190,8 +205,14 @@ def program(name, arguments, options=(), environment=None):
 
 def python(*arguments, environment=None):
     """Runs Python to its end."""
-    return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=_environment() | (environment or {}), text=True,
-                          capture_output=True, timeout=500)
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=_environment() | (environment or {}),
+        text=True,
+        capture_output=True,
+        timeout=500,
+    )
 
 
 COMPILED = {"VAGRAM_TF_XLA": "1"}
@@ -201,13 +222,17 @@ OWN_VARIABLES = ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDN
 
 
 def _environment():
-    """Returns the environment variables of a program: without those that vagram_tf has set in this process."""
+    """Returns the environment variables of a program: without those that vagram_tf has set in this
+    process.
+    """
     kept = {name: value for name, value in os.environ.items() if name not in OWN_VARIABLES}
     return kept | {"PYTHONPATH": str(ROOT / "tests")}
 
 
 def refused(name, arguments):
-    """Asserts that a program refuses its arguments in one line and without TensorFlow; returns the line."""
+    """Asserts that a program refuses its arguments in one line and without TensorFlow; returns the
+    line.
+    """
     process = program(name, arguments, options=("-X", "importtime"))
     assert process.returncode == 2 and process.stdout == "", process.stderr
     assert not re.search(r"\|\s+tensorflow$", process.stderr, re.MULTILINE)
@@ -226,14 +251,22 @@ def rewrite_metadata(export, **changes):
 def rewrite_manifest(export):
     """Makes the checksums of an export those of the files that are there."""
     path = export / "manifest.json"
-    path.write_text(json.dumps({
-        name: hashlib.sha256((export / name).read_bytes()).hexdigest() for name in json.loads(path.read_text())}))
+    path.write_text(
+        json.dumps(
+            {
+                name: hashlib.sha256((export / name).read_bytes()).hexdigest()
+                for name in json.loads(path.read_text())
+            }
+        )
+    )
 
 
 def run_directory(workdir, **changes):
     """Returns where a tiny run lives."""
     name = (TINY | changes)["name"].replace(":", "-")
-    return pathlib.Path(workdir) / name / changes.get("loss", "vagram") / str(changes.get("seed", 0))
+    return (
+        pathlib.Path(workdir) / name / changes.get("loss", "vagram") / str(changes.get("seed", 0))
+    )
 
 
 @functools.cache
@@ -254,7 +287,8 @@ def finished_run(compiled=False):
 
 
 def copied_run(workdir, step=90):
-    """Copies the finished run to another work directory, as it was after its checkpoint of a step: 45 or 90.
+    """Copies the finished run to another work directory, as it was after its checkpoint of a step:
+    45 or 90.
 
     Returns:
       The copy's directory.
@@ -273,14 +307,21 @@ def start_again(directory, *extra, **kwargs):
 
 
 def check_equal_runs(directory, expected, different=()):
-    """Compares everything that two runs leave behind; `different` lists what their logs do not share."""
+    """Compares everything that two runs leave behind; `different` lists what their logs do not
+    share.
+    """
     assert different_logs(directory, expected) == list(different)
     last = str(TINY["random_steps"] + TINY["num_steps"])
     for kind in ("dynamics", "policy"):
-        weights, others = (variables(d / "export" / kind / last / "variables/variables") for d in (directory, expected))
+        weights, others = (
+            variables(d / "export" / kind / last / "variables/variables")
+            for d in (directory, expected)
+        )
         assert weights and weights == others
-    starts, others = ((d / "export" / "dynamics" / last / "start_states.npy").read_bytes()
-                      for d in (directory, expected))
+    starts, others = (
+        (d / "export" / "dynamics" / last / "start_states.npy").read_bytes()
+        for d in (directory, expected)
+    )
     assert starts == others
     state, other = (variables(d / "checkpoints" / last / "state") for d in (directory, expected))
     assert state.keys() == other.keys()
@@ -288,13 +329,17 @@ def check_equal_runs(directory, expected, different=()):
 
 
 def error_lines(process):
-    """Returns the lines on standard error that belong neither to `-X importtime` nor to the progress bar."""
+    """Returns the lines on standard error that belong neither to `-X importtime` nor to the
+    progress bar.
+    """
     other = re.compile(r"import time:|.*\d+/\d+ \[|\s*$")
     return [line for line in re.split(r"[\r\n]+", process.stderr) if not other.match(line)]
 
 
 def summaries(directory):
-    """Returns everything that a run's event files show, in order: `[(step, tag, plugin, tensor)]`."""
+    """Returns everything that a run's event files show, in order: `[(step, tag, plugin,
+    tensor)]`.
+    """
     import tensorflow as tf
     from tensorflow.core.util import event_pb2
 
@@ -302,24 +347,44 @@ def summaries(directory):
     for path in sorted((directory / "tensorboard").glob("events.out.tfevents.*")):
         for record in tf.data.TFRecordDataset(str(path)):
             event = event_pb2.Event.FromString(record.numpy())
-            found += [(event.step, value.tag, value.metadata.plugin_data.plugin_name, tf.make_ndarray(value.tensor))
-                      for value in event.summary.value]
+            found += [
+                (
+                    event.step,
+                    value.tag,
+                    value.metadata.plugin_data.plugin_name,
+                    tf.make_ndarray(value.tensor),
+                )
+                for value in event.summary.value
+            ]
     return sorted(found, key=lambda summary: summary[:2])
 
 
 def scalars(directory):
-    """Returns every scalar of a run's event files, in the order of steps and tags: `[(step, tag, value)]`."""
-    return [(step, tag, float(value)) for step, tag, plugin, value in summaries(directory) if plugin == "scalars"]
+    """Returns every scalar of a run's event files, in the order of steps and tags: `[(step, tag,
+    value)]`.
+    """
+    return [
+        (step, tag, float(value))
+        for step, tag, plugin, value in summaries(directory)
+        if plugin == "scalars"
+    ]
 
 
 def different_logs(directory, expected):
-    """Returns what two runs have logged differently, bit for bit: names of files, steps and tags. But for the speed."""
-    told, others = ([(*place, value.tolist()) for *place, _, value in summaries(path) if place[1] != "time/fps"]
-                    for path in (directory, expected))
+    """Returns what two runs have logged differently, bit for bit: names of files, steps and tags.
+    But for the speed.
+    """
+    told, others = (
+        [(*place, value.tolist()) for *place, _, value in summaries(path) if place[1] != "time/fps"]
+        for path in (directory, expected)
+    )
     assert others
     tables = ("progress.csv", "value_sensitivity.csv")
-    return [name for name in tables if (directory / name).read_bytes() != (expected / name).read_bytes()] + [
-        one[:2] for one, other in itertools.zip_longest(told, others, fillvalue=()) if one != other]
+    return [
+        name for name in tables if (directory / name).read_bytes() != (expected / name).read_bytes()
+    ] + [
+        one[:2] for one, other in itertools.zip_longest(told, others, fillvalue=()) if one != other
+    ]
 
 
 def variables(prefix):
@@ -328,8 +393,11 @@ def variables(prefix):
 
     reader = tf.train.load_checkpoint(str(prefix))
     tensors = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    return {name: np.asarray(value).tobytes() if np.asarray(value).dtype != object else repr(value)
-            for name, value in tensors.items() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"}
+    return {
+        name: np.asarray(value).tobytes() if np.asarray(value).dtype != object else repr(value)
+        for name, value in tensors.items()
+        if name != "_CHECKPOINTABLE_OBJECT_GRAPH"
+    }
 
 
 def progress(directory):
@@ -343,7 +411,10 @@ FILLER = "filler"
 
 def fill(directory):
     """Fills the disk that a directory is on with the file FILLER in it."""
-    with contextlib.suppress(OSError), open(os.path.join(directory, FILLER), "wb", buffering=0) as file:
+    with (
+        contextlib.suppress(OSError),
+        open(os.path.join(directory, FILLER), "wb", buffering=0) as file,
+    ):
         while True:
             file.write(bytes(4096))
 
@@ -352,7 +423,8 @@ def fill(directory):
 def full_disk(limit):
     """No file may grow beyond `limit` bytes: writing more fails as it does on a full disk.
 
-    Not a fixture: pytest reports a test before it tears its fixtures down, and its own output may be a file.
+    Not a fixture: pytest reports a test before it tears its fixtures down, and its own output may
+      be a file.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))

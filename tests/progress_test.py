@@ -12,17 +12,28 @@ from vagram_tf.run import progress
 
 
 def progress_of(steps, stderr, monkeypatch, resumed=0):
-    """Shows `steps` steps of 0.1 s each of the tiny run, 30 random and 60 training ones; returns what was printed."""
+    """Shows `steps` steps of 0.1 s each of the tiny run, 30 random and 60 training ones; returns
+    what was printed.
+    """
     now = 0.0
-    dyna = types.SimpleNamespace(env_step=resumed, training_step=resumed - 30, latest={},
-                                 interaction=types.SimpleNamespace(episodes=[]))
-    training = types.SimpleNamespace(config=programs.tiny(updates_per_step=7), dyna=dyna, env_step=resumed,
-                                     evaluation=None)
+    dyna = types.SimpleNamespace(
+        env_step=resumed,
+        training_step=resumed - 30,
+        latest={},
+        interaction=types.SimpleNamespace(episodes=[]),
+    )
+    training = types.SimpleNamespace(
+        config=programs.tiny(updates_per_step=7), dyna=dyna, env_step=resumed, evaluation=None
+    )
     monkeypatch.setattr(sys, "stderr", stderr)
     monkeypatch.setattr(progress, "time", types.SimpleNamespace(monotonic=lambda: now))
     with progress.Progress(training, 90) as bar:
         for _ in range(steps):
-            now, dyna.env_step, dyna.training_step = now + 0.1, dyna.env_step + 1, dyna.training_step + 1
+            now, dyna.env_step, dyna.training_step = (
+                now + 0.1,
+                dyna.env_step + 1,
+                dyna.training_step + 1,
+            )
             if dyna.env_step == 25:
                 dyna.interaction.episodes.append((-120.4, 25))
             if dyna.env_step == 31:
@@ -36,12 +47,15 @@ def last(printed):
     return re.split(r"[\r\n]+", printed.strip())[-1]
 
 
-@pytest.mark.parametrize("steps, state", [
-    (10, "exploring"),
-    (30, "return -120, compiling"),
-    (31, "return -120, model mse 0.0012, compiling"),
-    (60, "return -120, model mse 0.0012, 70 updates/s, 00:03 left"),
-])
+@pytest.mark.parametrize(
+    "steps, state",
+    [
+        (10, "exploring"),
+        (30, "return -120, compiling"),
+        (31, "return -120, model mse 0.0012, compiling"),
+        (60, "return -120, model mse 0.0012, 70 updates/s, 00:03 left"),
+    ],
+)
 def test_terminal_shows_return_model_error_rate_and_time_left(steps, state, monkeypatch):
     shown = last(progress_of(steps, programs.Terminal(), monkeypatch))
     assert re.fullmatch(rf"\|.+\| {steps}/90 \[\d\d:\d\d, {re.escape(state)}\]", shown), shown
@@ -53,7 +67,9 @@ def test_bar_begins_where_a_run_continues(monkeypatch):
 
 def test_log_gets_whole_lines_and_only_now_and_then(monkeypatch):
     printed = progress_of(60, io.StringIO(), monkeypatch)
-    assert printed == "step 31/90 [return -120, model mse 0.0012, compiling]\n"  # the only one after 30 s
+    assert (
+        printed == "step 31/90 [return -120, model mse 0.0012, compiling]\n"
+    )  # the only one after 30 s
 
 
 def test_log_says_what_the_terminal_does(monkeypatch):
@@ -65,9 +81,12 @@ def test_log_says_what_the_terminal_does(monkeypatch):
 
 
 def test_rate_is_that_of_the_last_round_between_fits(monkeypatch):
-    """A step of 10 s falls out of the rate when as many steps as there are between two fits have followed it."""
-    dyna = types.SimpleNamespace(env_step=30, training_step=0, latest={},
-                                 interaction=types.SimpleNamespace(episodes=[]))
+    """A step of 10 s falls out of the rate when as many steps as there are between two fits have
+    followed it.
+    """
+    dyna = types.SimpleNamespace(
+        env_step=30, training_step=0, latest={}, interaction=types.SimpleNamespace(episodes=[])
+    )
     config = programs.tiny(updates_per_step=1)
     training = types.SimpleNamespace(config=config, dyna=dyna, env_step=30, evaluation=None)
     now, lines = 0.0, []

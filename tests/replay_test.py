@@ -16,7 +16,9 @@ D, A = 3, 2
 
 
 def numbered(*ids):
-    """Returns transitions that tell everything about themselves: field f of transition i holds 100 i + f."""
+    """Returns transitions that tell everything about themselves: field f of transition i holds 100
+    i + f.
+    """
     ids = np.asarray(ids, np.float32).reshape(len(ids))
     base = 100.0 * ids[:, np.newaxis]
     return Transition(
@@ -24,11 +26,14 @@ def numbered(*ids):
         action=base + np.arange(D, D + A, dtype=np.float32),
         reward=base[:, 0] + D + A,
         discount=base[:, 0] + D + A + 1,
-        next_observation=base + np.arange(D + A + 2, D + A + 2 + D, dtype=np.float32))
+        next_observation=base + np.arange(D + A + 2, D + A + 2 + D, dtype=np.float32),
+    )
 
 
 def ids_of(transition):
-    """Returns the numbers of transitions with any leading axes, after checking that each is in one piece."""
+    """Returns the numbers of transitions with any leading axes, after checking that each is in one
+    piece.
+    """
     ids = np.round(transition.reward.numpy() / 100.0).astype(int)
     whole = numbered(*ids.ravel())
     for field, expected in zip(transition, whole, strict=True):
@@ -76,7 +81,8 @@ def test_rows_grow_with_the_data_and_keep_it():
     assert replay.size == 4500
     assert 4500 <= int(tf.shape(replay._rows)[0]) < 10_000  # and not the capacity
     np.testing.assert_array_equal(
-        ids_of(replay.all()), [*range(1500), *range(1000, 2500), *range(2500, 4000)])
+        ids_of(replay.all()), [*range(1500), *range(1000, 2500), *range(2500, 4000)]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +94,16 @@ def eagerly():
 
 
 @settings(max_examples=60, deadline=None)
-@given(capacity=st.integers(1, 9), operations=st.lists(st.one_of(
-    st.tuples(st.just("add"), st.integers(0, 20)), st.tuples(st.just("resize"), st.integers(1, 12))), max_size=12))
+@given(
+    capacity=st.integers(1, 9),
+    operations=st.lists(
+        st.one_of(
+            st.tuples(st.just("add"), st.integers(0, 20)),
+            st.tuples(st.just("resize"), st.integers(1, 12)),
+        ),
+        max_size=12,
+    ),
+)
 def test_it_keeps_what_a_deque_keeps(eagerly, capacity, operations):
     replay, model, added = buffer(capacity), deque(maxlen=capacity), 0
     for operation, number in operations:
@@ -106,7 +120,9 @@ def test_it_keeps_what_a_deque_keeps(eagerly, capacity, operations):
             assert set(ids_of(replay.sample([50]))) <= set(model)
 
 
-@pytest.mark.parametrize("capacity, kept", [(3, [4, 5, 6]), (5, [2, 3, 4, 5, 6]), (8, [2, 3, 4, 5, 6])])
+@pytest.mark.parametrize(
+    "capacity, kept", [(3, [4, 5, 6]), (5, [2, 3, 4, 5, 6]), (8, [2, 3, 4, 5, 6])]
+)
 def test_resize_keeps_the_newest(capacity, kept):
     replay = buffer(5)
     replay.add(numbered(0, 1, 2, 3))
@@ -139,7 +155,13 @@ def test_samples_have_any_leading_axes():
     replay = buffer(10)
     replay.add(numbered(1, 2))
     batch = replay.sample([4, 6])
-    assert [tuple(field.shape) for field in batch] == [(4, 6, D), (4, 6, A), (4, 6), (4, 6), (4, 6, D)]
+    assert [tuple(field.shape) for field in batch] == [
+        (4, 6, D),
+        (4, 6, A),
+        (4, 6),
+        (4, 6),
+        (4, 6, D),
+    ]
     assert set(ids_of(batch).ravel()) == {1, 2}
     assert len({tuple(row) for row in ids_of(batch)}) > 1  # not one row repeated
     assert replay.sample(tf.constant([2, 0])).reward.shape == (2, 0)
@@ -192,8 +214,11 @@ def test_fields_of_other_shapes_are_refused():
     replay = buffer(10)
     replay.add(numbered(0))
     good = numbered(1, 2)
-    for bad in (good._replace(reward=good.reward[:, np.newaxis]), good._replace(discount=good.discount[:1]),
-                good._replace(action=good.action[:, :1])):
+    for bad in (
+        good._replace(reward=good.reward[:, np.newaxis]),
+        good._replace(discount=good.discount[:1]),
+        good._replace(action=good.action[:, :1]),
+    ):
         with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
             replay.add(bad)
         assert ids_of(replay.all()).tolist() == [0]

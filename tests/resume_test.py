@@ -1,4 +1,6 @@
-"""Real processes, killed at the worst moments and continued: nothing of it shows in what the run leaves behind."""
+"""Real processes, killed at the worst moments and continued: nothing of it shows in what the run
+leaves behind.
+"""
 
 import json
 import os
@@ -18,10 +20,21 @@ def checkpoints(directory):
 
 def test_reference_run_is_whole():
     _, directory = programs.finished_run()
-    assert [int(row["env_step"]) for row in programs.progress(directory)] == [40, 50, 60, 70, 80, 90]
+    assert [int(row["env_step"]) for row in programs.progress(directory)] == [
+        40,
+        50,
+        60,
+        70,
+        80,
+        90,
+    ]
     seen = [summary[:2] for summary in programs.summaries(directory)]
     assert len(seen) == len(set(seen))
-    assert {step for step, tag in seen if tag == "model/holdout_mse"} == {31, 51, 71}  # the steps that began with a fit
+    assert {step for step, tag in seen if tag == "model/holdout_mse"} == {
+        31,
+        51,
+        71,
+    }  # the steps that began with a fit
     assert len(programs.variables(directory / "checkpoints" / "90" / "state")) > 50
 
 
@@ -33,14 +46,21 @@ def test_another_process_on_one_core_gives_the_same_run(tmp_path, threads):
     os.sched_setaffinity(0, {min(cores)})  # the process inherits it
     try:
         process = programs.mbpo(
-            [f"--config={expected / 'config.json'}", f"--threads={threads}", f"--workdir={tmp_path}"],
-            environment=programs.COMPILED)
+            [
+                f"--config={expected / 'config.json'}",
+                f"--threads={threads}",
+                f"--workdir={tmp_path}",
+            ],
+            environment=programs.COMPILED,
+        )
     finally:
         os.sched_setaffinity(0, cores)
     assert process.returncode == 0, process.stderr
     directory = programs.run_directory(tmp_path)
     settings = [(0, "config")] if threads == 1 else []
-    changed = (expected / "config.json").read_text().replace('"threads": 2', f'"threads": {threads}')
+    changed = (
+        (expected / "config.json").read_text().replace('"threads": 2', f'"threads": {threads}')
+    )
     assert (directory / "config.json").read_text() == changed
     programs.check_equal_runs(directory, expected, different=settings)
 
@@ -56,7 +76,8 @@ STOPS = [
     ((signal.SIGKILL, *STEP, 43), -signal.SIGKILL, 0),
     # While exploring, in the middle of an episode.
     ((signal.SIGTERM, *STEP, 20), 0, 20),
-    # Inside the writing of the checkpoint of step 45: its files are there, but not yet in their place.
+    # Inside the writing of the checkpoint of step 45: its files are there, but not yet in their
+    # place.
     ((signal.SIGKILL, *FLUSH, "writing-45", 2), -signal.SIGKILL, 20),
     ((signal.SIGTERM, *STEP, 29), 0, 49),
     # While what was logged after the checkpoint is cut off.
@@ -83,7 +104,10 @@ def test_interrupted_run_equals_uninterrupted(tmp_path):
         assert max([0, *map(int, checkpoints(directory))]) == next_start
         if code >= 0:  # a killed process takes along what it has printed
             check_continued(process, continued)
-            assert f"saved at environment step {next_start}; the same command continues the run" in process.stdout
+            assert (
+                f"saved at environment step {next_start}; the same command continues the run"
+                in process.stdout
+            )
             assert "stopping after this step" in process.stderr
             assert not (directory / "export").exists()
         continued = next_start
@@ -101,16 +125,25 @@ def check_continued(process, step):
     assert announced if step else "continuing" not in process.stdout
 
 
-@pytest.mark.skipif("VAGRAM_KILLS" not in os.environ, reason="VAGRAM_KILLS=20 kills that many times; 10 minutes")
+@pytest.mark.skipif(
+    "VAGRAM_KILLS" not in os.environ, reason="VAGRAM_KILLS=20 kills that many times; 10 minutes"
+)
 def test_killed_at_random_moments(tmp_path):
-    """Kills at random wall times, also while starting, and continues each time until the run is complete."""
+    """Kills at random wall times, also while starting, and continues each time until the run is
+    complete.
+    """
     _, expected = programs.finished_run()
     command = [sys.executable, "-m", "experiments.mbpo", *programs.flags(), f"--workdir={tmp_path}"]
     environment = os.environ | {"PYTHONPATH": str(programs.ROOT / "tests")}
     rng, kills = random.Random(0), 0
     while kills < int(os.environ["VAGRAM_KILLS"]):
         process = subprocess.Popen(
-            command, cwd=programs.ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            command,
+            cwd=programs.ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         try:
             output, _ = process.communicate(timeout=rng.uniform(5, 40))
             assert process.returncode == 0, output
@@ -145,10 +178,13 @@ def test_damaged_newest_checkpoint_falls_back(copied_run):
     assert [int(row["env_step"]) for row in programs.progress(copied_run)] == [40]
 
 
-@pytest.mark.parametrize("lost, words", [
-    ("*/manifest.json", ["checkpoints/45: manifest.json", "checkpoints/90: manifest.json"]),
-    ("*", ["all have been deleted"]),
-])
+@pytest.mark.parametrize(
+    "lost, words",
+    [
+        ("*/manifest.json", ["checkpoints/45: manifest.json", "checkpoints/90: manifest.json"]),
+        ("*", ["all have been deleted"]),
+    ],
+)
 def test_no_usable_checkpoint_is_refused(copied_run, lost, words):
     """The run does not silently start afresh."""
     for path in (copied_run / "checkpoints").glob(lost):
@@ -164,11 +200,18 @@ def test_no_usable_checkpoint_is_refused(copied_run, lost, words):
 
 def test_second_process_is_refused(tmp_path):
     directory = programs.run_directory(tmp_path)
-    code = ("import sys, pathlib, programs; from vagram_tf.run.directory import RunDirectory; "
-            "held = RunDirectory(pathlib.Path(sys.argv[1]), programs.tiny()); print('held', flush=True); input()")
+    code = (
+        "import sys, pathlib, programs; from vagram_tf.run.directory import RunDirectory; "
+        "held = RunDirectory(pathlib.Path(sys.argv[1]), programs.tiny()); print('held', "
+        "flush=True); input()"
+    )
     with subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path)], cwd=programs.ROOT, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(programs.ROOT / "tests")}) as holder:
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=programs.ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(programs.ROOT / "tests")},
+    ) as holder:
         assert holder.stdout.readline() == b"held\n"
         process = programs.mbpo([*programs.flags(), f"--workdir={tmp_path}"])
         holder.communicate(b"\n")

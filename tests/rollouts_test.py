@@ -24,7 +24,8 @@ def policy(observation):
 
 
 def counting_ensemble():
-    """Returns an ensemble in which an elite adds 1 to dimension 0 and its number to dimension 1; reward 10 · number.
+    """Returns an ensemble in which an elite adds 1 to dimension 0 and its number to dimension 1;
+    reward 10 · number.
 
     The log-variance is -4.6, a standard deviation of 0.1.
     """
@@ -67,13 +68,17 @@ def test_a_transition_belongs_to_its_own_observation(imagination):
     np.testing.assert_array_equal(after[:, 0], observation[:, 0] + 1.0)
     number = after[:, 1] - observation[:, 1]
     assert set(number) == set(ELITES)  # both are used, and the garbage of the others is nowhere
-    np.testing.assert_array_equal(reward, 10.0 * number)  # one member's reward with its own observation
+    np.testing.assert_array_equal(
+        reward, 10.0 * number
+    )  # one member's reward with its own observation
     np.testing.assert_array_equal(discount, np.ones(3 * B))
 
 
 def test_rollouts_continue_where_they_were(imagination):
     transitions, _ = imagination.imagine(starts(), 3, WIDE)
-    observation, after = (x.numpy().reshape(3, B, D) for x in (transitions.observation, transitions.next_observation))
+    observation, after = (
+        x.numpy().reshape(3, B, D) for x in (transitions.observation, transitions.next_observation)
+    )
     np.testing.assert_array_equal(observation[0], starts())
     np.testing.assert_array_equal(observation[1:], after[:-1])
 
@@ -85,7 +90,9 @@ def test_the_elites_take_equal_shares_drawn_anew(imagination):
         numbers.append(step.next_observation.numpy()[:, 1])
     numbers = np.array(numbers)
     assert np.all((numbers == ELITES[0]).sum(axis=1) == B // 2)
-    assert np.all((numbers == ELITES[0]).any(axis=0)) and np.all((numbers == ELITES[1]).any(axis=0))  # for every row
+    assert np.all((numbers == ELITES[0]).any(axis=0)) and np.all(
+        (numbers == ELITES[1]).any(axis=0)
+    )  # for every row
 
 
 def test_a_new_choice_of_elites_is_used_at_once(imagination):
@@ -105,7 +112,9 @@ def test_a_terminated_step_is_kept_with_discount_zero_and_ends_its_rollout(eager
     transitions, dropped = imagination.imagine(starts(), 4, WIDE)
     after, discount = transitions.next_observation.numpy()[:, 0], transitions.discount.numpy()
     assert sorted(after) == sorted(
-        [100.0 * i + k for i in range(6) for k in (1, 2)] + [100.0 * i + k for i in range(6, B) for k in (1, 2, 3, 4)])
+        [100.0 * i + k for i in range(6) for k in (1, 2)]
+        + [100.0 * i + k for i in range(6, B) for k in (1, 2, 3, 4)]
+    )
     np.testing.assert_array_equal(discount == 0.0, (after % 100 >= 2) & (after < 599.0))
     assert dropped == 0.0
 
@@ -116,14 +125,24 @@ def test_an_incredible_step_is_dropped_and_its_rollout_with_it(imagination):
     transitions, dropped = imagination.imagine(starts(), 5, narrow)
     after = transitions.next_observation.numpy()[:, 0]
     assert sorted(after) == sorted(
-        [100.0 * i + k for i in range(B - 1) for k in range(1, 6)] + [1101.0, 1102.0])
+        [100.0 * i + k for i in range(B - 1) for k in range(1, 6)] + [1101.0, 1102.0]
+    )
     assert dropped == pytest.approx(1 / (5 * (B - 1) + 3))  # of the steps that were imagined
 
 
-@pytest.mark.parametrize("field, bound", [
-    ("observation_high", [0.5, 1e6]), ("observation_low", [-1e6, 50.0]), ("reward_high", 5.0), ("reward_low", 50.0)])
+@pytest.mark.parametrize(
+    "field, bound",
+    [
+        ("observation_high", [0.5, 1e6]),
+        ("observation_low", [-1e6, 50.0]),
+        ("reward_high", 5.0),
+        ("reward_low", 50.0),
+    ],
+)
 def test_every_bound_counts(imagination, field, bound):
-    transitions, dropped = imagination.imagine(starts(), 2, WIDE._replace(**{field: tf.constant(bound)}))
+    transitions, dropped = imagination.imagine(
+        starts(), 2, WIDE._replace(**{field: tf.constant(bound)})
+    )
     assert transitions.reward.shape == (0,) and transitions.observation.shape == (0, D)
     assert dropped == 1.0
 
@@ -150,10 +169,16 @@ def test_without_noise_the_mean_and_with_it_the_predicted_gaussian(eagerly):
     silent = Imagination(counting_ensemble(), policy, never, noise=False, seed=0)
     noisy = Imagination(counting_ensemble(), policy, never, noise=True, seed=0)
     ensemble = noisy._ensemble
-    ensemble._log_variance_head.bias.assign(tf.broadcast_to(2.0 * tf.math.log([0.1, 0.5, 0.02]), [E, 1, D + 1]))
+    ensemble._log_variance_head.bias.assign(
+        tf.broadcast_to(2.0 * tf.math.log([0.1, 0.5, 0.02]), [E, 1, D + 1])
+    )
     predicted = ensemble(tf.zeros([E, 1, D]), tf.zeros([E, 1, A]))
-    expected = np.exp(0.5 * np.append(
-        predicted.next_observation_log_variance[0, 0], predicted.reward_log_variance[0, 0]))
+    expected = np.exp(
+        0.5
+        * np.append(
+            predicted.next_observation_log_variance[0, 0], predicted.reward_log_variance[0, 0]
+        )
+    )
     start = tf.zeros([count, D])
     quiet, _ = silent.imagine(start, 1, WIDE)
     assert set(quiet.next_observation.numpy()[:, 0]) == {1.0}
@@ -174,7 +199,9 @@ def test_shrinkage_leaves_out_its_share_of_every_change_of_state(eagerly):
     step, _ = shrunk.imagine(starts(), 1, WIDE)
     change = (step.next_observation - step.observation).numpy()
     np.testing.assert_array_equal(change[:, 0], np.full(B, 0.75))
-    np.testing.assert_array_equal(change[:, 1] / 0.75 * 10.0, step.reward)  # the reward stays what it was
+    np.testing.assert_array_equal(
+        change[:, 1] / 0.75 * 10.0, step.reward
+    )  # the reward stays what it was
 
 
 @pytest.mark.parametrize("shrinkage", [0.0, 0.25])
@@ -191,7 +218,9 @@ def test_simulated_rollouts_take_the_simulators_word(shrinkage):
     np.testing.assert_allclose(action, observation[:, :1] / 100.0, rtol=1e-6)
     np.testing.assert_array_equal(reward, 10.0 * action[:, 0])
     np.testing.assert_allclose(after[:, 0] - observation[:, 0], 1.0 - shrinkage, rtol=1e-5)
-    np.testing.assert_allclose(after[:, 1] - observation[:, 1], (1.0 - shrinkage) * action[:, 0], atol=1e-6)
+    np.testing.assert_allclose(
+        after[:, 1] - observation[:, 1], (1.0 - shrinkage) * action[:, 0], atol=1e-6
+    )
     # Row 2 begins at 200 and ends with its first step, row 1 at 100 with its second.
     assert observation[:, 0].tolist() == [0.0, 100.0, 200.0, 1.0 - shrinkage, 101.0 - shrinkage]
     assert discount.tolist() == [1.0, 1.0, 0.0, 1.0, 0.0]
@@ -209,8 +238,12 @@ def test_equal_seeds_imagine_the_same(eagerly):
 
 def test_the_range_of_the_data_is_widened_by_the_margin():
     data = Transition(
-        tf.fill([3, D], 1e9), tf.zeros([3, A]), tf.constant([0.0, 4.0, 2.0]), tf.ones(3),
-        tf.constant([[0.0, 7.0], [10.0, 7.0], [4.0, 7.0]]))
+        tf.fill([3, D], 1e9),
+        tf.zeros([3, A]),
+        tf.constant([0.0, 4.0, 2.0]),
+        tf.ones(3),
+        tf.constant([[0.0, 7.0], [10.0, 7.0], [4.0, 7.0]]),
+    )
     around = DataRange.of(data, margin=0.5)
     np.testing.assert_allclose(around.observation_low, [-5.0, 7.0 - 5e-4], rtol=1e-6)
     np.testing.assert_allclose(around.observation_high, [15.0, 7.0 + 5e-4], rtol=1e-6)
@@ -218,10 +251,19 @@ def test_the_range_of_the_data_is_widened_by_the_margin():
 
 
 def test_the_range_contains_what_is_inside_in_every_dimension():
-    around = DataRange(tf.constant([0.0, 0.0]), tf.constant([1.0, 2.0]), tf.constant(-1.0), tf.constant(1.0))
+    around = DataRange(
+        tf.constant([0.0, 0.0]), tf.constant([1.0, 2.0]), tf.constant(-1.0), tf.constant(1.0)
+    )
     cases = [
-        ([0.5, 0.5], 0.0, True), ([0.0, 2.0], 1.0, True), ([1.1, 0.5], 0.0, False), ([0.5, -0.1], 0.0, False),
-        ([0.5, 0.5], 1.1, False), ([0.5, 0.5], -1.1, False), ([np.nan, 0.5], 0.0, False), ([0.5, 0.5], np.nan, False)]
+        ([0.5, 0.5], 0.0, True),
+        ([0.0, 2.0], 1.0, True),
+        ([1.1, 0.5], 0.0, False),
+        ([0.5, -0.1], 0.0, False),
+        ([0.5, 0.5], 1.1, False),
+        ([0.5, 0.5], -1.1, False),
+        ([np.nan, 0.5], 0.0, False),
+        ([0.5, 0.5], np.nan, False),
+    ]
     observation, reward, expected = zip(*cases, strict=True)
     inside = around.contains(tf.constant(observation, tf.float32), tf.constant(reward, tf.float32))
     assert inside.numpy().tolist() == list(expected)

@@ -42,15 +42,21 @@ def wave(shape, seed, dtype=tf.float32, **_):
 def same_noise():
     """XLA's random numbers are others than TensorFlow's, even of one seed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tensorflow.compat.v2.random, "stateless_normal", wave)  # as TensorFlow Probability knows it
+        patch.setattr(
+            tensorflow.compat.v2.random, "stateless_normal", wave
+        )  # as TensorFlow Probability knows it
         yield
 
 
 @pytest.fixture(scope="module")
 def trained():
-    """Twice: a compiled agent's variables after the same updates from the same state, and the updates' metrics."""
+    """Twice: a compiled agent's variables after the same updates from the same state, and the
+    updates' metrics.
+    """
     agent = make(seed=1)
-    state = all_variables(agent) + [slot for optimizer in optimizers(agent) for slot in optimizer.variables()]
+    state = all_variables(agent) + [
+        slot for optimizer in optimizers(agent) for slot in optimizer.variables()
+    ]
     start = [variable.numpy() for variable in state]
     results = []
     for _ in range(2):
@@ -65,16 +71,23 @@ def trained():
 
 def batches(updates=N, size=B, discount=1.0, reward=None, seed=0):
     return Transition(
-        observation=normal(updates, size, D, seed=seed), action=tf.tanh(normal(updates, size, A, seed=seed + 1)),
-        reward=normal(updates, size, seed=seed + 2) if reward is None else tf.fill([updates, size], reward),
-        discount=tf.fill([updates, size], discount), next_observation=normal(updates, size, D, seed=seed + 3))
+        observation=normal(updates, size, D, seed=seed),
+        action=tf.tanh(normal(updates, size, A, seed=seed + 1)),
+        reward=normal(updates, size, seed=seed + 2)
+        if reward is None
+        else tf.fill([updates, size], reward),
+        discount=tf.fill([updates, size], discount),
+        next_observation=normal(updates, size, D, seed=seed + 3),
+    )
 
 
 def by_hand(agent, batch):
     """Takes the updates one by one, op by op; returns the losses of each."""
     infos = []
     for i in range(batch.reward.shape[0]):
-        infos.append(agent.agent._train(_experience(Transition(*(f[i] for f in batch))), weights=None).extra)
+        infos.append(
+            agent.agent._train(_experience(Transition(*(f[i] for f in batch))), weights=None).extra
+        )
     return infos
 
 
@@ -83,7 +96,11 @@ def all_variables(agent):
 
 
 def optimizers(agent):
-    return [agent.agent._actor_optimizer, agent.agent._critic_optimizer, agent.agent._alpha_optimizer]
+    return [
+        agent.agent._actor_optimizer,
+        agent.agent._critic_optimizer,
+        agent.agent._alpha_optimizer,
+    ]
 
 
 def largest_difference(one, two):
@@ -99,7 +116,9 @@ def test_compiled_updates_repeat_themselves_bit_for_bit(trained):
 def test_equal_seeds_train_to_equal_weights_and_others_to_others():
     agents = [make(seed=1), make(seed=1), make(seed=2)]
     start = all_variables(agents[0])
-    assert largest_difference(start, all_variables(agents[2])) == 0.0  # the networks have a seed of their own
+    assert (
+        largest_difference(start, all_variables(agents[2])) == 0.0
+    )  # the networks have a seed of their own
     for agent in agents:
         by_hand(agent, batches(updates=2))
     first, same, other = (all_variables(agent) for agent in agents)
@@ -119,33 +138,49 @@ def test_compiled_updates_are_the_updates(trained):
     assert eager.agent.train_step_counter == N
 
     values = dict(zip(TRAIN_METRICS, metrics, strict=True))
-    q = np.stack([critic((batch.observation[-1], batch.action[-1]))[0] for critic in eager._critics[:2]])
-    weight_sum = sum(variable.numpy().sum() for variable in eager.actor_variables + eager.critic_variables)
+    q = np.stack(
+        [critic((batch.observation[-1], batch.action[-1]))[0] for critic in eager._critics[:2]]
+    )
+    weight_sum = sum(
+        variable.numpy().sum() for variable in eager.actor_variables + eager.critic_variables
+    )
     for name, expected in {
-            "critic_loss": np.mean([info.critic_loss for info in infos]),
-            "actor_loss": np.mean([info.actor_loss for info in infos]),
-            "ent_coef_loss": np.mean([info.alpha_loss for info in infos]),
-            "ent_coef": np.exp(eager.agent._log_alpha), "q_mean": q.mean(), "q_max": np.abs(q).max(),
-            "weight_sum": weight_sum}.items():
+        "critic_loss": np.mean([info.critic_loss for info in infos]),
+        "actor_loss": np.mean([info.actor_loss for info in infos]),
+        "ent_coef_loss": np.mean([info.alpha_loss for info in infos]),
+        "ent_coef": np.exp(eager.agent._log_alpha),
+        "q_mean": q.mean(),
+        "q_max": np.abs(q).max(),
+        "weight_sum": weight_sum,
+    }.items():
         np.testing.assert_allclose(values[name], expected, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
 def test_optimizer_slots_exist_before_the_first_update(shared):
     # What a checkpoint does not find when it is read cannot be restored.
-    counts = [len(shared._actor.trainable_variables),
-              sum(len(critic.trainable_variables) for critic in shared._critics[:2]), 1]
-    assert [len(optimizer.variables()) for optimizer in optimizers(shared)] == [1 + 2 * count for count in counts]
+    counts = [
+        len(shared._actor.trainable_variables),
+        sum(len(critic.trainable_variables) for critic in shared._critics[:2]),
+        1,
+    ]
+    assert [len(optimizer.variables()) for optimizer in optimizers(shared)] == [
+        1 + 2 * count for count in counts
+    ]
 
 
 def test_the_critics_share_no_variable(shared):
     variables = shared.critic_variables
     assert len(variables) == 4 * 10  # three kernels and biases, two gains and offsets
-    assert len({variable.ref() for variable in variables + shared.actor_variables}) == len(variables) + 6
+    assert (
+        len({variable.ref() for variable in variables + shared.actor_variables})
+        == len(variables) + 6
+    )
 
 
 def test_critics_start_apart_and_targets_as_their_copies(shared):
     first, second, first_target, second_target = (
-        [variable.numpy() for variable in critic.variables] for critic in shared._critics)
+        [variable.numpy() for variable in critic.variables] for critic in shared._critics
+    )
     assert np.any(first[0] != second[0])
     for critic, target in ((first, first_target), (second, second_target)):
         for one, two in zip(critic, target, strict=True):
@@ -156,7 +191,9 @@ def test_critics_start_apart_and_targets_as_their_copies(shared):
 
 
 def diverse(**changes):
-    """An agent whose four critics all differ, with an actor that reacts strongly to the observation."""
+    """An agent whose four critics all differ, with an actor that reacts strongly to the
+    observation.
+    """
     agent = make(**changes)
     for i, critic in enumerate(agent._critics):
         for variable in critic.variables:
@@ -186,14 +223,17 @@ def test_the_gradient_of_a_value_does_not_run_through_the_action(normalized):
     for dimension in range(D):
         moved = step * tf.one_hot(dimension, D)
         for i, critic in enumerate(agent._critics):
+
             def q(where, acted, critic=critic):
                 return critic((where, acted))[0].numpy()
 
             at_fixed_action[:, i, dimension] = (
-                q(observation + moved, action) - q(observation - moved, action)) / (2 * step)
+                q(observation + moved, action) - q(observation - moved, action)
+            ) / (2 * step)
             along_the_policy[:, i, dimension] = (
                 q(observation + moved, agent.mode(observation + moved))
-                - q(observation - moved, agent.mode(observation - moved))) / (2 * step)
+                - q(observation - moved, agent.mode(observation - moved))
+            ) / (2 * step)
     apart = np.abs(at_fixed_action - along_the_policy)
     assert np.median(apart) > 0.02  # the two differ, so that the next line says something
     error = np.abs(gradient - at_fixed_action)
@@ -202,12 +242,14 @@ def test_the_gradient_of_a_value_does_not_run_through_the_action(normalized):
 
 
 @pytest.mark.parametrize(
-    "which, critics", [("critics", [0, 1]), ("targets", [2, 3]), ("all", [0, 1, 2, 3])])
+    "which, critics", [("critics", [0, 1]), ("targets", [2, 3]), ("all", [0, 1, 2, 3])]
+)
 def test_values_of_critics_or_targets_or_all(which, critics):
     agent, observation = diverse(), normal(6, D)
     found = [value(observation).numpy().tolist() for value in agent.values_of(which)]
-    assert found == [agent.value_functions[critic](observation).numpy().tolist()
-                     for critic in critics]
+    assert found == [
+        agent.value_functions[critic](observation).numpy().tolist() for critic in critics
+    ]
 
 
 def test_the_gradient_of_a_value_does_not_reach_the_actor():
@@ -225,16 +267,26 @@ def test_normalised_observations_are_all_that_the_networks_see(mean, stddev):
     raw = scaled * stddev + mean
     seed = tf.constant([1, 2])
     np.testing.assert_allclose(normalising.mode(raw), plain.mode(scaled), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(normalising.sample(raw, seed), plain.sample(scaled, seed), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        normalising.sample(raw, seed), plain.sample(scaled, seed), rtol=1e-4, atol=1e-5
+    )
     for of_raw, of_scaled in zip(normalising.value_functions, plain.value_functions, strict=True):
         np.testing.assert_allclose(of_raw(raw), of_scaled(scaled), rtol=1e-4, atol=1e-4)
     # Value gradients stay per unit of the raw observation.
-    np.testing.assert_allclose(value_gradients(normalising.value_functions, raw) * stddev,
-                               value_gradients(plain.value_functions, scaled), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        value_gradients(normalising.value_functions, raw) * stddev,
+        value_gradients(plain.value_functions, scaled),
+        rtol=1e-3,
+        atol=1e-4,
+    )
 
     batch = batches()
-    learned = normalising.train(batch._replace(
-        observation=batch.observation * stddev + mean, next_observation=batch.next_observation * stddev + mean))
+    learned = normalising.train(
+        batch._replace(
+            observation=batch.observation * stddev + mean,
+            next_observation=batch.next_observation * stddev + mean,
+        )
+    )
     np.testing.assert_allclose(learned, plain.train(batch), rtol=1e-3, atol=1e-3)
     for one, other in zip(all_variables(normalising), all_variables(plain), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-2, atol=2e-3)  # a step is 1e-2
@@ -251,7 +303,9 @@ def test_actions_are_in_range_and_greedy_ones_are_the_mean_squashed(shared):
         assert action.shape == (500, A)
         assert np.all(np.abs(action) <= 1.0) and np.all(np.isfinite(action))
     gaussian = shared._actor(observation[:5])[0].input_distribution
-    np.testing.assert_allclose(shared.act_greedily(observation[:5]), np.tanh(gaussian.mean()), atol=1e-6)
+    np.testing.assert_allclose(
+        shared.act_greedily(observation[:5]), np.tanh(gaussian.mean()), atol=1e-6
+    )
 
 
 def test_samples_follow_the_seed(shared):
@@ -260,7 +314,9 @@ def test_samples_follow_the_seed(shared):
     first, same, other = (shared.sample(observation, seed).numpy() for seed in seeds)
     np.testing.assert_array_equal(first, same)
     assert np.all(first != other)
-    assert np.all(shared.explore(observation) != shared.explore(observation))  # the generator moves on
+    assert np.all(
+        shared.explore(observation) != shared.explore(observation)
+    )  # the generator moves on
 
 
 def test_log_probabilities_are_those_of_a_squashed_gaussian(shared):
@@ -270,11 +326,15 @@ def test_log_probabilities_are_those_of_a_squashed_gaussian(shared):
     gaussian = distribution.input_distribution
     mean, stddev = gaussian.mean().numpy(), gaussian.stddev().numpy()
     before = np.arctanh(action)
-    expected = (scipy.stats.norm.logpdf(before, mean, stddev) - np.log1p(-action**2)).sum(axis=-1)
+    expected = (scipy.stats.norm.logpdf(before, mean, stddev) - np.log1p(-(action**2))).sum(axis=-1)
     sound = np.abs(action).max(axis=-1) < 0.99  # where float32 still tells the action from 1
     assert sound.sum() > 100
     np.testing.assert_allclose(
-        distribution.log_prob(tf.constant(action, tf.float32)).numpy()[sound], expected[sound], rtol=1e-3, atol=1e-3)
+        distribution.log_prob(tf.constant(action, tf.float32)).numpy()[sound],
+        expected[sound],
+        rtol=1e-3,
+        atol=1e-3,
+    )
 
 
 def test_log_probabilities_of_saturated_actions_are_finite():
@@ -298,7 +358,10 @@ def test_the_spread_of_the_policy_is_bounded():
 def test_feature_normalization_makes_features_of_unit_norm(normalize):
     agent = make(feature_normalization=normalize)
     inputs = normal(10, D, scale=5.0), tf.tanh(normal(10, A, seed=1))
-    features = {"critic": agent._critics[0]._torso(tf.concat(inputs, axis=-1)), "actor": agent._actor._torso(inputs[0])}
+    features = {
+        "critic": agent._critics[0]._torso(tf.concat(inputs, axis=-1)),
+        "actor": agent._actor._torso(inputs[0]),
+    }
     for name, feature in features.items():
         norms = np.linalg.norm(feature, axis=-1)
         norms = norms[norms > 0]  # all ReLUs of a row may be off
@@ -324,8 +387,10 @@ def relu_network(variables, inputs, normalized):
     Kernels, biases, gains and offsets are told apart by their names. A layer is normalised over
     its units; 0.001 keeps it from a division by zero.
     """
-    by_name = {kind: [v.numpy() for v in variables if v.name.endswith(f"/{kind}:0")]
-               for kind in ("kernel", "bias", "gamma", "beta")}
+    by_name = {
+        kind: [v.numpy() for v in variables if v.name.endswith(f"/{kind}:0")]
+        for kind in ("kernel", "bias", "gamma", "beta")
+    }
     hidden, features = [], inputs
     layers = zip(by_name["kernel"][:-1], by_name["bias"][:-1], strict=True)
     for i, (kernel, bias) in enumerate(layers):
@@ -362,7 +427,8 @@ def test_the_actor_is_not_normalised(normalized):
     assert len(agent.actor_variables) == 6
     _, parameters = relu_network(agent.actor_variables, observation.numpy(), False)
     np.testing.assert_allclose(
-        agent.mode(observation), np.tanh(parameters[:, :A]), rtol=1e-4, atol=1e-4)
+        agent.mode(observation), np.tanh(parameters[:, :A]), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_critics_without_it_are_plain_networks():
@@ -379,8 +445,9 @@ def test_q_is_bounded_far_outside_the_data_where_layers_are_normalised(normalize
     agent = make(layer_normalization=normalized)
     observation, action = normal(50, D), tf.tanh(normal(50, A, seed=1))
     for critic in agent._critics:
-        near, far = (np.abs(critic((factor * observation, action))[0]).max()
-                     for factor in (1.0, 1e6))
+        near, far = (
+            np.abs(critic((factor * observation, action))[0]).max() for factor in (1.0, 1e6)
+        )
         # A normalised layer of 8 units is of length √8 at most.
         bound = 8.0**0.5 * np.linalg.norm(critic._head.kernel) + np.abs(critic._head.bias)[0]
         assert (far < 3.0 * near) == (far <= bound + 1e-4) == normalized
@@ -415,8 +482,10 @@ def test_targets_move_by_tau_after_every_period():
     start = [variable.numpy() for critic in agent._critics[2:] for variable in critic.variables]
 
     def targets_and_critics():
-        return ([variable.numpy() for critic in pair for variable in critic.variables]
-                for pair in (agent._critics[2:], agent._critics[:2]))
+        return (
+            [variable.numpy() for critic in pair for variable in critic.variables]
+            for pair in (agent._critics[2:], agent._critics[:2])
+        )
 
     by_hand(agent, batches(updates=1))
     targets, critics = targets_and_critics()
@@ -448,7 +517,9 @@ def test_the_temperatures_loss_is_that_of_the_actors_actions():
     with tf.GradientTape() as tape:
         loss = agent.agent.alpha_loss(time_steps, training=True)
     np.testing.assert_allclose(loss, -np.log(0.1) * (np.mean(log_probs) - 3.0), rtol=1e-5)
-    np.testing.assert_allclose(tape.gradient(loss, agent.agent._log_alpha), -(np.mean(log_probs) - 3.0), rtol=1e-5)
+    np.testing.assert_allclose(
+        tape.gradient(loss, agent.agent._log_alpha), -(np.mean(log_probs) - 3.0), rtol=1e-5
+    )
 
 
 def test_the_default_target_entropy_is_minus_half_the_action_size():
@@ -457,15 +528,26 @@ def test_the_default_target_entropy_is_minus_half_the_action_size():
 
 
 def test_a_terminated_step_is_worth_its_reward_and_an_ongoing_one_more():
-    # Reward 1 throughout; the first observation tells the steps that terminate from those that go on for ever.
-    agent = make(discount=0.9, target_update_rate=0.5, initial_temperature=1e-6, temperature_learning_rate=1e-9)
+    # Reward 1 throughout; the first observation tells the steps that terminate from those that go
+    # on for ever.
+    agent = make(
+        discount=0.9,
+        target_update_rate=0.5,
+        initial_temperature=1e-6,
+        temperature_learning_rate=1e-9,
+    )
     batch = batches(updates=50, reward=1.0)
     goes_on = np.arange(B) % 2 == 0
     mark = np.broadcast_to(np.where(goes_on, 3.0, -3.0)[:, np.newaxis], [50, B, 1])
     observation, after = (
-        tf.concat([mark.astype(np.float32), x[..., 1:]], axis=-1) for x in (batch.observation, batch.next_observation))
-    batch = batch._replace(observation=observation, next_observation=after,
-                           discount=tf.constant(np.broadcast_to(goes_on, [50, B]).astype(np.float32)))
+        tf.concat([mark.astype(np.float32), x[..., 1:]], axis=-1)
+        for x in (batch.observation, batch.next_observation)
+    )
+    batch = batch._replace(
+        observation=observation,
+        next_observation=after,
+        discount=tf.constant(np.broadcast_to(goes_on, [50, B]).astype(np.float32)),
+    )
     for _ in range(8):
         agent.train(batch)
     q = agent._critics[0]((batch.observation[0], batch.action[0]))[0].numpy()
@@ -474,7 +556,8 @@ def test_a_terminated_step_is_worth_its_reward_and_an_ongoing_one_more():
 
 
 def test_the_critics_target_by_hand():
-    # r + γ d (min of the targets' Q at a sampled action - α log π), mean over the batch of both squared errors
+    # r + γ d (min of the targets' Q at a sampled action - α log π), mean over the batch of both
+    # squared errors
     agent, batch = diverse(), Transition(*(field[0] for field in batches()))
     batch = batch._replace(discount=tf.constant([0.0, 1.0] * (B // 2)))
     experience = _experience(batch)
@@ -482,12 +565,21 @@ def test_the_critics_target_by_hand():
     actions, log_probs = agent.agent._actions_and_log_probs(experience.next_time_step)
     targets = [critic((batch.next_observation, actions))[0] for critic in agent._critics[2:]]
     target = batch.reward + 0.99 * batch.discount * (tf.minimum(*targets) - 0.1 * log_probs)
-    expected = tf.add_n([tf.reduce_mean(tf.square(critic((batch.observation, batch.action))[0] - target))
-                         for critic in agent._critics[:2]])
+    expected = tf.add_n(
+        [
+            tf.reduce_mean(tf.square(critic((batch.observation, batch.action))[0] - target))
+            for critic in agent._critics[:2]
+        ]
+    )
     agent._generator.reset_from_seed(5)
     loss = agent.agent.critic_loss(
-        experience.time_step, batch.action, experience.next_time_step,
-        td_errors_loss_fn=agent.agent._td_errors_loss_fn, gamma=0.99, training=True)
+        experience.time_step,
+        batch.action,
+        experience.next_time_step,
+        td_errors_loss_fn=agent.agent._td_errors_loss_fn,
+        gamma=0.99,
+        training=True,
+    )
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
 
 

@@ -10,26 +10,52 @@ RISING = (20.0, 150.0, 1.0, 15.0)
 FALLING = (0.0, 10.0, 0.9, 0.1)
 
 
-@pytest.mark.parametrize("epoch, expected", [
-    (0.0, 1.0), (20.0, 1.0), (20.5, 1.0 + 7 / 130), (85.0, 8.0), (149.9, 15.0 - 0.1 * 14 / 130), (150.0, 15.0),
-    (1e9, 15.0)])
+@pytest.mark.parametrize(
+    "epoch, expected",
+    [
+        (0.0, 1.0),
+        (20.0, 1.0),
+        (20.5, 1.0 + 7 / 130),
+        (85.0, 8.0),
+        (149.9, 15.0 - 0.1 * 14 / 130),
+        (150.0, 15.0),
+        (1e9, 15.0),
+    ],
+)
 def test_linear_between_its_epochs_and_constant_outside(epoch, expected):
     assert schedules.linear(RISING, epoch) == pytest.approx(expected, rel=1e-12)
 
 
 def test_linear_may_fall():
-    assert [schedules.linear(FALLING, epoch) for epoch in (0, 5, 10, 20)] == pytest.approx([0.9, 0.5, 0.1, 0.1])
+    assert [schedules.linear(FALLING, epoch) for epoch in (0, 5, 10, 20)] == pytest.approx(
+        [0.9, 0.5, 0.1, 0.1]
+    )
 
 
 def test_equal_epochs_jump():
     jump = (3.0, 3.0, 1.0, 5.0)
-    assert [schedules.linear(jump, epoch) for epoch in (0.0, 2.999, 3.0, 4.0)] == [1.0, 1.0, 5.0, 5.0]
+    assert [schedules.linear(jump, epoch) for epoch in (0.0, 2.999, 3.0, 4.0)] == [
+        1.0,
+        1.0,
+        5.0,
+        5.0,
+    ]
     assert schedules.linear((0.0, 0.0, 0.2, 0.95), 0.0) == 0.95
 
 
 def test_rollout_length_rounds_down_and_is_at_least_one():
     epochs = [0.0, 20.0, 29.2, 29.3, 85.0, 94.2, 149.99, 150.0, 200.0]
-    assert [schedules.rollout_length(RISING, epoch) for epoch in epochs] == [1, 1, 1, 2, 8, 8, 14, 15, 15]
+    assert [schedules.rollout_length(RISING, epoch) for epoch in epochs] == [
+        1,
+        1,
+        1,
+        2,
+        8,
+        8,
+        14,
+        15,
+        15,
+    ]
     assert schedules.rollout_length((0.0, 1.0, 0.0, 0.5), 1.0) == 1
 
 

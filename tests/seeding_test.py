@@ -13,7 +13,8 @@ paths = st.lists(st.text("abcdefg_", min_size=1) | st.integers(0, 10**6), max_si
 
 
 def test_known_values():
-    # SHA-256 of "0/networks" and "3/episode/12" by `printf %s 0/networks | sha256sum`: a run's meaning must not change.
+    # SHA-256 of "0/networks" and "3/episode/12" by `printf %s 0/networks | sha256sum`: a run's
+    # meaning must not change.
     assert derive(0, "networks") == 0x15996748 >> 1
     assert derive(3, "episode", 12) == 0x552CD97E >> 1
 
@@ -21,7 +22,9 @@ def test_known_values():
 def test_the_same_in_another_process():
     # Python's own `hash` of a string is not.
     code = "from vagram_tf.seeding import derive; print(derive(7, 'replay', 'real'))"
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     assert int(printed) == derive(7, "replay", "real")
 
 
@@ -33,10 +36,26 @@ def test_range(seed, path):
 
 
 def test_seeds_names_and_indices_all_matter():
-    seeds = {derive(seed, name, index)
-             for seed in range(10) for name in ("episode", "policy", "replay") for index in range(100)}
+    seeds = {
+        derive(seed, name, index)
+        for seed in range(10)
+        for name in ("episode", "policy", "replay")
+        for index in range(100)
+    }
     assert len(seeds) >= 2998  # of 3,000; 31 bits make a collision unlikely
-    assert len({derive(1, 23), derive(12, 3), derive(123), derive(1, 2, 3), derive(1, "23", ""), derive(1)}) == 6
+    assert (
+        len(
+            {
+                derive(1, 23),
+                derive(12, 3),
+                derive(123),
+                derive(1, 2, 3),
+                derive(1, "23", ""),
+                derive(1),
+            }
+        )
+        == 6
+    )
 
 
 def test_neighbouring_seeds_are_unrelated():

@@ -1,4 +1,6 @@
-"""The signs that value-aware weights pay: hand-made data whose ranks, agreement and dimensions are known."""
+"""The signs that value-aware weights pay: hand-made data whose ranks, agreement and dimensions are
+known.
+"""
 
 import numpy as np
 import pytest
@@ -11,7 +13,9 @@ N, IDLE = 4000, 3
 
 
 def data(kind, seed=0):
-    """Returns observation, action and change of a world of one dimension that matters and three that do not."""
+    """Returns observation, action and change of a world of one dimension that matters and three
+    that do not.
+    """
     generator = np.random.default_rng(seed)
     observation, action = generator.normal(size=(N, 1 + IDLE)), generator.uniform(-1, 1, (N, 1))
     idle = {
@@ -26,50 +30,72 @@ def data(kind, seed=0):
 
 def gradient(*of_critics):
     """Returns `[C, N, D]`: what each critic's gradient is everywhere."""
-    return np.stack([np.broadcast_to(each, [N, 1 + IDLE]) for each in of_critics]).astype(np.float64)
+    return np.stack([np.broadcast_to(each, [N, 1 + IDLE]) for each in of_critics]).astype(
+        np.float64
+    )
 
 
-@pytest.mark.parametrize("kind, rank", [
-    ("rotation", IDLE), ("noise", 0.0), ("one", 1.0), ("half", IDLE / 2), ("still", 0.0)])
+@pytest.mark.parametrize(
+    "kind, rank",
+    [("rotation", IDLE), ("noise", 0.0), ("one", 1.0), ("half", IDLE / 2), ("still", 0.0)],
+)
 def test_rank_counts_directions_that_can_be_predicted_and_hardly_matter(kind, rank):
     task_alone = gradient([1.0, 0, 0, 0])
     assert signs.signs(*data(kind), task_alone).rank == pytest.approx(rank, abs=0.06)
 
 
 def test_what_matters_does_not_count():
-    everything = gradient([1.0, 1e6, 1e6, 1e6])  # the task's dimension is the one that hardly matters
-    assert signs.signs(*data("half"), everything).rank == pytest.approx(1.0, abs=0.01)  # its change is the action
+    everything = gradient(
+        [1.0, 1e6, 1e6, 1e6]
+    )  # the task's dimension is the one that hardly matters
+    assert signs.signs(*data("half"), everything).rank == pytest.approx(
+        1.0, abs=0.01
+    )  # its change is the action
 
 
 def test_units_do_not_count():
     observation, action, change = data("half")
     scale = np.array([1.0, 1e3, 1.0, 1e-3])
     slope = gradient([1.0, 2e-3, 0, 0], [1.0, 1e-3, 0, 0])
-    np.testing.assert_allclose(signs.signs(observation * scale, action, change * scale, slope / scale),
-                               signs.signs(observation, action, change, slope), rtol=1e-6)
+    np.testing.assert_allclose(
+        signs.signs(observation * scale, action, change * scale, slope / scale),
+        signs.signs(observation, action, change, slope),
+        rtol=1e-6,
+    )
 
 
-@pytest.mark.parametrize("other, agreement", [([1.0, 0, 0, 0], 1.0), ([-2.0, 0, 0, 0], -1.0), ([0, 1.0, 0, 0], 0.0)])
+@pytest.mark.parametrize(
+    "other, agreement", [([1.0, 0, 0, 0], 1.0), ([-2.0, 0, 0, 0], -1.0), ([0, 1.0, 0, 0], 0.0)]
+)
 def test_agreement_is_the_cosine_of_the_critics_gradients(other, agreement):
-    assert signs.signs(*data("half"), gradient([1.0, 0, 0, 0], other)).agreement == pytest.approx(agreement)
+    assert signs.signs(*data("half"), gradient([1.0, 0, 0, 0], other)).agreement == pytest.approx(
+        agreement
+    )
 
 
 def test_dimensions_that_the_value_depends_on():
     observation, action, change = data("half")
     spread = np.std(change, axis=0)
-    assert signs.signs(observation, action, change, gradient(1.0 / spread)).dimensions == pytest.approx(4.0)
+    assert signs.signs(
+        observation, action, change, gradient(1.0 / spread)
+    ).dimensions == pytest.approx(4.0)
     one = gradient([1.0, 0, 0, 0])
     assert signs.signs(observation, action, change, one).dimensions == pytest.approx(1.0)
     two = gradient(np.array([1.0, 1.0, 0, 0]) / spread)
     assert signs.signs(observation, action, change, two).dimensions == pytest.approx(2.0)
 
 
-CELLS = [Measured("0", "16", 5.0, 0.85, 2.0, 11, 0.7), Measured("30 rotation", "64x16", 22.0, 0.84, 20.0, 41, 0.8),
-         Measured("30 rotation", "128", 22.0, 0.84, 20.0, 41, 0.75)]
+CELLS = [
+    Measured("0", "16", 5.0, 0.85, 2.0, 11, 0.7),
+    Measured("30 rotation", "64x16", 22.0, 0.84, 20.0, 41, 0.8),
+    Measured("30 rotation", "128", 22.0, 0.84, 20.0, 41, 0.75),
+]
 
 
 def test_nearest_cell_is_that_of_alike_signs_and_crowding():
-    assert signs.nearest(Signs(40.0, 0.8, 30.0), 32, 60, CELLS) == CELLS[1]  # twice the rank in twice the width
+    assert (
+        signs.nearest(Signs(40.0, 0.8, 30.0), 32, 60, CELLS) == CELLS[1]
+    )  # twice the rank in twice the width
     assert signs.nearest(Signs(22.0, 0.8, 20.0), 256, 41, CELLS) == CELLS[2]
     assert signs.nearest(Signs(4.0, 0.9, 3.0), 8, 12, CELLS) == CELLS[0]
 

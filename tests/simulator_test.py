@@ -1,4 +1,6 @@
-"""The simulator as a model: it answers as the task itself does, in any order, and says where it cannot."""
+"""The simulator as a model: it answers as the task itself does, in any order, and says where it
+cannot.
+"""
 
 import numpy as np
 import pytest
@@ -9,13 +11,17 @@ from vagram_tf.envs.simulator import Simulator
 
 
 def steps(name, count=60):
-    """Takes steps with random actions: observation, action in [-1, 1], next observation, reward, terminated."""
+    """Takes steps with random actions: observation, action in [-1, 1], next observation, reward,
+    terminated.
+    """
     env, generator, rows = suite.make(EnvConfig(name=name)), np.random.default_rng(0), []
     low, high = env.action_space.low, env.action_space.high
     observation, _ = env.reset(seed=0)
     for _ in range(count):
         action = generator.uniform(-1, 1, low.shape).astype(np.float32)
-        after, reward, terminated, truncated, _ = env.step((low + (high - low) * (action + 1) / 2).astype(low.dtype))
+        after, reward, terminated, truncated, _ = env.step(
+            (low + (high - low) * (action + 1) / 2).astype(low.dtype)
+        )
         rows.append((observation, action, after, reward, terminated))
         observation = env.reset()[0] if terminated or truncated else after
     observation, action, after, *rest = map(np.array, zip(*rows, strict=True))
@@ -41,10 +47,20 @@ def test_an_answer_does_not_depend_on_those_before():
         np.testing.assert_array_equal(one[7], other[0])
 
 
-@pytest.mark.parametrize("config, words", [
-    (EnvConfig(name="Reacher-v5"), "the observation of Reacher-v5 does not hold the state of a simulator$"),
-    (EnvConfig(name="Pendulum-v1"), "the observation of Pendulum-v1 does not hold"),
-    (EnvConfig(name="Hopper-v5", distractors=2), "Hopper-v5 does not hold .* beside its distractors")])
+@pytest.mark.parametrize(
+    "config, words",
+    [
+        (
+            EnvConfig(name="Reacher-v5"),
+            "the observation of Reacher-v5 does not hold the state of a simulator$",
+        ),
+        (EnvConfig(name="Pendulum-v1"), "the observation of Pendulum-v1 does not hold"),
+        (
+            EnvConfig(name="Hopper-v5", distractors=2),
+            "Hopper-v5 does not hold .* beside its distractors",
+        ),
+    ],
+)
 def test_an_observation_that_does_not_hold_the_state_is_refused(config, words):
     with pytest.raises(ValueError, match=words):
         Simulator(suite.make(config))

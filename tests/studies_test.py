@@ -1,4 +1,6 @@
-"""The studies: every one of both sizes is what the paper and the evening ask for, and none needs TensorFlow."""
+"""The studies: every one of both sizes is what the paper and the evening ask for, and none needs
+TensorFlow.
+"""
 
 import subprocess
 import sys
@@ -12,7 +14,16 @@ from vagram_tf.commands.sweeps import study
 from vagram_tf.envs import suite
 from vagram_tf.study import Study, vary
 
-NAMES = ["ablation", "distractors", "fit_bound", "model_limit", "pendulum", "small_model", "suite", "termination"]
+NAMES = [
+    "ablation",
+    "distractors",
+    "fit_bound",
+    "model_limit",
+    "pendulum",
+    "small_model",
+    "suite",
+    "termination",
+]
 
 
 def configs(name, size):
@@ -41,9 +52,11 @@ def test_there_are_no_other_studies():
 
 
 def test_reading_all_studies_does_not_import_tensorflow():
-    code = ("import sys; from vagram_tf.commands.sweeps import study\n"
-            f"for name in {NAMES}: study.runs(study.read(name, 'full')[1])\n"
-            "assert 'tensorflow' not in sys.modules")
+    code = (
+        "import sys; from vagram_tf.commands.sweeps import study\n"
+        f"for name in {NAMES}: study.runs(study.read(name, 'full')[1])\n"
+        "assert 'tensorflow' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=programs.ROOT)
 
 
@@ -80,13 +93,18 @@ def test_a_loss_differs_from_vagram_in_what_it_is_named_after_alone(name, size):
         panels.setdefault(panel, {})[loss] = config
     for panel, by_loss in panels.items():
         if set(by_loss) == {"sac"}:  # which has no width of a model
-            by_loss = by_loss | {"vagram": next(iter(panels.values()))["vagram"].replace(
-                model_hidden_units=by_loss["sac"].model.model_hidden_units)}
+            by_loss = by_loss | {
+                "vagram": next(iter(panels.values()))["vagram"].replace(
+                    model_hidden_units=by_loss["sac"].model.model_hidden_units
+                )
+            }
         for loss, config in by_loss.items():
             if loss in CONTROLS:
                 assert difference(config, by_loss["vagram"]) == CONTROLS[loss], (panel, loss)
     found = {loss for by_loss in panels.values() for loss in by_loss}
-    assert found >= ({"vagram", "mle_mean", "sac"} if (name, size) == ("suite", "evening") else set(CONTROLS))
+    assert found >= (
+        {"vagram", "mle_mean", "sac"} if (name, size) == ("suite", "evening") else set(CONTROLS)
+    )
 
 
 @pytest.mark.parametrize("size", ["full", "evening"])
@@ -113,8 +131,11 @@ def test_model_limit_changes_nothing_but_the_world_that_is_imagined_in(size):
     settings, _ = configs("model_limit", size)
     base = settings.pop("learned")
     assert {name: difference(config, base) for name, config in settings.items()} == {
-        "shrunk_0.3": {"rollout_shrinkage": 0.3}, "shrunk_0.6": {"rollout_shrinkage": 0.6},
-        "simulator": {"rollout_model": "simulator"}, "sac": {"rollout_model": "none"}}
+        "shrunk_0.3": {"rollout_shrinkage": 0.3},
+        "shrunk_0.6": {"rollout_shrinkage": 0.6},
+        "simulator": {"rollout_model": "simulator"},
+        "sac": {"rollout_model": "none"},
+    }
 
 
 def test_model_limit_shares_runs_with_distractors():
@@ -124,21 +145,31 @@ def test_model_limit_shares_runs_with_distractors():
 
 def test_small_model_has_the_papers_models_and_agent():
     full, _ = configs("small_model", "full")
-    assert {config.model.model_hidden_units for setting, config in full.items() if setting != "sac"} == {
-        (200,) * 4, (64,) * 3, (64,) * 2}
+    assert {
+        config.model.model_hidden_units for setting, config in full.items() if setting != "sac"
+    } == {(200,) * 4, (64,) * 3, (64,) * 2}
     for config in full.values():
         assert config.env.name == "Hopper-v5" and config.dyna.num_steps == 125_000
-        assert config.agent.agent_hidden_units == (1024, 1024) and config.agent.feature_normalization
+        assert (
+            config.agent.agent_hidden_units == (1024, 1024) and config.agent.feature_normalization
+        )
 
 
 def test_distractors_have_every_number_and_kind_once():
     full, _ = configs("distractors", "full")
-    kinds = [(0, "nonlinear"), *((count, kind) for count in (5, 10, 15, 20) for kind in ("nonlinear", "noise"))]
-    assert sorted((config.env.distractors, config.env.distractor_kind) for config in full.values()) == sorted(
-        kinds * len(CONTROLS))
+    kinds = [
+        (0, "nonlinear"),
+        *((count, kind) for count in (5, 10, 15, 20) for kind in ("nonlinear", "noise")),
+    ]
+    assert sorted(
+        (config.env.distractors, config.env.distractor_kind) for config in full.values()
+    ) == sorted(kinds * len(CONTROLS))
     evening, seeds = configs("distractors", "evening")
-    assert set(evening) == {f"{loss}_{distractors}" for loss in CONTROLS
-                            for distractors in ("0", "15_nonlinear", "30_rotation")}
+    assert set(evening) == {
+        f"{loss}_{distractors}"
+        for loss in CONTROLS
+        for distractors in ("0", "15_nonlinear", "30_rotation")
+    }
     assert seeds == 5
 
 
@@ -151,5 +182,7 @@ def test_pendulum_is_the_same_in_both_sizes():
 def test_numbers_of_numpy_are_those_of_python():
     listed = np.arange(2)
     runs = study.runs(Study(vary("distractors", *listed), list(listed)))
-    assert [repr((run.setting, run.seed, run.config.run.seed, run.config.env.distractors)) for run in runs] == [
-        "('0', 0, 0, 0)", "('1', 0, 0, 1)", "('0', 1, 1, 0)", "('1', 1, 1, 1)"]
+    assert [
+        repr((run.setting, run.seed, run.config.run.seed, run.config.env.distractors))
+        for run in runs
+    ] == ["('0', 0, 0, 0)", "('1', 0, 0, 1)", "('0', 1, 1, 0)", "('1', 1, 1, 1)"]

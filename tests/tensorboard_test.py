@@ -19,9 +19,20 @@ from vagram_tf.config import Config
 IMAGES = {"value_gradient/sensitivity", "model/open_loop", "eval/policy"}
 HISTOGRAMS = {"train/value", "value_gradient/norms", "model/member_errors"}
 KNOWN_SCALARS = {
-    "rollout/ep_rew_mean", "rollout/ep_len_mean", "eval/mean_reward", "eval/mean_ep_length", "time/fps",
-    "train/critic_loss", "train/actor_loss", "train/ent_coef", "train/q_mean", "model/holdout_mse",
-    "value_gradient/norm", "value_gradient/clipped_share", "value_gradient/rms_task"}
+    "rollout/ep_rew_mean",
+    "rollout/ep_len_mean",
+    "eval/mean_reward",
+    "eval/mean_ep_length",
+    "time/fps",
+    "train/critic_loss",
+    "train/actor_loss",
+    "train/ent_coef",
+    "train/q_mean",
+    "model/holdout_mse",
+    "value_gradient/norm",
+    "value_gradient/clipped_share",
+    "value_gradient/rms_task",
+}
 
 
 class Server:
@@ -30,8 +41,19 @@ class Server:
     def __init__(self, directory):
         variables = os.environ | {"PYTHONUNBUFFERED": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tensorboard.main", f"--logdir={directory}", "--host=127.0.0.1", "--port=0"],
-            env=variables, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+            [
+                sys.executable,
+                "-m",
+                "tensorboard.main",
+                f"--logdir={directory}",
+                "--host=127.0.0.1",
+                "--port=0",
+            ],
+            env=variables,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
         for line in self.process.stderr:
             if found := re.search(r"http://127\.0\.0\.1:\d+/", line):
                 self.address = found[0] + "data/"
@@ -53,7 +75,9 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server():
-    """Over the finished run's directory; it reads in the background, the last images of a run last."""
+    """Over the finished run's directory; it reads in the background, the last images of a run
+    last.
+    """
     _, directory = programs.finished_run()
     server = Server(directory)
     try:
@@ -83,20 +107,25 @@ def test_scalars(server):
     points = server.json("plugin/scalars/scalars", run="tensorboard", tag="eval/mean_reward")
     rows = programs.progress(programs.finished_run()[1])
     assert [(step, f"{value:.6g}") for _, step, value in points] == [
-        (int(row["env_step"]), row["mean_return"]) for row in rows]
+        (int(row["env_step"]), row["mean_return"]) for row in rows
+    ]
 
 
 def test_histograms(server):
     assert set(server.json("plugin/histograms/tags")["tensorboard"]) == HISTOGRAMS
     for tag in HISTOGRAMS:
         points = server.json("plugin/histograms/histograms", run="tensorboard", tag=tag)
-        assert [step for _, step, _ in points] == [31, 51, 71] == logged("histograms")[tag]  # the fits
+        assert (
+            [step for _, step, _ in points] == [31, 51, 71] == logged("histograms")[tag]
+        )  # the fits
         for _, _, buckets in points:
             assert sum(count for _, _, count in buckets) > 0
 
 
-@pytest.mark.parametrize("tag, kind", [
-    ("value_gradient/sensitivity", "png"), ("model/open_loop", "png"), ("eval/policy", "gif")])
+@pytest.mark.parametrize(
+    "tag, kind",
+    [("value_gradient/sensitivity", "png"), ("model/open_loop", "png"), ("eval/policy", "gif")],
+)
 def test_images(server, tag, kind):
     (found,) = server.json("plugin/images/images", run="tensorboard", tag=tag, sample=0)
     assert [found["step"]] == [90] == logged("images")[tag]
@@ -119,12 +148,22 @@ def test_hparams(server):
     settings = programs.tiny().flat()
     assert {info["name"] for info in experiment["hparamInfos"]} == set(settings)
     assert "eval/mean_reward" in {info["name"]["tag"] for info in experiment["metricInfos"]}
-    request = {"startIndex": 0, "sliceSize": 10, "allowedStatuses": ["STATUS_UNKNOWN", "STATUS_RUNNING"],
-               "colParams": [{"hparam": name, "includeInResult": True} for name in settings]}
+    request = {
+        "startIndex": 0,
+        "sliceSize": 10,
+        "allowedStatuses": ["STATUS_UNKNOWN", "STATUS_RUNNING"],
+        "colParams": [{"hparam": name, "includeInResult": True} for name in settings],
+    }
     (group,) = server.json("plugin/hparams/session_groups", request)["sessionGroups"]
     assert len(group["sessions"]) == 1
     shown = group["hparams"]
-    assert shown["members"] == 3 and shown["loss"] == "vagram" and shown["feature_normalization"] is False
+    assert (
+        shown["members"] == 3
+        and shown["loss"] == "vagram"
+        and shown["feature_normalization"] is False
+    )
     assert shown["agent_hidden_units"] == "16,16" and shown["target_entropy"] == "unset"
-    final = {metric["name"]["tag"]: metric["value"] for metric in group["metricValues"]}["eval/mean_reward"]
+    final = {metric["name"]["tag"]: metric["value"] for metric in group["metricValues"]}[
+        "eval/mean_reward"
+    ]
     assert f"{final:.6g}" == programs.progress(programs.finished_run()[1])[-1]["mean_return"]

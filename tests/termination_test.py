@@ -1,10 +1,16 @@
-"""The learned termination function: what it learns, its threshold, and what it says without examples."""
+"""The learned termination function: what it learns, its threshold, and what it says without
+examples.
+"""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from vagram_tf.model.learned_termination import LearnedTermination, balanced_accuracy, best_threshold
+from vagram_tf.model.learned_termination import (
+    LearnedTermination,
+    balanced_accuracy,
+    best_threshold,
+)
 from vagram_tf.types import Transition
 
 D = 4
@@ -12,13 +18,25 @@ D = 4
 
 def transitions(after, ended):
     count = len(after)
-    return Transition(tf.zeros([count, D]), tf.zeros([count, 1]), tf.zeros(count),
-                      tf.constant(1.0 - np.asarray(ended), tf.float32), tf.constant(after, tf.float32))
+    return Transition(
+        tf.zeros([count, D]),
+        tf.zeros([count, 1]),
+        tf.zeros(count),
+        tf.constant(1.0 - np.asarray(ended), tf.float32),
+        tf.constant(after, tf.float32),
+    )
 
 
 def two_sided(count, seed=0):
-    """Ends where |x_0| > 1, which is one step in twenty; the other dimensions say nothing, and one is constant."""
-    after = np.random.default_rng(seed).normal(size=(count, D)) * [0.51, 1.0, 100.0, 0.0] + [0.0, 5.0, 0.0, 3.0]
+    """Ends where |x_0| > 1, which is one step in twenty; the other dimensions say nothing, and one
+    is constant.
+    """
+    after = np.random.default_rng(seed).normal(size=(count, D)) * [0.51, 1.0, 100.0, 0.0] + [
+        0.0,
+        5.0,
+        0.0,
+        3.0,
+    ]
     return after, np.abs(after[:, 0]) > 1.0
 
 
@@ -45,7 +63,10 @@ def test_it_learns_a_rule_of_which_few_examples_end(learned):
     assert 0.03 < ended.mean() < 0.07
     answer = termination(tf.constant(after, tf.float32)).numpy()
     assert answer.shape == (4000,) and balanced_accuracy(answer, ended) > 0.97
-    assert metrics[-1]["termination_accuracy"] > 0.97 and 0.0 < metrics[-1]["termination_threshold"] < 1.0
+    assert (
+        metrics[-1]["termination_accuracy"] > 0.97
+        and 0.0 < metrics[-1]["termination_threshold"] < 1.0
+    )
 
 
 def test_the_accuracy_is_that_of_the_holdout_alone(learned):
@@ -92,7 +113,10 @@ def test_before_a_termination_was_seen_it_says_never_and_where_all_end_always():
     assert not termination(tf.constant(after, tf.float32)).numpy().any()
     for ends in (False, True):
         metrics = termination.fit(transitions(after, [ends] * 50), every_fifth(50))
-        assert metrics == {"termination_accuracy": 1.0, "termination_threshold": 0.0 if ends else 1.0}
+        assert metrics == {
+            "termination_accuracy": 1.0,
+            "termination_threshold": 0.0 if ends else 1.0,
+        }
         assert (termination(tf.constant(after, tf.float32)).numpy() == ends).all()
     assert [v.numpy().tolist() for v in termination._network.variables] == weights
 
@@ -103,20 +127,28 @@ def test_an_end_in_the_holdout_alone_is_missed():
     assert metrics["termination_accuracy"] == 0.5
 
 
-@pytest.mark.parametrize("logit, ended, expected", [
-    ([-3.0, -1.0, 1.0, 2.0], [0, 0, 1, 1], 0.0),   # even odds separate them: nothing is better
-    ([-3.0, 1.0, 2.0, 4.0], [0, 0, 0, 1], 3.0),    # only the gap between 2 and 4 does
-    ([-5.0, -3.0, -1.0, 1.0], [0, 1, 1, 1], -4.0),
-    ([1.0, 2.0, 3.0, 4.0], [0, 1, 0, 1], 1.5),     # 1.5 and 3.5 are right in three quarters: the nearer to 0
-    ([1.0, 2.0], [0, 0], 0.0),
-    ([1.0, 2.0], [1, 1], 0.0),
-])
+@pytest.mark.parametrize(
+    "logit, ended, expected",
+    [
+        ([-3.0, -1.0, 1.0, 2.0], [0, 0, 1, 1], 0.0),  # even odds separate them: nothing is better
+        ([-3.0, 1.0, 2.0, 4.0], [0, 0, 0, 1], 3.0),  # only the gap between 2 and 4 does
+        ([-5.0, -3.0, -1.0, 1.0], [0, 1, 1, 1], -4.0),
+        (
+            [1.0, 2.0, 3.0, 4.0],
+            [0, 1, 0, 1],
+            1.5,
+        ),  # 1.5 and 3.5 are right in three quarters: the nearer to 0
+        ([1.0, 2.0], [0, 0], 0.0),
+        ([1.0, 2.0], [1, 1], 0.0),
+    ],
+)
 def test_best_threshold_by_hand(logit, ended, expected):
     assert best_threshold(np.array(logit, np.float32), np.array(ended, bool)) == expected
 
 
 def test_rare_ends_count_as_much_as_all_the_rest():
-    # Ten ends and a hundred others. Between 0.5 and 1, all ends are found and ten others are false alarms: 0.95.
+    # Ten ends and a hundred others. Between 0.5 and 1, all ends are found and ten others are false
+    # alarms: 0.95.
     logit = np.array([1.0] + [2.0] * 9 + [-1.0] * 50 + [0.5] * 40 + [2.0] * 10, np.float32)
     assert best_threshold(logit, np.arange(110) < 10) == 0.75
 

@@ -1,6 +1,6 @@
 """A program for tests of the skeleton.
 
-    python -m toy --how=well
+python -m toy --how=well
 """
 
 import sys
@@ -24,7 +24,13 @@ def check():
 
 
 def main():
-    Program(define, check, "toy_work", None, packages=("nosuchpackage",) if "--how=missing" in sys.argv else ()).main()
+    Program(
+        define,
+        check,
+        "toy_work",
+        None,
+        packages=("nosuchpackage",) if "--how=missing" in sys.argv else (),
+    ).main()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,11 @@ import sys
 
 from vagram_tf.errors import Fault
 
-FAULTS = {"fault": Fault("it cannot go on"), "value": ValueError("wrong value"), "disk": OSError(28, "disk full")}
+FAULTS = {
+    "fault": Fault("it cannot go on"),
+    "value": ValueError("wrong value"),
+    "disk": OSError(28, "disk full"),
+}
 
 
 def run(how):

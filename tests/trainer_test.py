@@ -1,4 +1,6 @@
-"""The trainer: who trains on which examples, which weights stay, how the terms are balanced, and that it learns."""
+"""The trainer: who trains on which examples, which weights stay, how the terms are balanced, and
+that it learns.
+"""
 
 import numpy as np
 import pytest
@@ -31,8 +33,12 @@ def quadratic(center, sign=1.0):
     return lambda s: sign * 0.5 * tf.reduce_sum(tf.square(s - center), axis=-1)
 
 
-VALUES = [quadratic([4.0, 0.0, 0.0]), quadratic([0.0, 4.0, 0.0], -1.0), quadratic([0.0, 0.0, 4.0]),
-          quadratic([-4.0, -4.0, 0.0])]
+VALUES = [
+    quadratic([4.0, 0.0, 0.0]),
+    quadratic([0.0, 4.0, 0.0], -1.0),
+    quadratic([0.0, 0.0, 4.0]),
+    quadratic([-4.0, -4.0, 0.0]),
+]
 
 DYNAMICS = np.array([[-0.1, 0.5, 0.0], [-0.5, -0.1, 0.0], [0.0, 0.2, -0.3]])
 
@@ -40,19 +46,42 @@ DYNAMICS = np.array([[-0.1, 0.5, 0.0], [-0.5, -0.1, 0.0], [0.0, 0.2, -0.3]])
 def linear_system(count, noise=0.0, reward_noise=0.0, seed=0):
     """Returns transitions of `s' = s + M s + (0, 0, a)`, reward `s_0 - a`."""
     generator = np.random.default_rng(seed)
-    observation, action = generator.normal(size=(count, D)), generator.uniform(-1, 1, size=(count, A))
+    observation, action = (
+        generator.normal(size=(count, D)),
+        generator.uniform(-1, 1, size=(count, A)),
+    )
     after = observation + observation @ DYNAMICS.T + action * [0.0, 0.0, 1.0]
     after = after + generator.normal(size=(count, D)) * noise
     reward = observation[:, 0] - action[:, 0] + generator.normal(size=count) * reward_noise
-    return Transition(*(tf.constant(x, tf.float32) for x in (observation, action, reward, np.ones(count), after)))
+    return Transition(
+        *(tf.constant(x, tf.float32) for x in (observation, action, reward, np.ones(count), after))
+    )
 
 
-def make(loss="mse", values=VALUES, objective=None, seed=0, hidden=(16,), members=E, elites=ELITES, **settings):
+def make(
+    loss="mse",
+    values=VALUES,
+    objective=None,
+    seed=0,
+    hidden=(16,),
+    members=E,
+    elites=ELITES,
+    **settings,
+):
     """Vagram's weights are the paper's; an objective of one's own is a class."""
     config = ModelConfig(
-        loss=loss, members=members, elites=elites, model_hidden_units=hidden,
-        **{"model_batch_size": 8, "model_learning_rate": 1e-2, "patience_steps": 1,
-           "value_gradient_weights": "example"} | settings)
+        loss=loss,
+        members=members,
+        elites=elites,
+        model_hidden_units=hidden,
+        **{
+            "model_batch_size": 8,
+            "model_learning_rate": 1e-2,
+            "patience_steps": 1,
+            "value_gradient_weights": "example",
+        }
+        | settings,
+    )
     tf.keras.utils.set_random_seed(seed)
     ensemble = DynamicsEnsemble(D, A, members, elites, hidden)
     build = objective or make_objective
@@ -113,20 +142,31 @@ def recorded_orders(trainer, data):
 
 
 def test_a_members_sample_stays_for_the_whole_fit_and_skips_the_holdout(eagerly):
-    trainer, data = make(patience=3), linear_system(100)  # 80 to train on: ten batches of 8, twice an epoch
-    train, holdout = (set(slots.numpy().tolist()) for slots in splits.split(
-        100, 0.2, 100, trainer._generator))
+    trainer, data = (
+        make(patience=3),
+        linear_system(100),
+    )  # 80 to train on: ten batches of 8, twice an epoch
+    train, holdout = (
+        set(slots.numpy().tolist()) for slots in splits.split(100, 0.2, 100, trainer._generator)
+    )
     first_fit = recorded_orders(trainer, data)
     second_fit = recorded_orders(trainer, data)
     assert len(first_fit) == len(second_fit) == 3
-    samples = [[sorted(order[:, member].ravel().tolist()) for member in range(E)] for order in first_fit + second_fit]
-    assert samples[0] == samples[1] == samples[2] and samples[3] == samples[4] == samples[5]  # within a fit
+    samples = [
+        [sorted(order[:, member].ravel().tolist()) for member in range(E)]
+        for order in first_fit + second_fit
+    ]
+    assert (
+        samples[0] == samples[1] == samples[2] and samples[3] == samples[4] == samples[5]
+    )  # within a fit
     assert samples[0] != samples[3]  # and not from fit to fit
     assert len({tuple(sample) for sample in samples[0]}) == E  # each member its own
     for epoch in samples:
         for sample in epoch:
             assert len(sample) == 160 and set(sample) <= train and not set(sample) & holdout
-    assert any(np.any(a != b) for a, b in zip(first_fit[0], first_fit[1], strict=True))  # shuffled anew
+    assert any(
+        np.any(a != b) for a, b in zip(first_fit[0], first_fit[1], strict=True)
+    )  # shuffled anew
 
 
 def test_members_train_on_their_own_batch_alone(eagerly):
@@ -152,8 +192,17 @@ def test_what_an_objective_prepared_stays_with_its_example(eagerly):
             return {"copy": 2.0 * batch.next_observation}
 
         def loss(self, prediction, target, prepared, value_functions):
-            seen.append([x.numpy() for x in (
-                prepared["copy"], target.next_observation, target.observation, target.reward)])
+            seen.append(
+                [
+                    x.numpy()
+                    for x in (
+                        prepared["copy"],
+                        target.next_observation,
+                        target.observation,
+                        target.reward,
+                    )
+                ]
+            )
             return super().loss(prediction, target, prepared, value_functions)
 
     trainer = make(objective=Noting, patience=2, max_fit_steps=12)
@@ -164,7 +213,8 @@ def test_what_an_objective_prepared_stays_with_its_example(eagerly):
         np.testing.assert_array_equal(copy, 2.0 * after)
     for _, after, observation, reward in trained:  # one transition's fields stay together
         np.testing.assert_allclose(
-            (after - observation)[..., 1], observation @ DYNAMICS[1], atol=1e-5)
+            (after - observation)[..., 1], observation @ DYNAMICS[1], atol=1e-5
+        )
         action = (after - observation - observation @ DYNAMICS.T)[..., 2]
         np.testing.assert_allclose(reward, observation[..., 0] - action, atol=1e-5)
         assert np.any(after[0] != after[1])  # members' batches differ
@@ -184,10 +234,12 @@ def scripted(script, rewards=None, **settings):
     epochs = zip(script, rewards or np.zeros([len(script), E]), strict=True)
 
     def set_error(*_):
-        state, reward = (tf.reshape(tf.constant(error, tf.float32), [E, 1, 1])
-                         for error in next(epochs))
+        state, reward = (
+            tf.reshape(tf.constant(error, tf.float32), [E, 1, 1]) for error in next(epochs)
+        )
         trainer.ensemble._mean_head.bias.assign(
-            state * [[[1.0, 1.0, 1.0, 0.0]]] + reward * [[[0.0, 0.0, 0.0, 1.0]]])
+            state * [[[1.0, 1.0, 1.0, 0.0]]] + reward * [[[0.0, 0.0, 0.0, 1.0]]]
+        )
         return weights_of(trainer)
 
     set_error()
@@ -201,22 +253,28 @@ def errors_kept(trainer):
 
 def standing_still(count=40):
     observation = tf.constant(np.random.default_rng(0).normal(size=(count, D)), tf.float32)
-    return Transition(observation, tf.zeros([count, A]), tf.zeros(count), tf.ones(count), observation)
+    return Transition(
+        observation, tf.zeros([count, A]), tf.zeros(count), tf.ones(count), observation
+    )
 
 
 def test_each_member_keeps_the_weights_of_its_own_best_epoch(eagerly):
-    trainer = scripted([
-        [4.0, 4.0, 1.0, 4.0],  # before the fit
-        [3.0, 2.0, 2.0, 4.0],  # the middle member falls from 4 to 3
-        [5.0, 3.0, 3.0, 0.5],
-        [2.5, 9.0, 3.0, 0.6],
-        [0.0, 0.0, 0.0, 0.0],  # beyond the patience
-    ])
+    trainer = scripted(
+        [
+            [4.0, 4.0, 1.0, 4.0],  # before the fit
+            [3.0, 2.0, 2.0, 4.0],  # the middle member falls from 4 to 3
+            [5.0, 3.0, 3.0, 0.5],
+            [2.5, 9.0, 3.0, 0.6],
+            [0.0, 0.0, 0.0, 0.0],  # beyond the patience
+        ]
+    )
     metrics = trainer.fit(standing_still())
     assert errors_kept(trainer) == [2.5, 2.0, 1.0, 0.5]
     assert trainer.ensemble.elites.numpy().tolist() == [3, 2]  # best first
     assert metrics["fit_epochs"] == 3
-    np.testing.assert_allclose(metrics["holdout_loss"], (0.25 + 1.0) / 2, rtol=1e-5)  # of the elites, as they are now
+    np.testing.assert_allclose(
+        metrics["holdout_loss"], (0.25 + 1.0) / 2, rtol=1e-5
+    )  # of the elites, as they are now
     np.testing.assert_allclose(metrics["holdout_mse"], (0.25 + 1.0) / 2, rtol=1e-5)
     assert metrics["holdout_reward_loss"] == 0.0
 
@@ -257,7 +315,9 @@ def test_a_readout_that_nothing_judges_goes_on_learning_after_the_best_epoch(eag
 
 
 def test_patience_lasts_for_a_number_of_gradient_steps_at_least(eagerly):
-    trainer = scripted([[1.0] * E, [0.5] * E, *[[2.0] * E] * 5], patience_steps=85)  # 20 steps per epoch: 20 + 5 · 20
+    trainer = scripted(
+        [[1.0] * E, [0.5] * E, *[[2.0] * E] * 5], patience_steps=85
+    )  # 20 steps per epoch: 20 + 5 · 20
     assert trainer.fit(standing_still())["fit_steps"] == 120
     assert errors_kept(trainer) == [0.5] * E
 
@@ -270,7 +330,13 @@ def test_an_epoch_that_is_not_finite_is_not_kept(eagerly):
 
 def test_no_member_is_worse_on_the_holdout_after_a_real_fit():
     # A learning rate that makes some members worse than they were.
-    trainer = make(model_learning_rate=0.3, patience=1, value_gradient_scale="none", reward_weight=1.0, hidden=(8,))
+    trainer = make(
+        model_learning_rate=0.3,
+        patience=1,
+        value_gradient_scale="none",
+        reward_weight=1.0,
+        hidden=(8,),
+    )
     data, holdout = linear_system(60), tf.where(splits.held_out(60, 0.2))[:, 0]
     trainer.ensemble.fit_normalizer(data)
     trainer.ensemble.fit_normalizer = lambda data: None  # which would round what is compared
@@ -293,7 +359,9 @@ def test_a_fit_takes_at_most_the_steps_allowed(eagerly, bound):
 
 
 def test_steps_are_optimizer_steps_in_whole_and_broken_chunks():
-    trainer = make(model_batch_size=1024, max_fit_steps=7, patience=50, hidden=(4,))  # five steps to a chunk
+    trainer = make(
+        model_batch_size=1024, max_fit_steps=7, patience=50, hidden=(4,)
+    )  # five steps to a chunk
     assert trainer._chunk_steps == 5
     data = linear_system(4000)  # three batches an epoch
     assert trainer.fit(data)["fit_steps"] == 7 == trainer._optimizer.iterations
@@ -317,15 +385,24 @@ def test_terms_are_those_of_the_slots_asked_for_in_passes_of_any_number():
     each = tf.reduce_mean(tf.square(error), axis=-1)
     reward = tf.square(prediction.reward - data.reward)
     readout = losses.gaussian_nll(
-        prediction.next_observation, prediction.next_observation_log_variance,
-        data.next_observation)
-    readout += losses.gaussian_nll(*(x[..., tf.newaxis] for x in (
-        prediction.reward, prediction.reward_log_variance, data.reward)))
+        prediction.next_observation, prediction.next_observation_log_variance, data.next_observation
+    )
+    readout += losses.gaussian_nll(
+        *(
+            x[..., tf.newaxis]
+            for x in (prediction.reward, prediction.reward_log_variance, data.reward)
+        )
+    )
     terms = each_term_on(trainer, data, slots)
     expected_terms = {"loss": each, "mse": each, "reward_loss": reward, "readout": readout}
     for name, expected in expected_terms.items():
         np.testing.assert_allclose(
-            getattr(terms, name), tf.gather(expected, slots, axis=1), rtol=1e-4, atol=1e-5, err_msg=name)
+            getattr(terms, name),
+            tf.gather(expected, slots, axis=1),
+            rtol=1e-4,
+            atol=1e-5,
+            err_msg=name,
+        )
 
 
 # What is trained by what.
@@ -338,13 +415,21 @@ def gradients_of(trainer, data, choose):
         terms = trainer._terms(*for_members((data, prepared)), change_spread(data), SEED)
         scalar = tf.reduce_sum(choose(terms))
     variables = ensemble.trainable_variables
-    return {variable.ref(): gradient is not None and bool(tf.reduce_any(gradient != 0.0))
-            for variable, gradient in zip(variables, tape.gradient(scalar, variables), strict=True)}
+    return {
+        variable.ref(): gradient is not None and bool(tf.reduce_any(gradient != 0.0))
+        for variable, gradient in zip(variables, tape.gradient(scalar, variables), strict=True)
+    }
 
 
 def spread_variables(ensemble):
-    return {v.ref() for v in (*ensemble._log_variance_head.trainable_variables, ensemble._min_log_variance,
-                              ensemble._max_log_variance)}
+    return {
+        v.ref()
+        for v in (
+            *ensemble._log_variance_head.trainable_variables,
+            ensemble._min_log_variance,
+            ensemble._max_log_variance,
+        )
+    }
 
 
 @pytest.mark.parametrize("loss", READ_OUT)
@@ -432,12 +517,18 @@ def test_the_likelihood_trains_everything(eagerly):
 @pytest.mark.parametrize("loss", ["mle", "mse"])
 def test_the_predicted_spread_is_that_of_the_errors(loss):
     noise, reward_noise = np.array([0.05, 0.2, 0.6]), 0.3
-    data, fresh = (linear_system(count, noise, reward_noise, seed) for count, seed in ((2000, 0), (500, 1)))
-    trainer = make(loss, hidden=(32,), members=2, elites=1, max_fit_steps=800, patience=8, model_batch_size=64)
+    data, fresh = (
+        linear_system(count, noise, reward_noise, seed) for count, seed in ((2000, 0), (500, 1))
+    )
+    trainer = make(
+        loss, hidden=(32,), members=2, elites=1, max_fit_steps=800, patience=8, model_batch_size=64
+    )
     trainer.fit(data)
     prediction = trainer.ensemble(*for_members((fresh.observation, fresh.action), 2))
     error = np.std(prediction.next_observation - fresh.next_observation, axis=(0, 1))
-    np.testing.assert_allclose(error, noise, rtol=0.3)  # the means are learned, so the errors are the noise
+    np.testing.assert_allclose(
+        error, noise, rtol=0.3
+    )  # the means are learned, so the errors are the noise
     spread = np.exp(0.5 * prediction.next_observation_log_variance.numpy()).mean(axis=(0, 1))
     np.testing.assert_allclose(spread, error, rtol=0.3)
     reward_spread = np.exp(0.5 * prediction.reward_log_variance.numpy()).mean()
@@ -448,18 +539,35 @@ def test_the_predicted_spread_is_that_of_the_errors(loss):
 AGREEING = [quadratic([4.0, 0.0, 0.0]), quadratic([0.0, 4.0, 0.0]), quadratic([0.0, 0.0, 4.0])]
 
 
-@pytest.mark.parametrize("loss, rule, values", [
-    *((loss, "example", VALUES) for loss in LOSSES),
-    ("vagram", "separable", VALUES), ("vagram", "dimension", VALUES), ("vagram", "agreement", AGREEING)])
+@pytest.mark.parametrize(
+    "loss, rule, values",
+    [
+        *((loss, "example", VALUES) for loss in LOSSES),
+        ("vagram", "separable", VALUES),
+        ("vagram", "dimension", VALUES),
+        ("vagram", "agreement", AGREEING),
+    ],
+)
 def test_every_objective_learns_a_linear_system(loss, rule, values):
     data, fresh = linear_system(400, noise=0.01), linear_system(200, seed=1)
-    trainer = make(loss, values, hidden=(32,), members=2, elites=1, max_fit_steps=600, patience=20,
-                   model_batch_size=32, value_gradient_weights=rule)
+    trainer = make(
+        loss,
+        values,
+        hidden=(32,),
+        members=2,
+        elites=1,
+        max_fit_steps=600,
+        patience=20,
+        model_batch_size=32,
+        value_gradient_weights=rule,
+    )
 
     def errors():
         prediction = trainer.ensemble(*for_members((fresh.observation, fresh.action), 2))
-        return (np.square(prediction.next_observation - fresh.next_observation).mean(),
-                np.square(prediction.reward - fresh.reward).mean())
+        return (
+            np.square(prediction.next_observation - fresh.next_observation).mean(),
+            np.square(prediction.reward - fresh.reward).mean(),
+        )
 
     before = errors()
     metrics = trainer.fit(data)
@@ -473,8 +581,16 @@ def test_every_objective_learns_a_linear_system(loss, rule, values):
 def test_vagram_learns_what_the_value_depends_on(rule):
     # V reads the first dimension alone: the others' errors stay, which the mse would not leave.
     data = linear_system(400)
-    trainer = make("vagram", [lambda s: 3.0 * s[:, 0]], members=2, elites=1, max_fit_steps=300, patience=20,
-                   model_batch_size=32, value_gradient_weights=rule)
+    trainer = make(
+        "vagram",
+        [lambda s: 3.0 * s[:, 0]],
+        members=2,
+        elites=1,
+        max_fit_steps=300,
+        patience=20,
+        model_batch_size=32,
+        value_gradient_weights=rule,
+    )
     trainer.fit(data)
     prediction = trainer.ensemble(*for_members((data.observation, data.action), 2))
     error = np.square(prediction.next_observation - data.next_observation).mean(axis=(0, 1))
@@ -487,8 +603,16 @@ def test_agreement_learns_nothing_that_critics_do_not_agree_on():
     # Both critics read dimension 0 alike, and dimension 1 with opposite signs.
     data = linear_system(400)
     values = [lambda s, sign=sign: 3.0 * s[:, 0] + sign * 10.0 * s[:, 1] for sign in (1.0, -1.0)]
-    trainer = make("vagram", values, members=2, elites=1, max_fit_steps=300, patience=20,
-                   model_batch_size=32, value_gradient_weights="agreement")
+    trainer = make(
+        "vagram",
+        values,
+        members=2,
+        elites=1,
+        max_fit_steps=300,
+        patience=20,
+        model_batch_size=32,
+        value_gradient_weights="agreement",
+    )
     trainer.fit(data)
     prediction = trainer.ensemble(*for_members((data.observation, data.action), 2))
     error = np.square(prediction.next_observation - data.next_observation).mean(axis=(0, 1))
@@ -525,9 +649,13 @@ def test_the_reference_predicts_the_mean_change_and_the_mean_reward_with_their_s
     data = linear_system(50, reward_noise=1.0)
     change, reward = (data.next_observation - data.observation).numpy(), data.reward.numpy()
     apart, reward_apart = change - change.mean(axis=0), reward - reward.mean()
-    nll = [0.5 * np.square(x) + np.log(spread) + 0.5 * np.log(2.0 * np.pi) for x, spread in (
-        (apart / change.std(axis=0), change.std(axis=0)),
-        (reward_apart / reward.std(), reward.std()))]
+    nll = [
+        0.5 * np.square(x) + np.log(spread) + 0.5 * np.log(2.0 * np.pi)
+        for x, spread in (
+            (apart / change.std(axis=0), change.std(axis=0)),
+            (reward_apart / reward.std(), reward.std()),
+        )
+    ]
     likelihood = reference_of(make("mle"), data)
     np.testing.assert_allclose(likelihood.loss, nll[0].sum(axis=-1), rtol=1e-4)
     np.testing.assert_allclose(likelihood.reward_loss, nll[1], rtol=1e-4)
@@ -535,10 +663,10 @@ def test_the_reference_predicts_the_mean_change_and_the_mean_reward_with_their_s
     trainer = make("taylor", [lambda s: tf.linalg.matvec(s, tf.constant(slope, tf.float32))])
     reference = reference_of(trainer, data)
     np.testing.assert_allclose(reference.loss, np.square(apart @ slope), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(reference.reward_loss, np.square(reward_apart), rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(
-        reference.reward_loss, np.square(reward_apart), rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(
-        reference.mse, np.square(apart / change.std(axis=0)).mean(axis=-1), rtol=1e-3, atol=1e-5)
+        reference.mse, np.square(apart / change.std(axis=0)).mean(axis=-1), rtol=1e-3, atol=1e-5
+    )
 
 
 def test_the_reference_takes_rows_of_the_whole_dataset(eagerly):
@@ -581,9 +709,14 @@ def test_the_balance_does_not_drift_while_the_model_learns(eagerly, loss):
 
 
 def test_a_term_that_costs_nothing_anyway_is_not_scaled(eagerly):
-    trainer = make("vagram", [lambda s: tf.zeros(s.shape[0])], max_fit_steps=3, patience=1, reward_weight=0.5)
+    trainer = make(
+        "vagram", [lambda s: tf.zeros(s.shape[0])], max_fit_steps=3, patience=1, reward_weight=0.5
+    )
     data, chosen = linear_system(20), weights_of_fits(trainer)
-    assert all(np.isfinite(value) for value in trainer.fit(data._replace(reward=tf.fill([20], 7.0))).values())
+    assert all(
+        np.isfinite(value)
+        for value in trainer.fit(data._replace(reward=tf.fill([20], 7.0))).values()
+    )
     assert [float(weight) for weight in chosen[0]] == [1.0, 1.0, 0.0]
     assert all(np.all(np.isfinite(weights)) for weights in weights_of(trainer))
 
@@ -593,11 +726,19 @@ def scaled(factor):
 
 
 @pytest.mark.parametrize("scale, factor, close", [("rms", 1000.0, True), ("none", 1000.0, False)])
-def test_the_size_of_the_value_gradients_matters_only_without_a_scale(eagerly, scale, factor, close):
+def test_the_size_of_the_value_gradients_matters_only_without_a_scale(
+    eagerly, scale, factor, close
+):
     data, after = linear_system(30), []
     for values in (scaled(1.0), scaled(factor)):
-        trainer = make("vagram", values, value_gradient_scale=scale, max_fit_steps=6, patience=50,
-                       model_averaging=0.0)
+        trainer = make(
+            "vagram",
+            values,
+            value_gradient_scale=scale,
+            max_fit_steps=6,
+            patience=50,
+            model_averaging=0.0,
+        )
         start = weights_of(trainer)
         trainer.fit(data)
         after.append(weights_of(trainer))
@@ -626,18 +767,25 @@ def test_the_weights_that_are_kept_are_averages_over_the_steps(eagerly):
     data = linear_system(60)
 
     def fitted(averaging, steps):
-        trainer = make("mle", hidden=(4,), model_averaging=averaging, max_fit_steps=steps, patience=50)
+        trainer = make(
+            "mle", hidden=(4,), model_averaging=averaging, max_fit_steps=steps, patience=50
+        )
         trainer.fit(data)
         return weights_of(trainer)
 
-    # The first layer and the head are rescaled at a fit's start, so the weights begin as those of no step.
+    # The first layer and the head are rescaled at a fit's start, so the weights begin as those of
+    # no step.
     trajectory = [fitted(0.0, steps) for steps in (1, 2, 3)]
     averaged = [fitted(0.5, steps) for steps in (1, 2, 3)]
     for one, two, three, *averages in zip(*trajectory, *averaged, strict=True):
         start = 2.0 * averages[0] - one
         np.testing.assert_allclose(averages[1], start / 4 + one / 4 + two / 2, atol=1e-6)
-        np.testing.assert_allclose(averages[2], start / 8 + one / 8 + two / 4 + three / 2, atol=1e-6)
-    assert any(np.abs(one - two).max() > 1e-3 for one, two in zip(trajectory[0], averaged[0], strict=True))
+        np.testing.assert_allclose(
+            averages[2], start / 8 + one / 8 + two / 4 + three / 2, atol=1e-6
+        )
+    assert any(
+        np.abs(one - two).max() > 1e-3 for one, two in zip(trajectory[0], averaged[0], strict=True)
+    )
 
 
 def test_weight_decay_pulls_kernels_and_not_biases(eagerly):
@@ -650,7 +798,10 @@ def test_weight_decay_pulls_kernels_and_not_biases(eagerly):
         before = trainer.ensemble._trunk[0].kernel.numpy()
         nothing = TermWeights(*[tf.constant(0.0)] * 3)
         train_on(trainer, linear_system(20), np.zeros([3, E, 8], np.int32), nothing)
-        kernel, bias = trainer.ensemble._trunk[0].kernel.numpy(), trainer.ensemble._trunk[0].bias.numpy()
+        kernel, bias = (
+            trainer.ensemble._trunk[0].kernel.numpy(),
+            trainer.ensemble._trunk[0].bias.numpy(),
+        )
         decayed.append(np.abs(kernel).sum() < np.abs(before).sum())
         np.testing.assert_array_equal(bias, np.ones_like(bias))
     assert decayed == [False, True]
@@ -678,19 +829,31 @@ def test_a_compiled_fit_is_the_uncompiled_fit(loss):
 # Units.
 
 
-@pytest.mark.parametrize("loss, rule", [
-    ("mse", "example"), ("mle", "example"),
-    *(("vagram", rule) for rule in VALUE_GRADIENT_WEIGHTS)])
+@pytest.mark.parametrize(
+    "loss, rule",
+    [
+        ("mse", "example"),
+        ("mle", "example"),
+        *(("vagram", rule) for rule in VALUE_GRADIENT_WEIGHTS),
+    ],
+)
 def test_the_unit_of_a_dimension_is_of_no_account(loss, rule):
     # The same data with dimension 1 in thousandths, and critics that see it in the old unit.
     scale, errors, weights = np.array([1.0, 1000.0, 1.0], np.float32), [], []
     for unit in (np.ones(D, np.float32), scale):
         data = linear_system(60, noise=0.1)
-        data = data._replace(observation=data.observation * unit,
-                             next_observation=data.next_observation * unit)
+        data = data._replace(
+            observation=data.observation * unit, next_observation=data.next_observation * unit
+        )
         values = [lambda s, value=value, unit=unit: value(s / unit) for value in AGREEING]
-        trainer = make(loss, values, value_gradient_weights=rule, patience=50, max_fit_steps=40,
-                       value_gradient_quantile=0.7)
+        trainer = make(
+            loss,
+            values,
+            value_gradient_weights=rule,
+            patience=50,
+            max_fit_steps=40,
+            value_gradient_quantile=0.7,
+        )
         chosen = weights_of_fits(trainer)
         metrics = trainer.fit(data, warm_up=True)
         assert metrics["fit_steps"] == 40

@@ -1,4 +1,6 @@
-"""The run around the loop: when it evaluates, saves, exports and stops. The loop's own work is replaced by sums."""
+"""The run around the loop: when it evaluates, saves, exports and stops. The loop's own work is
+replaced by sums.
+"""
 
 import json
 import shutil
@@ -15,13 +17,20 @@ from vagram_tf.run.directory import RunDirectory
 from vagram_tf.run.training import Training
 
 # 20 random steps, then 30 training steps: environment steps 21 to 50.
-SETTINGS = {"random_steps": 20, "num_steps": 30, "eval_every": 10, "checkpoint_every": 15, "export_every": 20,
-            "distractors": 2}
+SETTINGS = {
+    "random_steps": 20,
+    "num_steps": 30,
+    "eval_every": 10,
+    "checkpoint_every": 15,
+    "export_every": 20,
+    "distractors": 2,
+}
 
 
 @pytest.fixture(autouse=True, scope="module")
 def cheap_work():
-    """No fit, no rollouts, no updates: nothing is compiled. Exports are one file: `export_test` has the real ones.
+    """No fit, no rollouts, no updates: nothing is compiled. Exports are one file: `export_test` has
+      the real ones.
 
     The video is one picture: `tensorboard_test` has a real one.
     """
@@ -34,11 +43,19 @@ def cheap_work():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Dyna, "_fit", lambda self: {"model/holdout_mse": self.env_step / 8})
         patch.setattr(Dyna, "_imagine", lambda self: {"model/rollout_length": 1})
-        patch.setattr(Dyna, "_improve", lambda self: {"train/critic_loss": self.env_step / 4, "train/q_mean": 1.0})
+        patch.setattr(
+            Dyna,
+            "_improve",
+            lambda self: {"train/critic_loss": self.env_step / 4, "train/q_mean": 1.0},
+        )
         patch.setattr("vagram_tf.run.logbook._LOG_EVERY", 10)
         patch.setattr("vagram_tf.run.logbook._DRAW_EVERY", 20)
         patch.setattr("vagram_tf.run.exports.save", save)
-        patch.setattr(rendering, "rollout_frames", lambda *_: rendering.Video(np.zeros([1, 4, 4, 3], np.uint8), 10))
+        patch.setattr(
+            rendering,
+            "rollout_frames",
+            lambda *_: rendering.Video(np.zeros([1, 4, 4, 3], np.uint8), 10),
+        )
         yield
 
 
@@ -78,7 +95,10 @@ def checkpoints(path):
 
 
 def exports(path):
-    return {kind: sorted(int(p.name) for p in (path / "export" / kind).iterdir()) for kind in ("dynamics", "policy")}
+    return {
+        kind: sorted(int(p.name) for p in (path / "export" / kind).iterdir())
+        for kind in ("dynamics", "policy")
+    }
 
 
 def evaluated(path):
@@ -93,7 +113,9 @@ def test_cadence(whole):
     assert checkpoints(run.path) == [45, 50]
     assert exports(run.path) == {"dynamics": [40, 50], "policy": [40, 50]}
     assert run.training.exports == {
-        kind: run.path / "export" / kind / "50" for kind in ("dynamics", "policy", "tf_agents_policy")}
+        kind: run.path / "export" / kind / "50"
+        for kind in ("dynamics", "policy", "tf_agents_policy")
+    }
 
 
 def test_last_step_is_evaluated_saved_and_exported_whatever_the_cadence(tmp_path):
@@ -109,7 +131,9 @@ def test_without_a_model_the_policy_alone_is_exported_and_no_model_is_drawn(tmp_
     assert sorted(run.go().exports) == ["policy", "tf_agents_policy"]
     assert not (run.path / "export" / "dynamics").exists()
     assert {row["model_holdout_mse"] for row in programs.progress(run.path)} == {""}
-    assert not any(tag.startswith(("model/", "value_gradient/")) for _, tag, *_ in programs.summaries(run.path))
+    assert not any(
+        tag.startswith(("model/", "value_gradient/")) for _, tag, *_ in programs.summaries(run.path)
+    )
 
 
 def test_saves_while_exploring_but_does_not_evaluate(tmp_path):
@@ -142,7 +166,9 @@ def test_scalars_against_environment_steps(whole):
     assert steps["train/critic_loss"] == [30, 40, 50]
     assert steps["time/fps"] == [10, 20, 30, 40, 50]
     assert steps["model/holdout_mse"] == [21, 41]
-    assert steps["rollout/ep_rew_mean"] == steps["rollout/ep_len_mean"] == [30, 40, 50]  # from the first episode's end
+    assert (
+        steps["rollout/ep_rew_mean"] == steps["rollout/ep_len_mean"] == [30, 40, 50]
+    )  # from the first episode's end
     assert steps["eval/mean_reward"] == steps["eval/std_reward"] == [30, 40, 50]
 
 
@@ -153,8 +179,13 @@ def test_pictures_and_distributions_against_environment_steps(whole):
             steps.setdefault(tag, []).append(step)
     fits, drawn = [21, 41], [40, 50]  # every 20 steps, and at the end
     assert steps == {
-        "train/value": fits, "value_gradient/norms": fits, "model/member_errors": fits,
-        "value_gradient/sensitivity": drawn, "model/open_loop": drawn, "eval/policy": [50]}
+        "train/value": fits,
+        "value_gradient/norms": fits,
+        "model/member_errors": fits,
+        "value_gradient/sensitivity": drawn,
+        "model/open_loop": drawn,
+        "eval/policy": [50],
+    }
     rows = (whole.path / "value_sensitivity.csv").read_text().splitlines()
     assert rows[0] == "env_step," + ",".join(whole.training.dyna.dimension_names)
     assert [int(row.split(",")[0]) for row in rows[1:]] == fits
@@ -167,7 +198,9 @@ def test_video_that_cannot_be_drawn_costs_one_line(tmp_path, monkeypatch, caplog
     monkeypatch.setattr(rendering, "rollout_frames", fail)
     run = Run(tmp_path)
     assert run.go().done
-    assert [record.getMessage() for record in caplog.records] == ["no video of the policy: there is no OpenGL"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "no video of the policy: there is no OpenGL"
+    ]
     shown = {tag for _, tag, plugin, _ in programs.summaries(run.path) if plugin == "images"}
     assert shown == {"value_gradient/sensitivity", "model/open_loop"}
 
@@ -216,7 +249,9 @@ def test_complete_run_started_again_changes_nothing_but_evaluates(whole, tmp_pat
     assert outcome.done and run.steps == []
     assert outcome.evaluation.returns.tolist() == first.evaluation.returns.tolist()
     assert exports(run.path) == exports(whole.path)
-    assert (run.path / "progress.csv").read_bytes() == before and programs.scalars(run.path) == logged
+    assert (run.path / "progress.csv").read_bytes() == before and programs.scalars(
+        run.path
+    ) == logged
 
 
 def test_more_steps_continue_a_complete_run(whole, tmp_path):
@@ -224,7 +259,9 @@ def test_more_steps_continue_a_complete_run(whole, tmp_path):
     run = Run(tmp_path, num_steps=30)
     assert run.training.resumed_step == 30
     run.go()
-    states = [programs.variables(path / "checkpoints" / "50" / "state") for path in (run.path, whole.path)]
+    states = [
+        programs.variables(path / "checkpoints" / "50" / "state") for path in (run.path, whole.path)
+    ]
     assert states[0] == states[1]
     assert (run.path / "progress.csv").read_bytes() == (whole.path / "progress.csv").read_bytes()
 
@@ -257,7 +294,9 @@ def test_environment_fault_leaves_the_last_checkpoint(tmp_path):
     inner = run.training.dyna.environment._env
     calls = iter(range(1, 100))
     step = inner.step
-    inner.step = lambda action: (*step(action)[:1], np.nan, False, False, {}) if next(calls) == 41 else step(action)
+    inner.step = lambda action: (
+        (*step(action)[:1], np.nan, False, False, {}) if next(calls) == 41 else step(action)
+    )
     with pytest.raises(EnvironmentFault, match="environment step 40: .*reward is nan"):
         run.go()
     assert checkpoints(run.path) == [15, 30]
@@ -293,4 +332,7 @@ def test_metadata_of_an_export(whole):
     earlier = json.loads((run.path / "export" / "policy" / "40" / "metadata.json").read_text())
     assert earlier["env_step"] == 40 and earlier["mean_return"] != metadata["mean_return"]
     manifest = json.loads((run.path / "checkpoints" / "50" / "manifest.json").read_text())
-    assert manifest["config_hash"] == metadata["config_hash"] and manifest["versions"] == metadata["versions"]
+    assert (
+        manifest["config_hash"] == metadata["config_hash"]
+        and manifest["versions"] == metadata["versions"]
+    )

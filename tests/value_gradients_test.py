@@ -22,7 +22,10 @@ def normal(*shape, seed=0):
 
 def smooth_value(observation):
     """A nonlinear V of no symmetry, `[..., D] -> [...]`."""
-    return tf.sin(observation[..., 0] * observation[..., 1]) + tf.exp(0.3 * observation[..., 2]) * observation[..., 3]
+    return (
+        tf.sin(observation[..., 0] * observation[..., 1])
+        + tf.exp(0.3 * observation[..., 2]) * observation[..., 3]
+    )
 
 
 def linear_value(slope):
@@ -35,19 +38,28 @@ def test_gradients_agree_with_finite_differences():
     assert gradient.shape == (B, 1, D)
     for dimension in range(D):
         moved = step * np.eye(D)[dimension]
-        difference = smooth_value(tensor(observation + moved)) - smooth_value(tensor(observation - moved))
+        difference = smooth_value(tensor(observation + moved)) - smooth_value(
+            tensor(observation - moved)
+        )
         np.testing.assert_allclose(
-            gradient[:, 0, dimension], difference / (2 * step), rtol=1e-6, atol=1e-8)
+            gradient[:, 0, dimension], difference / (2 * step), rtol=1e-6, atol=1e-8
+        )
 
 
 def test_each_critic_has_its_own_gradient_and_not_the_sum_of_those_before():
     slopes = normal(C, D)
-    gradient = vagram_tf.value_gradients([linear_value(slope) for slope in slopes], tensor(normal(B, D, seed=1)))
+    gradient = vagram_tf.value_gradients(
+        [linear_value(slope) for slope in slopes], tensor(normal(B, D, seed=1))
+    )
     np.testing.assert_allclose(gradient, np.broadcast_to(slopes, [B, C, D]), rtol=1e-12)
 
 
 def test_a_value_that_ignores_the_observation_has_gradient_zero():
-    values = [lambda s: tf.zeros(s.shape[0], s.dtype) + 3.0, lambda s: 0.0 * s[:, 0], linear_value(normal(D))]
+    values = [
+        lambda s: tf.zeros(s.shape[0], s.dtype) + 3.0,
+        lambda s: 0.0 * s[:, 0],
+        linear_value(normal(D)),
+    ]
     gradient = vagram_tf.value_gradients(values, tensor(normal(B, D)))
     assert np.all(gradient[:, :2] == 0.0)
     assert np.all(gradient[:, 2] != 0.0)
@@ -57,7 +69,9 @@ def test_gradients_are_constants_for_whoever_uses_them():
     observation, parameter = tensor(normal(B, D)), tf.Variable(tensor(2.0))
     with tf.GradientTape() as tape:
         tape.watch(observation)
-        gradient = vagram_tf.value_gradients([lambda s: parameter * tf.reduce_sum(s**3, axis=-1)], observation)
+        gradient = vagram_tf.value_gradients(
+            [lambda s: parameter * tf.reduce_sum(s**3, axis=-1)], observation
+        )
     np.testing.assert_allclose(gradient[:, 0], 6.0 * observation**2, rtol=1e-12)
     assert tape.gradient(gradient, [observation, parameter]) == [None, None]
 
@@ -72,8 +86,9 @@ def test_observations_may_have_any_leading_axes(leading):
         np.testing.assert_allclose(values[index], value, rtol=1e-12)
         np.testing.assert_allclose(gradients[index], gradient, rtol=1e-12)
     np.testing.assert_allclose(values[..., 0], smooth_value(tensor(observation)), rtol=1e-12)
-    np.testing.assert_array_equal(gradients,
-                                  vagram_tf.value_gradients(functions, tensor(observation)))
+    np.testing.assert_array_equal(
+        gradients, vagram_tf.value_gradients(functions, tensor(observation))
+    )
 
 
 def test_an_observation_needs_an_axis_of_dimensions():
@@ -97,7 +112,8 @@ def test_clip_cuts_to_the_quantile_of_each_critics_own_norms():
     gradient = with_norms([1.0, 2.0, 3.0, 4.0, 100.0], [10.0, 20.0, 30.0, 40.0, 50.0])
     clipped = vagram_tf.clip_by_norm_quantile(tensor(gradient), 0.75).numpy()
     np.testing.assert_allclose(
-        norms_of(clipped), [[1.0, 2.0, 3.0, 4.0, 4.0], [10.0, 20.0, 30.0, 40.0, 40.0]], rtol=1e-6)
+        norms_of(clipped), [[1.0, 2.0, 3.0, 4.0, 4.0], [10.0, 20.0, 30.0, 40.0, 40.0]], rtol=1e-6
+    )
 
 
 def test_clip_interpolates_between_norms():
@@ -110,7 +126,10 @@ def test_clip_cuts_norms_below_any_absolute_size():
     # An `or norm < 1e5` once made the clip inert.
     gradient = with_norms(1e-3 * np.arange(1.0, 101.0))
     clipped = vagram_tf.clip_by_norm_quantile(tensor(gradient), 0.95).numpy()
-    assert np.sum(np.any(clipped != gradient, axis=-1) & (np.linalg.norm(gradient, axis=-1) > 0.0951)) == 5
+    assert (
+        np.sum(np.any(clipped != gradient, axis=-1) & (np.linalg.norm(gradient, axis=-1) > 0.0951))
+        == 5
+    )
     np.testing.assert_allclose(np.linalg.norm(clipped, axis=-1).max(), 0.09505, rtol=1e-6)
 
 
@@ -119,7 +138,8 @@ def test_clip_keeps_directions_and_what_is_short_enough():
     clipped = vagram_tf.clip_by_norm_quantile(tensor(gradient), 0.5).numpy()
     norm, clipped_norm = np.linalg.norm(gradient, axis=-1), np.linalg.norm(clipped, axis=-1)
     np.testing.assert_allclose(
-        clipped / clipped_norm[..., np.newaxis], gradient / norm[..., np.newaxis], rtol=1e-9)
+        clipped / clipped_norm[..., np.newaxis], gradient / norm[..., np.newaxis], rtol=1e-9
+    )
     short = norm <= np.quantile(norm, 0.5, axis=0, keepdims=True)
     assert short.sum() == C * 25
     np.testing.assert_allclose(clipped[short], gradient[short], rtol=1e-12)
@@ -135,7 +155,9 @@ def test_clip_leaves_zero_rows_zero():
 
 def test_quantile_one_changes_nothing():
     gradient = normal(B, C, D)
-    np.testing.assert_allclose(vagram_tf.clip_by_norm_quantile(tensor(gradient), 1.0), gradient, rtol=1e-12)
+    np.testing.assert_allclose(
+        vagram_tf.clip_by_norm_quantile(tensor(gradient), 1.0), gradient, rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("quantile", [0.0, -0.1, 1.01, float("nan")])
@@ -165,12 +187,15 @@ def test_example_weights_by_hand():
 
 
 def test_example_weights_give_the_loss_of_all_critics():
-    gradient, prediction, target = (tensor(normal(*shape, seed=i)) for i, shape in enumerate(
-        [(B, C, D), (2, B, D), (B, D)]))
+    gradient, prediction, target = (
+        tensor(normal(*shape, seed=i)) for i, shape in enumerate([(B, C, D), (2, B, D), (B, D)])
+    )
     weights = WEIGHTS["example"](gradient)[:, tf.newaxis]
     np.testing.assert_allclose(
-        losses.vagram(prediction, target, weights), losses.vagram(prediction, target, gradient),
-        rtol=1e-12)
+        losses.vagram(prediction, target, weights),
+        losses.vagram(prediction, target, gradient),
+        rtol=1e-12,
+    )
 
 
 def test_dimension_weights_by_hand():
@@ -179,7 +204,8 @@ def test_dimension_weights_by_hand():
 
 
 def test_separable_weights_by_hand():
-    # Squared norms over critics and dimensions, 9 + 16 + 1 + 4 = 30 and 1 + 4 + 4 + 4 = 13, have the mean 21.5.
+    # Squared norms over critics and dimensions, 9 + 16 + 1 + 4 = 30 and 1 + 4 + 4 + 4 = 13, have
+    # the mean 21.5.
     dimension, example = np.sqrt([[7.5, 3.25]]), (np.array([[30.0], [13.0]]) / 21.5) ** 0.25
     np.testing.assert_allclose(WEIGHTS["separable"](TWO), dimension * example, rtol=1e-12)
 
@@ -213,8 +239,9 @@ def test_a_single_critic_agrees_with_itself():
 def test_agreement_keeps_what_critics_share_and_loses_what_they_do_not():
     # Gradient 2 in dimension 0 and 0 in dimension 1, each critic with its own errors of spread 3.
     gradient = np.array([2.0, 0.0]) + 3.0 * normal(40_000, 2, 2)
-    agreed, dimension = (WEIGHTS[rule](tensor(gradient)).numpy()[0]
-                         for rule in ("agreement", "dimension"))
+    agreed, dimension = (
+        WEIGHTS[rule](tensor(gradient)).numpy()[0] for rule in ("agreement", "dimension")
+    )
     np.testing.assert_allclose(dimension, [np.sqrt(13.0), 3.0], rtol=0.01)
     np.testing.assert_allclose(agreed[0], 2.0, rtol=0.05)
     assert agreed[1] < 0.1 * dimension[1]
@@ -227,7 +254,8 @@ def test_weights_are_per_example_and_dimension_and_scale_with_the_gradient(rule,
     weights = WEIGHTS[rule](gradient)
     assert weights.shape == (B, D)
     assert np.all(weights >= 0.0) and np.any(weights > 0.0)
-    # What an example's gradient is long in is a matter of the dimensions' units: separable wants them all alike.
+    # What an example's gradient is long in is a matter of the dimensions' units: separable wants
+    # them all alike.
     factor = tensor([1e3] * D if rule == "separable" else [1.0, 1e-3, 1e3, 7.0])
     np.testing.assert_allclose(WEIGHTS[rule](gradient * factor), weights * factor, rtol=1e-9)
     alike = len(np.unique(weights, axis=0)) == 1
@@ -252,13 +280,20 @@ def test_vagram_loss_by_hand():
 
 @pytest.mark.parametrize("shape", [(D,), (B, D), (2, B, D), (2, 3, 1, D)])
 def test_vagram_loss_is_the_authors_definition_for_any_leading_shape(shape):
-    # The authors' JAX lines: the value and its gradient at each sample; the squared product summed over everything.
+    # The authors' JAX lines: the value and its gradient at each sample; the squared product summed
+    # over everything.
     prediction, sample = normal(*shape), normal(*shape, seed=1)
     s0, s1, s2, s3 = np.moveaxis(sample, -1, 0)
-    gradient = np.stack([s1 * np.cos(s0 * s1), s0 * np.cos(s0 * s1), 0.3 * np.exp(0.3 * s2) * s3, np.exp(0.3 * s2)], -1)
+    gradient = np.stack(
+        [s1 * np.cos(s0 * s1), s0 * np.cos(s0 * s1), 0.3 * np.exp(0.3 * s2) * s3, np.exp(0.3 * s2)],
+        -1,
+    )
     expected = np.square(gradient * (prediction - sample)).sum()
     np.testing.assert_allclose(
-        vagram_tf.vagram_loss(tensor(prediction), tensor(sample), smooth_value), expected, rtol=1e-12)
+        vagram_tf.vagram_loss(tensor(prediction), tensor(sample), smooth_value),
+        expected,
+        rtol=1e-12,
+    )
 
 
 def test_vagram_loss_is_the_sum_that_the_batch_loss_is_the_mean_of():
@@ -266,12 +301,18 @@ def test_vagram_loss_is_the_sum_that_the_batch_loss_is_the_mean_of():
     batch = losses.vagram(prediction, sample, vagram_tf.value_gradients([smooth_value], sample))
     for member in range(2):
         np.testing.assert_allclose(
-            vagram_tf.vagram_loss(prediction[member], sample, smooth_value), D * tf.reduce_sum(batch[member]),
-            rtol=1e-12)
+            vagram_tf.vagram_loss(prediction[member], sample, smooth_value),
+            D * tf.reduce_sum(batch[member]),
+            rtol=1e-12,
+        )
 
 
 def test_vagram_loss_sends_its_gradient_to_the_prediction_alone():
-    prediction, sample, parameter = tensor(normal(B, D)), tensor(normal(B, D, seed=1)), tf.Variable(tensor(2.0))
+    prediction, sample, parameter = (
+        tensor(normal(B, D)),
+        tensor(normal(B, D, seed=1)),
+        tf.Variable(tensor(2.0)),
+    )
     with tf.GradientTape() as tape:
         tape.watch([prediction, sample])
         loss = vagram_tf.vagram_loss(prediction, sample, lambda s: parameter * smooth_value(s))
@@ -282,13 +323,17 @@ def test_vagram_loss_sends_its_gradient_to_the_prediction_alone():
 
 
 def test_vagram_loss_takes_plain_arrays_and_keras_models():
-    model = tf.keras.Sequential([tf.keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
+    model = tf.keras.Sequential(
+        [tf.keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")]
+    )
     prediction, sample = np.array([[1.0, 2.0]], np.float32), np.array([[0.0, 0.0]], np.float32)
     assert float(vagram_tf.vagram_loss(prediction, sample, lambda s: model(s)[..., 0])) == 5.0
 
 
-@pytest.mark.parametrize("shapes", [
-    ((B, D), (D,)), ((B, D), (1, D)), ((2, B, D), (B, D)), ((B, D), (B, 1)), ((B,), (D,))])
+@pytest.mark.parametrize(
+    "shapes",
+    [((B, D), (D,)), ((B, D), (1, D)), ((2, B, D), (B, D)), ((B, D), (B, 1)), ((B,), (D,))],
+)
 def test_vagram_loss_refuses_different_shapes(shapes):
     prediction, sample = (tensor(normal(*shape)) for shape in shapes)
     with pytest.raises(ValueError, match="shapes do not fit"):

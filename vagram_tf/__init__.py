@@ -6,8 +6,9 @@
         run.learn(1500)
         print(run.evaluate())
 
-Importing the package sets the environment variables that TensorFlow reads when it is first imported; the public
-names below load what they need when they are first used, so that `--help` does not wait for TensorFlow.
+Importing the package sets the environment variables that TensorFlow reads when it is first
+imported; the public names below load what they need when they are first used, so that `--help` does
+not wait for TensorFlow.
 """
 
 import importlib
@@ -28,15 +29,18 @@ __version__ = "0.1.0"
 
 
 def _lead_to_keras_2() -> None:
-    """Lets a TensorFlow that has been imported already find Keras 2 when its Keras is used for the first time.
+    """Lets a TensorFlow that has been imported already find Keras 2 when its Keras is used for the
+    first time.
 
-    TensorFlow puts the directory whose `keras` it takes at the front of its path when it is imported. Where its Keras
-    has been used before, `keras_version` says so.
+    TensorFlow puts the directory whose `keras` it takes at the front of its path when it is
+    imported. Where its Keras has been used before, `keras_version` says so.
     """
     tensorflow, keras = sys.modules.get("tensorflow"), importlib.util.find_spec("tf_keras")
     if tensorflow is None or keras is None or keras.origin is None:
         return
-    if type(vars(tensorflow).get("keras")) is not types.ModuleType:  # until its first use it is a proxy
+    if (
+        type(vars(tensorflow).get("keras")) is not types.ModuleType
+    ):  # until its first use it is a proxy
         tensorflow.__path__.insert(0, os.path.join(os.path.dirname(keras.origin), "api", "_v2"))
 
 

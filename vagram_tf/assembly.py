@@ -68,25 +68,46 @@ def assemble(config: Config, env: gymnasium.Env, make_env: EnvironmentFactory) -
     agent = SoftActorCritic(*sizes, config.agent, seeding.derive(seed, "policy"))
     objective = make_objective(model)
     ensemble = DynamicsEnsemble(
-        *sizes, model.members, model.elites, model.model_hidden_units, model.variance_bounds, model.model_target)
+        *sizes,
+        model.members,
+        model.elites,
+        model.model_hidden_units,
+        model.variance_bounds,
+        model.model_target,
+    )
     trainer = ModelTrainer(
-        ensemble, objective, agent.values_of(model.value_functions), model, seeding.derive(seed, "model"))
+        ensemble,
+        objective,
+        agent.values_of(model.value_functions),
+        model,
+        seeding.derive(seed, "model"),
+    )
     termination = _termination(config, env, sizes[0])
     imagination: Rollouts
     if dyna.rollout_model == "simulator":
-        imagination = SimulatedRollouts(Simulator(make_env()).step, agent.explore, dyna.rollout_shrinkage)
+        imagination = SimulatedRollouts(
+            Simulator(make_env()).step, agent.explore, dyna.rollout_shrinkage
+        )
     else:
         noise = objective.samples if dyna.rollout_noise == "auto" else dyna.rollout_noise == "on"
         imagination = Imagination(
-            ensemble, agent.explore, termination, noise, seeding.derive(seed, "rollouts"), dyna.rollout_shrinkage)
+            ensemble,
+            agent.explore,
+            termination,
+            noise,
+            seeding.derive(seed, "rollouts"),
+            dyna.rollout_shrinkage,
+        )
     real = ReplayBuffer(*sizes, dyna.replay_capacity, seeding.derive(seed, "replay", "real"))
     imagined = ReplayBuffer(
-        *sizes, Cadence(config).imagined_capacity(1), seeding.derive(seed, "replay", "imagined"))
+        *sizes, Cadence(config).imagined_capacity(1), seeding.derive(seed, "replay", "imagined")
+    )
     return Parts(environment, agent, ensemble, trainer, termination, imagination, real, imagined)
 
 
 def environment_factory(config: Config, make_env: EnvironmentFactory | None) -> EnvironmentFactory:
-    """Returns what makes the run's environment: the one that the configuration names, or a person's own.
+    """Returns what makes the run's environment: the one that the configuration names, or a person's
+    own.
 
     Args:
       config: the run; its distractors are added to either.
@@ -104,4 +125,6 @@ def _termination(
     if choice == "none":
         return known_termination.never
     known = known_termination.find(env) if choice == "auto" else None
-    return known or LearnedTermination(observation_size, seeding.derive(config.run.seed, "termination"))
+    return known or LearnedTermination(
+        observation_size, seeding.derive(config.run.seed, "termination")
+    )

@@ -1,4 +1,6 @@
-"""What a loop notes beside its work: how long each phase takes, and the newest value of each metric."""
+"""What a loop notes beside its work: how long each phase takes, and the newest value of each
+metric.
+"""
 
 import contextlib
 import time

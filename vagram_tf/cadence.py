@@ -1,6 +1,8 @@
-"""When a run does what: the arithmetic of steps, epochs and schedules, as functions of the training step.
+"""When a run does what: the arithmetic of steps, epochs and schedules, as functions of the training
+step.
 
-Training steps are counted from the end of the random ones, where they are 0; before, they are negative.
+Training steps are counted from the end of the random ones, where they are 0; before, they are
+negative.
 """
 
 from vagram_tf import schedules
@@ -46,4 +48,6 @@ class Cadence:
 
     def real_examples(self, training_step: int) -> int:
         """Returns how many examples of a SAC batch are real."""
-        return schedules.real_examples(self._dyna.imagined_share, self.epoch(training_step), self._batch)
+        return schedules.real_examples(
+            self._dyna.imagined_share, self.epoch(training_step), self._batch
+        )

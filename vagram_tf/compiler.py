@@ -1,7 +1,8 @@
 """How the hot functions are compiled, in one place.
 
-`VAGRAM_TF_XLA=0` in the environment leaves XLA out: a run's first training step then comes some 20 seconds sooner, its
-others take longer, and last bits are others. It is meant for tests and for looking into a function.
+`VAGRAM_TF_XLA=0` in the environment leaves XLA out: a run's first training step then comes some 20
+seconds sooner, its others take longer, and last bits are others. It is meant for tests and for
+looking into a function.
 """
 
 import functools

@@ -1,4 +1,6 @@
-"""The Dyna loop of MBPO: collect, fit, imagine, improve, evaluate (Janner et al. 2019, algorithm 2)."""
+"""The Dyna loop of MBPO: collect, fit, imagine, improve, evaluate (Janner et al. 2019, algorithm
+2).
+"""
 
 import time
 
@@ -27,8 +29,9 @@ PHASES = ("collect", "fit", "imagine", "improve", "evaluate")
 class Dyna:
     """One run: the real world, the learned world, the actor, and their turns.
 
-    Building it is a pure function of the configuration; `state` names all that changes afterwards, so saving and
-    restoring those objects, then calling `thaw`, continues the run to the very same weights.
+    Building it is a pure function of the configuration; `state` names all that changes afterwards,
+    so saving and restoring those objects, then calling `thaw`, continues the run to the very same
+    weights.
 
     Args:
       config: the run.
@@ -71,7 +74,8 @@ class Dyna:
         """Takes one environment step, with the fit and the updates that are due with it.
 
         Returns:
-          What happened in it, by TensorBoard name: the fit's and the updates' metrics, a finished episode's return.
+          What happened in it, by TensorBoard name: the fit's and the updates' metrics, a finished
+            episode's return.
 
         Raises:
           EnvironmentFault: the environment failed.
@@ -106,7 +110,9 @@ class Dyna:
         return {"rollout/ep_rew_mean": float(total), "rollout/ep_len_mean": float(length)}
 
     def _fit(self) -> dict[str, float]:
-        """Fits the model to all the real data, and the learned rule of termination where there is one."""
+        """Fits the model to all the real data, and the learned rule of termination where there is
+        one.
+        """
         with self._clock("fit"):
             data = self.real.all()
             fitted = self.trainer.fit(data, warm_up=self.cadence.warms_up(self.training_step))
@@ -117,12 +123,15 @@ class Dyna:
         return metrics
 
     def _imagine(self) -> dict[str, float]:
-        """Fills the imagined buffer: all the rollouts of the steps until the next fit, branched off real states."""
+        """Fills the imagined buffer: all the rollouts of the steps until the next fit, branched off
+        real states.
+        """
         horizon, dropped = self.cadence.horizon(self.training_step), []
         with self._clock("imagine"):
             self.imagined.resize(self.cadence.imagined_capacity(horizon))
             branches = self.imagination.branch(
-                self.real, self.cadence.rollouts, horizon, self.config.model.elites)
+                self.real, self.cadence.rollouts, horizon, self.config.model.elites
+            )
             for transitions, share in branches:
                 self.imagined.add(transitions)
                 dropped.append(share)
@@ -139,18 +148,26 @@ class Dyna:
             real = self.cadence.real_examples(self.training_step)
             if self.imagined.size == 0:  # every rollout was dropped
                 real = batch
-            values = self._improve_step(tf.constant([updates, real]), tf.constant([updates, batch - real]))
+            values = self._improve_step(
+                tf.constant([updates, real]), tf.constant([updates, batch - real])
+            )
             metrics = dict(zip(TRAIN_METRICS, values.numpy().tolist(), strict=True))
         bound = q_bound(
-            self.config.run.divergence_factor, self.config.agent.discount, self.interaction.largest_reward,
-            metrics["ent_coef"], self.environment.action_spec().shape[0])
+            self.config.run.divergence_factor,
+            self.config.agent.discount,
+            self.interaction.largest_reward,
+            metrics["ent_coef"],
+            self.environment.action_spec().shape[0],
+        )
         self._guard.check(self.env_step, metrics, {"q_max": bound})
         del metrics["weight_sum"]
         metrics["imagined_share"] = 1.0 - real / batch
         return {f"train/{name}": value for name, value in metrics.items()}
 
     def evaluate(self) -> Evaluation:
-        """Runs greedy episodes, whose seeds depend on the environment step, in environments of their own."""
+        """Runs greedy episodes, whose seeds depend on the environment step, in environments of
+        their own.
+        """
         with self._clock("evaluate"):
             for i in range(len(self._evaluation_environments), self.config.run.eval_episodes):
                 seed = seeding.derive(self.config.run.seed, "evaluation", i)
@@ -161,15 +178,23 @@ class Dyna:
 
     @tf.function(autograph=False)
     def _improve_step(self, real_shape: tf.Tensor, imagined_shape: tf.Tensor) -> tf.Tensor:
-        """Draws the batches outside of the compiled updates, so that the buffers are not part of what is compiled."""
+        """Draws the batches outside of the compiled updates, so that the buffers are not part of
+        what is compiled.
+        """
         real, imagined = self.real.sample(real_shape), self.imagined.sample(imagined_shape)
         size = [self.config.dyna.updates_per_step, self.config.agent.agent_batch_size]
-        batch = Transition(*(tf.ensure_shape(tf.concat(fields, axis=1), size + fields[0].shape[2:].as_list())
-                             for fields in zip(real, imagined, strict=True)))
+        batch = Transition(
+            *(
+                tf.ensure_shape(tf.concat(fields, axis=1), size + fields[0].shape[2:].as_list())
+                for fields in zip(real, imagined, strict=True)
+            )
+        )
         return self.agent.train(batch)
 
     def _random_action(self) -> np.ndarray:
-        rng = np.random.default_rng(seeding.derive(self.config.run.seed, "exploration", self.env_step))
+        rng = np.random.default_rng(
+            seeding.derive(self.config.run.seed, "exploration", self.env_step)
+        )
         return rng.uniform(-1.0, 1.0, self.environment.action_spec().shape).astype(np.float32)
 
     def _policy_action(self, observation: np.ndarray) -> np.ndarray:
@@ -189,7 +214,9 @@ class Dyna:
 
     @property
     def termination_kind(self) -> str:
-        """Which rule ends imagined episodes: `known`, `learned`, or `none` if none was asked for."""
+        """Which rule ends imagined episodes: `known`, `learned`, or `none` if none was asked
+        for.
+        """
         if isinstance(self.termination, LearnedTermination):
             return "learned"
         return "none" if self.config.env.termination == "none" else "known"
@@ -206,7 +233,9 @@ class Dyna:
 
     @property
     def seconds_in_environment(self) -> float:
-        """How long the environment has been at the call that it is in; 0 outside. For a watchdog in another thread."""
+        """How long the environment has been at the call that it is in; 0 outside. For a watchdog in
+        another thread.
+        """
         environments = (self.environment, *self._evaluation_environments)
         entered = [begin for e in environments if (begin := e.entered) is not None]
         return time.monotonic() - min(entered) if entered else 0.0
@@ -214,13 +243,16 @@ class Dyna:
     def starts(self) -> np.ndarray:
         """Returns for each stored real transition, bool `[N]`, whether an episode starts with it.
 
-        Of a buffer that has begun to overwrite its oldest transitions, the oldest that is left counts as a start, too.
+        Of a buffer that has begun to overwrite its oldest transitions, the oldest that is left
+        counts as a start, too.
         """
         return self.interaction.starts(self.real.size, self.real.capacity)
 
     @property
     def state(self) -> dict[str, tf.Module]:
-        """Everything that a checkpoint must hold; call `freeze` before saving and `thaw` after restoring."""
+        """Everything that a checkpoint must hold; call `freeze` before saving and `thaw` after
+        restoring.
+        """
         learned = isinstance(self.termination, LearnedTermination)
         return ({"termination": self.termination} if learned else {}) | {
             "agent": self.agent,

@@ -8,7 +8,8 @@ class Fault(RuntimeError):
 
 
 def one_line(error: object) -> str:
-    """Returns the text of an error, or of anything else, on one line, without TensorFlow's names for its graph nodes.
+    """Returns the text of an error, or of anything else, on one line, without TensorFlow's names
+    for its graph nodes.
 
     An error without a text gives the name of its type.
     """

@@ -1,7 +1,8 @@
-"""The one way to write files: each is whole or as it was before, after a full disk, a kill and a power cut, too.
+"""The one way to write files: each is whole or as it was before, after a full disk, a kill and a
+power cut, too.
 
-A file or a directory is written beside its place, under a name with a prefix, flushed to the disk and renamed. A
-directory gets a `manifest.json`, which tells damage. TensorFlow is not needed here.
+A file or a directory is written beside its place, under a name with a prefix, flushed to the disk
+and renamed. A directory gets a `manifest.json`, which tells damage. TensorFlow is not needed here.
 """
 
 import contextlib
@@ -29,7 +30,8 @@ def write(path: Path, content: str | bytes) -> Path:
 
 @contextlib.contextmanager
 def replacing(path: Path, name: str = "") -> Iterator[Path]:
-    """Gives the path of a file to write, which takes its place at the end; after an error nothing is left of it.
+    """Gives the path of a file to write, which takes its place at the end; after an error nothing
+    is left of it.
 
     A terminal, a pipe or another device is written as it is.
 
@@ -54,11 +56,13 @@ def replacing(path: Path, name: str = "") -> Iterator[Path]:
 
 @contextlib.contextmanager
 def replacing_directory(path: Path, facts: dict[str, Any] | None = None) -> Iterator[Path]:
-    """Gives an empty directory to fill, which takes its place with a manifest at the end, or leaves nothing behind.
+    """Gives an empty directory to fill, which takes its place with a manifest at the end, or leaves
+    nothing behind.
 
     Args:
       path: the place; what is there stays until then.
-      facts: what the manifest says before the files' sizes and checksums; without any it is checksums by name alone.
+      facts: what the manifest says before the files' sizes and checksums; without any it is
+        checksums by name alone.
     """
     temporary = path.with_name(f"{_PREFIX}{path.name}")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -78,7 +82,9 @@ def verify(directory: Path) -> str | None:
     """Says in words what is damaged in a directory with a manifest, or returns None."""
     name = _MANIFEST
     try:
-        for name, (size, digest) in _listed(json.loads((directory / _MANIFEST).read_text())).items():
+        for name, (size, digest) in _listed(
+            json.loads((directory / _MANIFEST).read_text())
+        ).items():
             file = directory / name
             if not file.is_file():
                 return f"{name} is missing"
@@ -112,22 +118,37 @@ def csv_text(rows: Iterable[Iterable[Any]], digits: int = 6) -> str:
     """Returns rows as CSV, their floats with so many significant digits."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(
-        [f"{cell:.{digits}g}" if isinstance(cell, float) else cell for cell in row] for row in rows)
+        [f"{cell:.{digits}g}" if isinstance(cell, float) else cell for cell in row] for row in rows
+    )
     return text.getvalue()
 
 
 def _manifest(directory: Path, facts: dict[str, Any] | None) -> dict[str, Any]:
-    files = {str(path.relative_to(directory)): path for path in sorted(directory.rglob("*")) if path.is_file()}
+    files = {
+        str(path.relative_to(directory)): path
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
     if facts is None:
         return {name: _checksum(path) for name, path in files.items()}
-    return {**facts, "files": {
-        name: {"bytes": path.stat().st_size, "sha256": _checksum(path)} for name, path in files.items()}}
+    return {
+        **facts,
+        "files": {
+            name: {"bytes": path.stat().st_size, "sha256": _checksum(path)}
+            for name, path in files.items()
+        },
+    }
 
 
 def _listed(manifest: dict[str, Any]) -> dict[str, tuple[int | None, str]]:
-    """Returns the size, where it is known, and the checksum of every file of a manifest; raises if it is none."""
+    """Returns the size, where it is known, and the checksum of every file of a manifest; raises if
+    it is none.
+    """
     files = manifest.get("files", manifest)
-    listed = {name: (None, of) if isinstance(of, str) else (of["bytes"], of["sha256"]) for name, of in files.items()}
+    listed = {
+        name: (None, of) if isinstance(of, str) else (of["bytes"], of["sha256"])
+        for name, of in files.items()
+    }
     if not listed:
         raise ValueError("it lists no files")
     return listed
@@ -140,7 +161,9 @@ def _checksum(path: Path) -> str:
 
 
 def _exchange(temporary: Path, path: Path) -> None:
-    """Puts a directory in its place; one that is there is moved away first, so that no half of it is ever seen."""
+    """Puts a directory in its place; one that is there is moved away first, so that no half of it
+    is ever seen.
+    """
     replaced = temporary.with_name(f"{temporary.name}-replaced")
     shutil.rmtree(replaced, ignore_errors=True)
     if path.exists():

@@ -7,7 +7,9 @@ from vagram_tf.errors import Fault
 
 
 class Diverged(Fault):
-    """A quantity is not finite or has left its bound; the message names it, the step and its last good value."""
+    """A quantity is not finite or has left its bound; the message names it, the step and its last
+    good value.
+    """
 
 
 class NumericalGuard:
@@ -16,7 +18,9 @@ class NumericalGuard:
     def __init__(self) -> None:
         self._last_good: dict[str, float] = {}
 
-    def check(self, env_step: int, values: Mapping[str, float], bounds: Mapping[str, float] | None = None) -> None:
+    def check(
+        self, env_step: int, values: Mapping[str, float], bounds: Mapping[str, float] | None = None
+    ) -> None:
         """Checks that values are finite and, where a bound is given, within it in size.
 
         Raises:
@@ -26,19 +30,29 @@ class NumericalGuard:
         for name, value in values.items():
             bound = bounds.get(name, math.inf)
             if not math.isfinite(value) or abs(value) > bound:
-                reason = f"beyond the bound of {bound:.4g}" if math.isfinite(value) else "not finite"
+                reason = (
+                    f"beyond the bound of {bound:.4g}" if math.isfinite(value) else "not finite"
+                )
                 last = self._last_good.get(name)
-                history = "it has no earlier value" if last is None else f"its last good value was {last:.6g}"
-                raise Diverged(f"{name} is {value:.6g} at environment step {env_step}, {reason}; {history}")
+                history = (
+                    "it has no earlier value"
+                    if last is None
+                    else f"its last good value was {last:.6g}"
+                )
+                raise Diverged(
+                    f"{name} is {value:.6g} at environment step {env_step}, {reason}; {history}"
+                )
             self._last_good[name] = value
 
 
-def q_bound(factor: float, discount: float, largest_reward: float, temperature: float, action_size: int) -> float:
+def q_bound(
+    factor: float, discount: float, largest_reward: float, temperature: float, action_size: int
+) -> float:
     """Returns the |Q| beyond which the critics have diverged.
 
-    No policy earns more than the largest reward and the entropy bonus at every step; the factor leaves room for
-    rewards that have not been seen yet. A temperature above the largest reward is itself a sign of divergence and
-    does not widen the bound.
+    No policy earns more than the largest reward and the entropy bonus at every step; the factor
+    leaves room for rewards that have not been seen yet. A temperature above the largest reward is
+    itself a sign of divergence and does not widen the bound.
 
     Args:
       factor: `divergence_factor`.

@@ -1,13 +1,15 @@
 """Published hyperparameters per environment, by name of the setting.
 
-Source, unless a comment says otherwise: JannerM/mbpo, `examples/config/*/0.py` (Janner et al. 2019, appendix C). What
-its tasks share is the default in `config`. Environments without a preset get the defaults, too.
+Source, unless a comment says otherwise: JannerM/mbpo, `examples/config/*/0.py` (Janner et al. 2019,
+appendix C). What its tasks share is the default in `config`. Environments without a preset get the
+defaults, too.
 
-Deliberate departures, for a machine with two cores: SAC has 2×128 units where MBPO has 2×256 and VaGraM 2×1024
-(`--agent_hidden_units=256,256`). The pendulums' networks are smaller still; networks that small want larger steps, so
-their learning rates are 1e-3, with 20 updates per step and the target entropy -A. With MBPO's values for
-InvertedPendulum (3e-4, 10 updates, -0.05) SAC on real data alone had not balanced the pole after 1,500 steps. Half of
-their batches is real, where MBPO has 5 %: with 5 %, policies that balanced were lost again in some runs.
+Deliberate departures, for a machine with two cores: SAC has 2×128 units where MBPO has 2×256 and
+VaGraM 2×1024 (`--agent_hidden_units=256,256`). The pendulums' networks are smaller still; networks
+that small want larger steps, so their learning rates are 1e-3, with 20 updates per step and the
+target entropy -A. With MBPO's values for InvertedPendulum (3e-4, 10 updates, -0.05) SAC on real
+data alone had not balanced the pole after 1,500 steps. Half of their batches is real, where MBPO
+has 5 %: with 5 %, policies that balanced were lost again in some runs.
 """
 
 from typing import Any
@@ -43,9 +45,18 @@ PRESETS: dict[str, dict[str, Any]] = {
     "Pendulum-v1": {**_PENDULUM, "num_steps": 5000},  # no published preset
     "Hopper-v5": {**_LOCOMOTION, "target_entropy": -1.0, "rollout_schedule": (20, 150, 1, 15)},
     "Walker2d-v5": {**_LOCOMOTION, "num_steps": 300_000, "target_entropy": -3.0},
-    "HalfCheetah-v5": {**_LOCOMOTION, "num_steps": 400_000, "updates_per_step": 40, "target_entropy": -3.0},
+    "HalfCheetah-v5": {
+        **_LOCOMOTION,
+        "num_steps": 400_000,
+        "updates_per_step": 40,
+        "target_entropy": -3.0,
+    },
     "Ant-v5": {
-        **_LOCOMOTION, "num_steps": 300_000, "target_entropy": -4.0, "rollout_schedule": (20, 100, 1, 25)},
+        **_LOCOMOTION,
+        "num_steps": 300_000,
+        "target_entropy": -4.0,
+        "rollout_schedule": (20, 100, 1, 25),
+    },
     "Humanoid-v5": {
         **_LOCOMOTION,
         "num_steps": 300_000,
@@ -58,5 +69,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def preset(env_name: str) -> Config:
-    """Returns the configuration for an environment: its preset, or the defaults where it has none."""
+    """Returns the configuration for an environment: its preset, or the defaults where it has
+    none.
+    """
     return Config().replace(name=env_name, **PRESETS.get(env_name, {}))

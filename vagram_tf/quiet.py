@@ -13,15 +13,19 @@ import warnings
 import absl.logging
 
 _NOTICES = re.compile(
-    r"^WARNING: All log messages before absl::InitializeLog|cudart_stub\.cc|cuda_platform\.cc.*cuInit"
-    r"|Gym has been unmaintained since|^Please upgrade to Gymnasium|^See the migration guide at https://gymnasium")
+    r"^WARNING: All log messages before "
+    r"absl::InitializeLog|cudart_stub\.cc|cuda_platform\.cc.*cuInit"
+    r"|Gym has been unmaintained since|^Please upgrade to Gymnasium|^See the migration guide at https://gymnasium"
+)
 
 
 def set_threads(threads: int) -> None:
-    """Sets how many threads an operation is split over, and warns where TensorFlow has started with another number.
+    """Sets how many threads an operation is split over, and warns where TensorFlow has started with
+    another number.
 
-    Matrix products add up in an order that depends on it, so it is part of a run's configuration and not left to the
-    number of cores. Only a process whose TensorFlow has not started can change it.
+    Matrix products add up in an order that depends on it, so it is part of a run's configuration
+    and not left to the number of cores. Only a process whose TensorFlow has not started can change
+    it.
     """
     import tensorflow as tf
 
@@ -31,8 +35,12 @@ def set_threads(threads: int) -> None:
         started = tf.config.threading.get_intra_op_parallelism_threads()
         if started != threads:
             logging.warning(
-                "TensorFlow has started with %s threads an operation, and not with threads=%d: the last bits of this "
-                "run may differ from those of the same run elsewhere", started or "all", threads)
+                "TensorFlow has started with %s threads an operation, and not with threads=%d: "
+                "the last bits of this "
+                "run may differ from those of the same run elsewhere",
+                started or "all",
+                threads,
+            )
 
 
 def load_tensorflow(threads: int) -> None:
@@ -43,7 +51,9 @@ def load_tensorflow(threads: int) -> None:
     """
     # TF-Agents' sources, as AutoGraph rewrites them, compare with literals.
     warnings.filterwarnings("ignore", message='"is( not)?" with', category=SyntaxWarning)
-    absl.logging.set_verbosity(absl.logging.WARNING)  # TensorFlow reports every file it saves at level INFO
+    absl.logging.set_verbosity(
+        absl.logging.WARNING
+    )  # TensorFlow reports every file it saves at level INFO
     sys.stderr.flush()
     stderr = os.dup(2)  # the notices come from C++ and from Python
     with tempfile.TemporaryFile() as captured:

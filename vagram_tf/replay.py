@@ -13,8 +13,9 @@ _FIRST_ALLOCATION = 1024
 class ReplayBuffer(tf.Module):
     """A ring of transitions in one `tf.Variable`: once full, the newest overwrite the oldest.
 
-    A transition is one row `[observation, action, reward, discount, next observation]`, so that a batch is one
-    gather. The rows grow with the data up to the capacity; everything, the generator included, is in a checkpoint.
+    A transition is one row `[observation, action, reward, discount, next observation]`, so that a
+    batch is one gather. The rows grow with the data up to the capacity; everything, the generator
+    included, is in a checkpoint.
 
     Args:
       observation_size: D.
@@ -48,22 +49,30 @@ class ReplayBuffer(tf.Module):
         Raises:
           ValueError: a field's size is not the buffer's; nothing is stored.
         """
-        observation, action, reward, discount, after = (np.asarray(field, np.float32) for field in transition)
+        observation, action, reward, discount, after = (
+            np.asarray(field, np.float32) for field in transition
+        )
         columns = [observation, action, reward[:, np.newaxis], discount[:, np.newaxis], after]
         sizes = [column.shape[1] for column in columns]
         if sizes != self._sizes:
-            raise ValueError(f"the fields of a transition have the sizes {sizes}, expected {self._sizes}")
+            raise ValueError(
+                f"the fields of a transition have the sizes {sizes}, expected {self._sizes}"
+            )
         self._add(np.concatenate(columns, axis=1))
 
     def all(self) -> Transition:
-        """Returns every stored transition `[size]`, by slot: a transition keeps its place until overwritten."""
+        """Returns every stored transition `[size]`, by slot: a transition keeps its place until
+        overwritten.
+        """
         return self._unpack(self._rows[: self.size])
 
     def sample(self, shape: Sequence[int] | tf.Tensor) -> Transition:
-        """Returns transitions drawn uniformly with replacement, with leading axes `shape`; also inside a graph.
+        """Returns transitions drawn uniformly with replacement, with leading axes `shape`; also
+        inside a graph.
 
         Raises:
-          ValueError: the buffer is empty (not checked inside a graph, where an empty draw from it is allowed).
+          ValueError: the buffer is empty (not checked inside a graph, where an empty draw from it
+            is allowed).
         """
         if tf.executing_eagerly() and self.size == 0:
             raise ValueError("cannot sample from an empty replay buffer")
@@ -85,15 +94,21 @@ class ReplayBuffer(tf.Module):
         self._added.assign_add(count)
 
     def _allocate(self, needed: tf.Tensor) -> None:
-        """Makes room for `needed` rows, at least doubling it, so that adding one by one copies little."""
+        """Makes room for `needed` rows, at least doubling it, so that adding one by one copies
+        little.
+        """
         # The shape alone: to read a variable that is gathered from is to copy it.
         allocated = tf.raw_ops.VariableShape(input=self._rows.handle, out_type=tf.int64)[0]
 
         def grow() -> tf.Tensor:
             target = tf.minimum(self._capacity, tf.maximum(needed, 2 * allocated))
             # What the new rows hold until they are overwritten does not matter.
-            slots = tf.range(tf.cast(target, tf.int32))  # many, when memory is shortest: half the width will do
-            self._rows.assign(self._rows.sparse_read(tf.minimum(slots, tf.cast(allocated - 1, tf.int32))))
+            slots = tf.range(
+                tf.cast(target, tf.int32)
+            )  # many, when memory is shortest: half the width will do
+            self._rows.assign(
+                self._rows.sparse_read(tf.minimum(slots, tf.cast(allocated - 1, tf.int32)))
+            )
             return target
 
         tf.cond(needed > allocated, grow, lambda: allocated)
@@ -103,7 +118,9 @@ class ReplayBuffer(tf.Module):
         if capacity == self.capacity:
             return
         kept = min(self.size, capacity)
-        rows = capacity if self.size == self.capacity else kept  # a full buffer fills up again: one copy, not two
+        rows = (
+            capacity if self.size == self.capacity else kept
+        )  # a full buffer fills up again: one copy, not two
         if rows:
             slots = (int(self._added) - kept) % self.capacity + np.arange(rows, dtype=np.int32)
             self._rows.assign(self._rows.sparse_read(slots % self.capacity))
@@ -111,5 +128,7 @@ class ReplayBuffer(tf.Module):
         self._capacity.assign(capacity)
 
     def _unpack(self, rows: tf.Tensor) -> Transition:
-        observation, action, reward, discount, next_observation = tf.split(rows, self._sizes, axis=-1)
+        observation, action, reward, discount, next_observation = tf.split(
+            rows, self._sizes, axis=-1
+        )
         return Transition(observation, action, reward[..., 0], discount[..., 0], next_observation)

@@ -1,8 +1,8 @@
 """Schedules of MBPO and VaGraM: pure functions of the epoch.
 
-A schedule is four numbers `(from_epoch, to_epoch, from_value, to_value)`: the value moves linearly between the two
-epochs and is constant outside them (Janner et al. 2019, appendix C). The epoch is a real number: training steps
-since the end of exploration, divided by the epoch's length.
+A schedule is four numbers `(from_epoch, to_epoch, from_value, to_value)`: the value moves linearly
+between the two epochs and is constant outside them (Janner et al. 2019, appendix C). The epoch is a
+real number: training steps since the end of exploration, divided by the epoch's length.
 """
 
 Schedule = tuple[float, float, float, float]
@@ -20,7 +20,9 @@ def linear(schedule: Schedule, epoch: float) -> float:
 
 
 def rollout_length(schedule: Schedule, epoch: float) -> int:
-    """Returns the number of imagined steps per rollout, at least 1: the schedule's value rounded down, as in MBPO."""
+    """Returns the number of imagined steps per rollout, at least 1: the schedule's value rounded
+    down, as in MBPO.
+    """
     return max(1, int(linear(schedule, epoch)))
 
 

@@ -1,30 +1,33 @@
 """Where every random number of a run comes from.
 
-A run has one seed. Each source of randomness gets its own seed, derived from the run's seed and a name, so that
-adding a source, or drawing more from one, never shifts another:
+A run has one seed. Each source of randomness gets its own seed, derived from the run's seed and a
+name, so that adding a source, or drawing more from one, never shifts another:
 
-| name                                | what it seeds                                                            |
-|-------------------------------------|--------------------------------------------------------------------------|
-| `"networks"`                        | initial weights (Python, NumPy and TensorFlow global seeds)              |
-| `"episode", k`                      | reset of the k-th training episode (environment and distractor start)    |
-| `"exploration"`                     | uniform actions of the initial random steps                              |
-| `"policy"`                          | action noise while collecting, in the SAC losses and in imagined rollouts|
-| `"replay", "real" or "imagined"`    | which transitions a SAC batch holds, where rollouts start                |
-| `"model"`                           | holdout split, bootstrap, batch order, samples of the prediction         |
-| `"termination"`                     | batches of the learned termination function                              |
-| `"rollouts"`                        | which elite takes a step, model noise                                    |
-| `"evaluation", i`                   | the i-th evaluation environment; its episode k is that of env step k     |
+| name | what it seeds |
+|---|---|
+| `"networks"` | initial weights (Python, NumPy and TensorFlow global seeds) |
+| `"episode", k` | reset of the k-th training episode (environment and distractor start) |
+| `"exploration"` | uniform actions of the initial random steps |
+| `"policy"` | action noise while collecting, in the SAC losses and in imagined rollouts |
+| `"replay", "real" or "imagined"` | which transitions a SAC batch holds, where rollouts start |
+| `"model"` | holdout split, bootstrap, batch order, samples of the prediction |
+| `"termination"` | batches of the learned termination function |
+| `"rollouts"` | which elite takes a step, model noise |
+| `"evaluation", i` | the i-th evaluation environment; its episode k is that of env step k |
 
-Programs that judge an export derive theirs from a seed of their own under the same names, and "bootstrap".
+Programs that judge an export derive theirs from a seed of their own under the same names, and
+"bootstrap".
 
-The dynamics of distractors have a seed of their own (`EnvConfig.distractor_seed`): they belong to the task.
+The dynamics of distractors have a seed of their own (`EnvConfig.distractor_seed`): they belong to
+the task.
 """
 
 import hashlib
 
 
 def derive(seed: int, *path: str | int) -> int:
-    """Returns the seed for one source of randomness: the first 31 bits of a SHA-256 of the seed and the path.
+    """Returns the seed for one source of randomness: the first 31 bits of a SHA-256 of the seed and
+    the path.
 
     Args:
       seed: the run's seed.

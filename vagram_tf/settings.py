@@ -1,7 +1,9 @@
-"""What a setting takes, declared beside its default: `discount: float = setting(0.99, "...", low=0, below=1)`.
+"""What a setting takes, declared beside its default: `discount: float = setting(0.99, "...", low=0,
+below=1)`.
 
-A setting's type is bool, int, float, `float | None`, str, `tuple[int, ...]` or `Schedule`. Floats are finite. Numbers
-of NumPy, or of whoever else makes them, are taken and kept as Python's own. NumPy is not imported here.
+A setting's type is bool, int, float, `float | None`, str, `tuple[int, ...]` or `Schedule`. Floats
+are finite. Numbers of NumPy, or of whoever else makes them, are taken and kept as Python's own.
+NumPy is not imported here.
 """
 
 import dataclasses
@@ -19,14 +21,20 @@ from vagram_tf.schedules import Schedule
 
 OWN = "module:name"  # the choice that stands for every text with a colon
 
-_HOLDS = {"at least": operator.ge, "above": operator.gt, "at most": operator.le, "below": operator.lt}
+_HOLDS = {
+    "at least": operator.ge,
+    "above": operator.gt,
+    "at most": operator.le,
+    "below": operator.lt,
+}
 _KINDS = {bool: "true or false", int: "a whole number", float: "a finite number", str: "text"}
 _EPOCHS = "at least 0 and in order"
 
 
 @dataclasses.dataclass(frozen=True)
 class Values:
-    """What a setting may be, or each of its numbers if it has several, or the two values of a schedule.
+    """What a setting may be, or each of its numbers if it has several, or the two values of a
+    schedule.
 
     Attributes:
       bounds: ends of the range, by how a value compares with them, in words.
@@ -47,9 +55,14 @@ class Values:
         return " and ".join(f"{word} {end}" for word, end in self.bounds.items())
 
     def help(self, description: str, kind: Any) -> str:
-        """Returns a setting's description with the choices and what they mean, or with the bounds."""
+        """Returns a setting's description with the choices and what they mean, or with the
+        bounds.
+        """
         if self.choices:
-            choices = (f"{choice} ({meaning})" if meaning else choice for choice, meaning in self.choices.items())
+            choices = (
+                f"{choice} ({meaning})" if meaning else choice
+                for choice, meaning in self.choices.items()
+            )
             return f"{description}: {', '.join(choices)}"
         if not self.bounds:
             return description
@@ -58,8 +71,16 @@ class Values:
         return f"{description}; {'each ' if typing.get_origin(kind) is tuple else ''}{self}"
 
 
-def setting(default: Any, description: str, *, low: float | None = None, above: float | None = None,
-            high: float | None = None, below: float | None = None, choices: Mapping[str, str] | None = None) -> Any:
+def setting(
+    default: Any,
+    description: str,
+    *,
+    low: float | None = None,
+    above: float | None = None,
+    high: float | None = None,
+    below: float | None = None,
+    choices: Mapping[str, str] | None = None,
+) -> Any:
     """Declares a field of a section.
 
     Args:
@@ -67,23 +88,29 @@ def setting(default: Any, description: str, *, low: float | None = None, above: 
       description: what it is, and its unit, without its bounds and choices.
       low, above: lower end of its numbers, which may be that number or not.
       high, below: upper end, likewise.
-      choices: the texts to choose from, and what each means; with `OWN` among them, also every text with a colon.
+      choices: the texts to choose from, and what each means; with `OWN` among them, also every text
+        with a colon.
     """
     ends = zip(_HOLDS, (low, above, high, below), strict=True)
     values = Values({word: end for word, end in ends if end is not None}, choices or {})
-    return dataclasses.field(default=default, metadata={"description": description, "values": values})
+    return dataclasses.field(
+        default=default, metadata={"description": description, "values": values}
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Section:
     """A part of the configuration, made of settings.
 
-    Making one raises ValueError, in one sentence that names the setting, for a value of another type or out of range.
+    Making one raises ValueError, in one sentence that names the setting, for a value of another
+    type or out of range.
     """
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value = _checked(field.name, field.type, field.metadata["values"], getattr(self, field.name))
+            value = _checked(
+                field.name, field.type, field.metadata["values"], getattr(self, field.name)
+            )
             object.__setattr__(self, field.name, value)
 
 
@@ -124,16 +151,25 @@ def _one(name: str, kind: type, values: Values, value: Any) -> Any:
 def _schedule(name: str, values: Values, value: list | tuple) -> Schedule:
     if len(value) != 4:
         raise ValueError(f"{name} must be 4 numbers, got {len(value)}")
-    from_epoch, to_epoch = (_one(f"each epoch of {name}", float, Values({}, {}), epoch) for epoch in value[:2])
+    from_epoch, to_epoch = (
+        _one(f"each epoch of {name}", float, Values({}, {}), epoch) for epoch in value[:2]
+    )
     if not 0 <= from_epoch <= to_epoch:
         raise ValueError(f"the epochs of {name} must be {_EPOCHS}, got {from_epoch} and {to_epoch}")
-    from_value, to_value = (_one(f"each value of {name}", float, values, number) for number in value[2:])
+    from_value, to_value = (
+        _one(f"each value of {name}", float, values, number) for number in value[2:]
+    )
     return from_epoch, to_epoch, from_value, to_value
 
 
 def _plain(value: Any) -> Any:
-    """Returns a number as one of Python's own; whole numbers stay whole. Anything else is returned as it is."""
-    if type(value).__name__ in ("bool", "bool_"):  # Python's, or one of NumPy's, which `numbers` does not know
+    """Returns a number as one of Python's own; whole numbers stay whole. Anything else is returned
+    as it is.
+    """
+    if type(value).__name__ in (
+        "bool",
+        "bool_",
+    ):  # Python's, or one of NumPy's, which `numbers` does not know
         return bool(value)
     if isinstance(value, numbers.Integral):
         return operator.index(value)

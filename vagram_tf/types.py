@@ -1,7 +1,8 @@
 """The two tuples that travel through the package, and the letters of their shapes.
 
-`E` ensemble members, `B` batch, `D` observation size, `A` action size, `C` critics, `H` rollout horizon.
-Observations and rewards are in the environment's own units; an action is in [-1, 1] of the environment's range.
+`E` ensemble members, `B` batch, `D` observation size, `A` action size, `C` critics, `H` rollout
+horizon. Observations and rewards are in the environment's own units; an action is in [-1, 1] of the
+environment's range.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,8 @@ class Transition(NamedTuple):
       observation: `[..., D]` float32, what the agent saw.
       action: `[..., A]` float32, what it did, in [-1, 1].
       reward: `[...]` float32.
-      discount: `[...]` float32, 0 where the episode terminated and 1 elsewhere. A time limit is no termination.
+      discount: `[...]` float32, 0 where the episode terminated and 1 elsewhere. A time limit is no
+        termination.
       next_observation: `[..., D]` float32.
     """
 
@@ -29,7 +31,8 @@ class Transition(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What the ensemble says of a step: a diagonal Gaussian over next observation and reward, per member.
+    """What the ensemble says of a step: a diagonal Gaussian over next observation and reward, per
+      member.
 
     Attributes:
       next_observation: `[E, B, D]` mean, in observation units.

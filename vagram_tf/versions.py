@@ -4,9 +4,19 @@ from importlib import metadata
 
 import vagram_tf
 
-_PACKAGES = ("tensorflow", "tf-keras", "tensorflow-probability", "tf-agents", "gymnasium", "mujoco", "numpy")
+_PACKAGES = (
+    "tensorflow",
+    "tf-keras",
+    "tensorflow-probability",
+    "tf-agents",
+    "gymnasium",
+    "mujoco",
+    "numpy",
+)
 
 
 def versions() -> dict[str, str]:
     """Returns the version of each package, this one first."""
-    return {"vagram_tf": vagram_tf.__version__} | {name: metadata.version(name) for name in _PACKAGES}
+    return {"vagram_tf": vagram_tf.__version__} | {
+        name: metadata.version(name) for name in _PACKAGES
+    }

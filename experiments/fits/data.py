@@ -1,4 +1,6 @@
-"""What a model is fitted to and judged by: a run's transitions and critics, held fixed, and the simulator's answers."""
+"""What a model is fitted to and judged by: a run's transitions and critics, held fixed, and the
+simulator's answers.
+"""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -26,7 +28,8 @@ class FitData(NamedTuple):
     Attributes:
       config: of the run that it came from.
       real: `[N]`, the run's transitions in their order.
-      judged: `[M]`, held-out states of the run, the policy's actions in them, and what the simulator does then.
+      judged: `[M]`, held-out states of the run, the policy's actions in them, and what the
+        simulator does then.
       agent: the run's actor and critics.
     """
 
@@ -44,15 +47,25 @@ class FitData(NamedTuple):
     def task(self) -> str:
         """The environment and its distractors in words."""
         env = self.config.env
-        return f"{env.name}, {env.distractors} {env.distractor_kind}" if env.distractors else env.name
+        return (
+            f"{env.name}, {env.distractors} {env.distractor_kind}" if env.distractors else env.name
+        )
 
     def save(self, path: Path) -> None:
-        """Writes one compressed `.npz`: of the run's next observations only those that no transition begins with."""
-        arrays = {f"{label}_{name}": field.numpy() for label in ("real", "judged")
-                  for name, field in getattr(self, label)._asdict().items()}
+        """Writes one compressed `.npz`: of the run's next observations only those that no
+        transition begins with.
+        """
+        arrays = {
+            f"{label}_{name}": field.numpy()
+            for label in ("real", "judged")
+            for name, field in getattr(self, label)._asdict().items()
+        }
         arrays["real_next_observation"] = arrays["real_next_observation"][~_follows(self.real)]
         arrays["real_follows"] = _follows(self.real)
-        arrays |= {f"agent_{i}": variable.numpy() for i, variable in enumerate(self.agent.network_variables)}
+        arrays |= {
+            f"agent_{i}": variable.numpy()
+            for i, variable in enumerate(self.agent.network_variables)
+        }
         file = io.BytesIO()
         np.savez_compressed(file, config=np.array(self.config.to_json()), **arrays)
         files.write(path, file.getvalue())
@@ -69,10 +82,14 @@ def load(path: Path) -> FitData:
             config = Config.from_json(str(arrays["config"]))
             after = np.roll(arrays["real_observation"], -1, axis=0)
             after[~arrays["real_follows"]] = arrays["real_next_observation"]
-            real, judged = (Transition(*(tf.constant(arrays[f"{label}_{name}"]) for name in Transition._fields))
-                            for label in ("real", "judged"))
+            real, judged = (
+                Transition(*(tf.constant(arrays[f"{label}_{name}"]) for name in Transition._fields))
+                for label in ("real", "judged")
+            )
             real = real._replace(next_observation=tf.constant(after))
-            agent = SoftActorCritic(real.observation.shape[-1], real.action.shape[-1], config.agent, seed=0)
+            agent = SoftActorCritic(
+                real.observation.shape[-1], real.action.shape[-1], config.agent, seed=0
+            )
             for i, variable in enumerate(agent.network_variables):
                 variable.assign(arrays[f"agent_{i}"])
     except Exception as error:  # of zip files, arrays, configurations and their shapes
@@ -81,9 +98,11 @@ def load(path: Path) -> FitData:
 
 
 def from_run(directory: Path, states: int, seed: int = 0) -> FitData:
-    """Takes data and critics from the newest checkpoint of a run, and asks its simulator about held-out states.
+    """Takes data and critics from the newest checkpoint of a run, and asks its simulator about
+    held-out states.
 
-    An environment's state cannot be set in general, so each state is reached by replaying its episode from its seed.
+    An environment's state cannot be set in general, so each state is reached by replaying its
+    episode from its seed.
 
     Args:
       directory: the run's.
@@ -104,7 +123,10 @@ def from_run(directory: Path, states: int, seed: int = 0) -> FitData:
     real = dyna.real.all()
     count = real.reward.shape[0]
     if count >= config.dyna.replay_capacity:
-        raise ValueError(f"{directory} has overwritten the beginning of its data: its episodes cannot be replayed")
+        raise ValueError(
+            f"{directory} has overwritten the beginning of its data: its episodes cannot be "
+            "replayed"
+        )
     out = np.flatnonzero(splits.held_out(count, config.model.holdout_share))
     generator = np.random.default_rng(seeding.derive(seed, "states"))
     slots = np.sort(generator.choice(out, min(states, len(out)), replace=False))
@@ -121,7 +143,9 @@ def from_run(directory: Path, states: int, seed: int = 0) -> FitData:
 def _replay(
     config: Config, real: Transition, starts: Sequence[int], slots: np.ndarray, actions: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yields reward, discount and next observation `[D]` of other actions `[M, A]` in the states of the slots `[M]`."""
+    """Yields reward, discount and next observation `[D]` of other actions `[M, A]` in the states of
+    the slots `[M]`.
+    """
     environment = GymnasiumEnvironment(suite.make(config.env), config.run.seed)
     observation = real.observation.numpy()
     try:
@@ -129,7 +153,9 @@ def _replay(
             episode = int(np.searchsorted(starts, slot, side="right")) - 1
             reached = environment.restore(episode, real.action.numpy()[starts[episode] : slot])
             if not np.array_equal(reached.observation, observation[slot]):
-                raise EnvironmentFault(f"{config.env.name} does not repeat itself in episode {episode}")
+                raise EnvironmentFault(
+                    f"{config.env.name} does not repeat itself in episode {episode}"
+                )
             after = environment.step(action)
             yield after.reward, after.discount, after.observation
     finally:
@@ -137,8 +163,11 @@ def _replay(
 
 
 def _follows(real: Transition) -> np.ndarray:
-    """Says of transitions `[N]` in their order whether the next one is the next step of the same episode."""
+    """Says of transitions `[N]` in their order whether the next one is the next step of the same
+    episode.
+    """
     observation, next_observation, discount = (
-        field.numpy() for field in (real.observation, real.next_observation, real.discount))
+        field.numpy() for field in (real.observation, real.next_observation, real.discount)
+    )
     same = np.all(next_observation[:-1] == observation[1:], axis=-1) & (discount[:-1] > 0)
     return np.append(same, False)

@@ -1,4 +1,6 @@
-"""The figure of `fit_study`: where vagram's models are better than the others', over width and distractors."""
+"""The figure of `fit_study`: where vagram's models are better than the others', over width and
+distractors.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -18,16 +20,20 @@ _FACTOR = 2.0  # the colours end where one is so many times as good as the other
 
 
 def draw(rows: Sequence[Row], output: str) -> list[Path]:
-    """Draws a phase diagram of value error, and one of own loss, against every other objective; returns the files.
+    """Draws a phase diagram of value error, and one of own loss, against every other objective;
+    returns the files.
 
-    A cell is the ratio of the means over seeds, below 1 where vagram is better, and its 95 % bootstrap interval.
+    A cell is the ratio of the means over seeds, below 1 where vagram is better, and its 95 %
+    bootstrap interval.
     """
     others = [name for name in dict.fromkeys(row.objective for row in rows) if name != _SUBJECT]
     if not others or all(row.objective != _SUBJECT for row in rows):
         return []
     with plt.rc_context(style.STYLE):
         size = (9.0, 2.6 * len(others) + 0.4)
-        figure, panels = plt.subplots(len(others), 2, figsize=size, layout="constrained", squeeze=False)
+        figure, panels = plt.subplots(
+            len(others), 2, figsize=size, layout="constrained", squeeze=False
+        )
         for line, other in zip(panels, others, strict=True):
             for axes, name in zip(line, ("value_error", "own_loss"), strict=True):
                 _phases(axes, rows, name, other)
@@ -36,30 +42,51 @@ def draw(rows: Sequence[Row], output: str) -> list[Path]:
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> tuple[float, float, float]:
-    """Returns the ratio of two means and its 95 % bootstrap interval, NaN where a side has one value."""
+    """Returns the ratio of two means and its 95 % bootstrap interval, NaN where a side has one
+    value.
+    """
     value = float(np.mean(above) / np.mean(below))
     if min(len(above), len(below)) < 2:
         return value, float("nan"), float("nan")
     interval = stats.bootstrap(
-        (above, below), lambda a, b, axis: np.mean(a, axis=axis) / np.mean(b, axis=axis), method="percentile",
-        vectorized=True, rng=0).confidence_interval
+        (above, below),
+        lambda a, b, axis: np.mean(a, axis=axis) / np.mean(b, axis=axis),
+        method="percentile",
+        vectorized=True,
+        rng=0,
+    ).confidence_interval
     return value, float(interval.low), float(interval.high)
 
 
 def _phases(axes: Axes, rows: Sequence[Row], name: str, other: str) -> None:
-    widths, sources = (list(dict.fromkeys(getattr(row, of) for row in rows)) for of in ("width", "source"))
+    widths, sources = (
+        list(dict.fromkeys(getattr(row, of) for row in rows)) for of in ("width", "source")
+    )
     task = {row.source: row.task.replace(", ", "\n") for row in rows}
     ratios = np.full([len(sources), len(widths)], np.nan)
     for (y, source), (x, width) in itertools.product(enumerate(sources), enumerate(widths)):
         above, below = (
-            np.array([getattr(row, name) for row in rows
-                      if (row.source, row.width, row.objective) == (source, width, objective)])
-            for objective in (_SUBJECT, other))
+            np.array(
+                [
+                    getattr(row, name)
+                    for row in rows
+                    if (row.source, row.width, row.objective) == (source, width, objective)
+                ]
+            )
+            for objective in (_SUBJECT, other)
+        )
         if len(above) and len(below):
             ratios[y, x], low, high = ratio(above, below)
             dark = abs(np.log(ratios[y, x])) > 0.7 * np.log(_FACTOR)
-            axes.text(x, y, f"{ratios[y, x]:.2f}\n[{low:.2f}, {high:.2f}]", ha="center", va="center", fontsize=6.5,
-                      color="white" if dark else "black")
+            axes.text(
+                x,
+                y,
+                f"{ratios[y, x]:.2f}\n[{low:.2f}, {high:.2f}]",
+                ha="center",
+                va="center",
+                fontsize=6.5,
+                color="white" if dark else "black",
+            )
     axes.imshow(ratios, cmap="RdBu_r", norm=LogNorm(1 / _FACTOR, _FACTOR), aspect="auto")
     axes.set_xticks(range(len(widths)), widths)
     axes.set_yticks(range(len(sources)), [task[source] for source in sources])

@@ -17,9 +17,21 @@ def fit(cell: Cell, size: Size, seeds: Sequence[int]) -> list[Row]:
     of = judge.Judge(study)
     model = cell.model(size)
     return [
-        Row(source_name(cell.source), study.task, cell.width, cell.objective, seed, *result.errors, of.value_spread,
-            result.steps, result.seconds, size.members, size.steps)
-        for seed, result in zip(seeds, judge.fits(study, of, model, seeds), strict=True)]
+        Row(
+            source_name(cell.source),
+            study.task,
+            cell.width,
+            cell.objective,
+            seed,
+            *result.errors,
+            of.value_spread,
+            result.steps,
+            result.seconds,
+            size.members,
+            size.steps,
+        )
+        for seed, result in zip(seeds, judge.fits(study, of, model, seeds), strict=True)
+    ]
 
 
 def signs_of(source: Path, states: int) -> tuple[signs.Signs, int]:
@@ -27,12 +39,18 @@ def signs_of(source: Path, states: int) -> tuple[signs.Signs, int]:
     study = open_source(source, states)
     observation, action, _, _, after = study.real
     _, gradient = values_and_gradients(study.agent.values_of("critics"), after)  # [N, C, D]
-    of = signs.signs(observation.numpy(), action.numpy(), (after - observation).numpy(),
-                     gradient.numpy().transpose(1, 0, 2))
+    of = signs.signs(
+        observation.numpy(),
+        action.numpy(),
+        (after - observation).numpy(),
+        gradient.numpy().transpose(1, 0, 2),
+    )
     return of, observation.shape[-1]
 
 
 @functools.cache  # a run's simulator is asked once per process, and not once per cell
 def open_source(path: Path, states: int) -> FitData:
-    """Returns the data and critics of a source; raises ValueError as `data.load` and `data.from_run` do."""
+    """Returns the data and critics of a source; raises ValueError as `data.load` and
+    `data.from_run` do.
+    """
     return data.load(path) if path.is_file() else data.from_run(path, states)

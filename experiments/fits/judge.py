@@ -21,10 +21,14 @@ class Errors(NamedTuple):
     """What a fitted ensemble's elites get wrong in the judged states.
 
     Attributes:
-      value_error: root mean square of `V_c(ŝ') − V_c(s')` over elites, both critics and states, in value units.
-      target_error: that of `r̂ + γ V(ŝ') − r − γ V(s')`, with the mean over critics, 0 for V where s' is terminal.
-      own_loss: `Σ_d mean (g_d e_d)²`, VaGraM's formula with one clipped gradient per example, squared value units.
-      task_error: root mean square error as a share of that of predicting no change, mean over the task's dimensions.
+      value_error: root mean square of `V_c(ŝ') − V_c(s')` over elites, both critics and states, in
+        value units.
+      target_error: that of `r̂ + γ V(ŝ') − r − γ V(s')`, with the mean over critics, 0 for V where
+        s' is terminal.
+      own_loss: `Σ_d mean (g_d e_d)²`, VaGraM's formula with one clipped gradient per example,
+        squared value units.
+      task_error: root mean square error as a share of that of predicting no change, mean over the
+        task's dimensions.
       distractor_error: the same over the distractors; not a number where there are none.
       reward_error: root mean square, reward units.
     """
@@ -46,18 +50,26 @@ class Fit(NamedTuple):
 
 
 class Judge:
-    """Judges next observations and rewards that are predicted for the judged states of a study's data."""
+    """Judges next observations and rewards that are predicted for the judged states of a study's
+    data.
+    """
 
     def __init__(self, study: FitData):
         self._study, judged = study, study.judged
         self._critics = study.agent.values_of("critics")
-        self._value, gradient = values_and_gradients(self._critics, judged.next_observation)  # [M, C], [M, C, D]
-        clipped = clip_in_spreads(gradient, change_spread(study.real), ModelConfig.value_gradient_quantile)
+        self._value, gradient = values_and_gradients(
+            self._critics, judged.next_observation
+        )  # [M, C], [M, C, D]
+        clipped = clip_in_spreads(
+            gradient, change_spread(study.real), ModelConfig.value_gradient_quantile
+        )
         self._gradient = example_weights(clipped)  # [M, D]
 
     @property
     def value_spread(self) -> float:
-        """Standard deviation of V over the judged next states, which errors are small or large against."""
+        """Standard deviation of V over the judged next states, which errors are small or large
+        against.
+        """
         return float(tf.math.reduce_std(self._value))
 
     def errors(self, next_observation: tf.Tensor, reward: tf.Tensor) -> Errors:
@@ -69,10 +81,19 @@ class Judge:
         wrong_reward = reward - judged.reward
         discount = self._study.config.agent.discount * judged.discount
         share = _rms(error, [0, 1]) / _rms(judged.next_observation - judged.observation, 0)  # [D]
-        return Errors(*map(float, (
-            _rms(wrong_value), _rms(wrong_reward + discount * tf.reduce_mean(wrong_value, axis=-1)),
-            tf.reduce_sum(tf.reduce_mean(tf.square(self._gradient * error), axis=[0, 1])),
-            tf.reduce_mean(share[:own]), tf.reduce_mean(share[own:]), _rms(wrong_reward))))
+        return Errors(
+            *map(
+                float,
+                (
+                    _rms(wrong_value),
+                    _rms(wrong_reward + discount * tf.reduce_mean(wrong_value, axis=-1)),
+                    tf.reduce_sum(tf.reduce_mean(tf.square(self._gradient * error), axis=[0, 1])),
+                    tf.reduce_mean(share[:own]),
+                    tf.reduce_mean(share[own:]),
+                    _rms(wrong_reward),
+                ),
+            )
+        )
 
 
 def fits(study: FitData, judge: Judge, config: ModelConfig, seeds: Iterable[int]) -> Iterator[Fit]:
@@ -88,12 +109,23 @@ def fits(study: FitData, judge: Judge, config: ModelConfig, seeds: Iterable[int]
 
     def fresh() -> DynamicsEnsemble:
         return DynamicsEnsemble(
-            data.observation.shape[-1], data.action.shape[-1], config.members, config.elites,
-            config.model_hidden_units, config.variance_bounds, config.model_target)
+            data.observation.shape[-1],
+            data.action.shape[-1],
+            config.members,
+            config.elites,
+            config.model_hidden_units,
+            config.variance_bounds,
+            config.model_target,
+        )
 
     ensemble = fresh()
     trainer = ModelTrainer(
-        ensemble, make_objective(config), study.agent.values_of(config.value_functions), config, seed=0)
+        ensemble,
+        make_objective(config),
+        study.agent.values_of(config.value_functions),
+        config,
+        seed=0,
+    )
     for seed in seeds:
         tf.keras.utils.set_random_seed(seeding.derive(seed, "networks"))
         for variable, value in zip(ensemble.variables, fresh().variables, strict=True):
@@ -108,8 +140,10 @@ def fits(study: FitData, judge: Judge, config: ModelConfig, seeds: Iterable[int]
 def _predict(ensemble: DynamicsEnsemble, judged: Transition) -> tuple[tf.Tensor, tf.Tensor]:
     elites = [ensemble.elites.shape[0], 1, 1]
     prediction = ensemble(
-        tf.tile(judged.observation[tf.newaxis], elites), tf.tile(judged.action[tf.newaxis], elites),
-        members=ensemble.elites)
+        tf.tile(judged.observation[tf.newaxis], elites),
+        tf.tile(judged.action[tf.newaxis], elites),
+        members=ensemble.elites,
+    )
     return prediction.next_observation, prediction.reward
 
 

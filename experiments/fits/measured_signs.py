@@ -20,11 +20,17 @@ def measured(rows: Sequence[Row], of_source: dict[str, tuple[Signs, int]]) -> li
     found = []
     for source, width in dict.fromkeys((row.source, row.width) for row in rows):
         cell = [row for row in rows if (row.source, row.width) == (source, width)]
-        error = {objective: np.mean([row.value_error for row in cell if row.objective == objective])
-                 for objective in {row.objective for row in cell}}
+        error = {
+            objective: np.mean([row.value_error for row in cell if row.objective == objective])
+            for objective in {row.objective for row in cell}
+        }
         if {"vagram", "mle"} <= error.keys() and source in of_source:
             of, dimensions = of_source[source]
-            found.append(Measured(cell[0].task, width, *of, dimensions, float(error["vagram"] / error["mle"])))
+            found.append(
+                Measured(
+                    cell[0].task, width, *of, dimensions, float(error["vagram"] / error["mle"])
+                )
+            )
     return found
 
 

@@ -11,7 +11,8 @@ from vagram_tf import files
 from vagram_tf.config import LOSSES, ModelConfig
 
 SHIPPED = Path(__file__).parent / "shipped"
-"""Data that come with the repository; their rows are named after the file, others after its path."""
+"""Data that come with the repository; their rows are named after the file, others after its path.
+"""
 
 OBJECTIVES: dict[str, dict[str, Any]] = {
     **{loss: {"loss": loss} for loss in LOSSES},
@@ -21,7 +22,9 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "vagram_example": {"loss": "vagram", "value_gradient_weights": "example"},
     "vagram_state": {"loss": "vagram", "model_target": "state"},
 }
-"""What may be compared, and the model's settings that it differs in. `vagram` has the weights that are the default."""
+"""What may be compared, and the model's settings that it differs in. `vagram` has the weights that
+are the default.
+"""
 
 
 class Size(NamedTuple):
@@ -45,13 +48,20 @@ class Cell(NamedTuple):
         return "x".join(map(str, self.hidden_units))
 
     def model(self, size: Size) -> ModelConfig:
-        """Returns the settings of its fits: the defaults but for the cell and the size, whatever the run had.
+        """Returns the settings of its fits: the defaults but for the cell and the size, whatever
+          the run had.
 
-        No patience ends a fit before its steps are over, so that all objectives get the same number.
+        No patience ends a fit before its steps are over, so that all objectives get the same
+        number.
         """
         return ModelConfig(
-            **OBJECTIVES[self.objective], model_hidden_units=self.hidden_units, members=size.members,
-            elites=size.members - 1, max_fit_steps=size.steps, patience_steps=size.steps)
+            **OBJECTIVES[self.objective],
+            model_hidden_units=self.hidden_units,
+            members=size.members,
+            elites=size.members - 1,
+            max_fit_steps=size.steps,
+            patience_steps=size.steps,
+        )
 
 
 class Order(NamedTuple):
@@ -77,7 +87,8 @@ class Order(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One fit. Errors are those of `judge.Errors`; `value_spread` is the standard deviation of V in the judged states.
+    """One fit. Errors are those of `judge.Errors`; `value_spread` is the standard deviation of V in
+    the judged states.
 
     Attributes:
       source: the run's directory or the data's file, by name.
@@ -115,14 +126,23 @@ def cells(sources: Sequence[Path], objectives: Sequence[str], widths: Sequence[s
     """
     for objective in objectives:
         if objective not in OBJECTIVES:
-            raise ValueError(f"there is no objective {objective!r}; there are {', '.join(OBJECTIVES)}")
+            raise ValueError(
+                f"there is no objective {objective!r}; there are {', '.join(OBJECTIVES)}"
+            )
     try:
         layers = [tuple(int(units) for units in width.split("x")) for width in widths]
     except ValueError:
         layers = [()]
     if not layers or any(not units or min(units) < 1 for units in layers):
-        raise ValueError(f"--widths must be units joined by x, as in 16,32x32; got {','.join(widths)!r}")
-    return [Cell(source, objective, units) for source in sources for units in layers for objective in objectives]
+        raise ValueError(
+            f"--widths must be units joined by x, as in 16,32x32; got {','.join(widths)!r}"
+        )
+    return [
+        Cell(source, objective, units)
+        for source in sources
+        for units in layers
+        for objective in objectives
+    ]
 
 
 def read(path: Path, size: Size) -> list[Row]:
@@ -135,12 +155,17 @@ def read(path: Path, size: Size) -> list[Row]:
         return []
     try:
         with open(path, newline="") as file:
-            rows = [Row(*(kind(row[name]) for name, kind in Row.__annotations__.items()))
-                    for row in csv.DictReader(file)]
+            rows = [
+                Row(*(kind(row[name]) for name, kind in Row.__annotations__.items()))
+                for row in csv.DictReader(file)
+            ]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no table of a fit study: {error}") from None
     if any((row.members, row.most_steps) != (size.members, size.steps) for row in rows):
-        raise ValueError(f"{path} holds a study of another size; choose another --output, or its --members and --steps")
+        raise ValueError(
+            f"{path} holds a study of another size; choose another --output, or its --members "
+            "and --steps"
+        )
     return rows
 
 
@@ -150,13 +175,20 @@ def save(path: Path, rows: Sequence[Row]) -> None:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """Returns means over seeds, and the standard errors of value error and own loss, in a table per source."""
+    """Returns means over seeds, and the standard errors of value error and own loss, in a table per
+    source.
+    """
     lines = []
     for source in dict.fromkeys(row.source for row in rows):
         mine = [row for row in rows if row.source == source]
-        lines += ["", f"{source}: {mine[0].task}; standard deviation of V {mine[0].value_spread:.3g}", "",
-                  f"{'width':12} {'objective':17} {'value error':>16} {'own loss':>18} {'target':>8} {'task':>7} "
-                  f"{'distractors':>11} {'reward':>8} {'steps':>6}"]
+        lines += [
+            "",
+            f"{source}: {mine[0].task}; standard deviation of V {mine[0].value_spread:.3g}",
+            "",
+            f"{'width':12} {'objective':17} {'value error':>16} {'own loss':>18} {'target':>8} "
+            f"{'task':>7} "
+            f"{'distractors':>11} {'reward':>8} {'steps':>6}",
+        ]
         for width, objective in dict.fromkeys((row.width, row.objective) for row in mine):
             cell = [row for row in mine if (row.width, row.objective) == (width, objective)]
 
@@ -165,11 +197,18 @@ def summary(rows: Sequence[Row]) -> str:
 
             def error(name: str, cell: list[Row] = cell) -> float:
                 values = [getattr(row, name) for row in cell]
-                return float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else float("nan")
+                return (
+                    float(np.std(values, ddof=1) / len(values) ** 0.5)
+                    if len(values) > 1
+                    else float("nan")
+                )
 
             lines.append(
-                f"{width:12} {objective:17} {mean('value_error'):8.3g} ± {error('value_error'):<5.2g} "
+                f"{width:12} {objective:17} {mean('value_error'):8.3g} ± "
+                f"{error('value_error'):<5.2g} "
                 f"{mean('own_loss'):10.3g} ± {error('own_loss'):<5.2g} {mean('target_error'):8.3g} "
-                f"{mean('task_error'):7.3f} {mean('distractor_error'):11.3f} {mean('reward_error'):8.3g} "
-                f"{mean('fit_steps'):6.0f}")
+                f"{mean('task_error'):7.3f} {mean('distractor_error'):11.3f} "
+                f"{mean('reward_error'):8.3g} "
+                f"{mean('fit_steps'):6.0f}"
+            )
     return "\n".join([*lines, ""])

@@ -1,4 +1,6 @@
-"""Does the work of a fit study: its cells in processes side by side, its rows on the disk as they come."""
+"""Does the work of a fit study: its cells in processes side by side, its rows on the disk as they
+come.
+"""
 
 import multiprocessing
 import os
@@ -17,7 +19,9 @@ _FITTING = "experiments.fits.fitting"
 
 
 def keep(source: Path, states: int, path: Path) -> Path:
-    """Writes the data and critics of a source to an `.npz`; see `fitting.open_source` for the errors."""
+    """Writes the data and critics of a source to an `.npz`; see `fitting.open_source` for the
+    errors.
+    """
     with_tensorflow(_FITTING, 1).open_source(source, states).save(path)
     return path
 
@@ -33,7 +37,8 @@ def run(cells: Sequence[Cell], size: Size, jobs: int, done: Sequence[Row], path:
       path: of the table.
 
     Returns:
-      All rows, in the order of the cells; before them those of other cells that an earlier start has left.
+      All rows, in the order of the cells; before them those of other cells that an earlier start
+      has left.
 
     Raises:
       ValueError: a source does not fit.
@@ -41,7 +46,10 @@ def run(cells: Sequence[Cell], size: Size, jobs: int, done: Sequence[Row], path:
     order = {_key(cell): i for i, cell in enumerate(cells)}
     rows = list(done)
     known = {(row.source, row.width, row.objective, row.seed) for row in rows}
-    missing = {cell: [seed for seed in range(size.seeds) if (*_key(cell), seed) not in known] for cell in cells}
+    missing = {
+        cell: [seed for seed in range(size.seeds) if (*_key(cell), seed) not in known]
+        for cell in cells
+    }
     total = sum(map(len, missing.values()))
     bar = tqdm(total=total, unit="fit", dynamic_ncols=True, mininterval=0.5)
     with bar, workers(jobs) as pool:
@@ -50,7 +58,12 @@ def run(cells: Sequence[Cell], size: Size, jobs: int, done: Sequence[Row], path:
             for future in as_completed(futures):
                 fitted = future.result()
                 rows += fitted
-                rows.sort(key=lambda row: (order.get((row.source, row.width, row.objective), -1), row.seed))
+                rows.sort(
+                    key=lambda row: (
+                        order.get((row.source, row.width, row.objective), -1),
+                        row.seed,
+                    )
+                )
                 save(path, rows)
                 bar.update(len(fitted))
                 bar.set_postfix_str(f"{fitted[0].objective} {fitted[0].width}; {fitted[0].task}")
@@ -63,18 +76,28 @@ def run(cells: Sequence[Cell], size: Size, jobs: int, done: Sequence[Row], path:
 def workers(jobs: int) -> ProcessPoolExecutor:
     """Returns processes that do not outlive this one."""
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with, initargs=(os.getpid(),))
+    return ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=end_with, initargs=(os.getpid(),)
+    )
 
 
 def fit(cell: Cell, size: Size, seeds: Sequence[int]) -> list[Row]:
-    """Fits and judges one cell with each of the seeds, in a process that is given nothing else to do."""
+    """Fits and judges one cell with each of the seeds, in a process that is given nothing else to
+    do.
+    """
     return with_tensorflow(_FITTING, 1).fit(cell, size, seeds)
 
 
 def signs_of(sources: Sequence[Path], states: int, jobs: int) -> dict[str, tuple[Signs, int]]:
     """Returns the signs and D of every source, by the name that its rows have."""
     with workers(jobs) as pool:
-        return dict(zip(map(source_name, sources), pool.map(_signs, sources, [states] * len(sources)), strict=True))
+        return dict(
+            zip(
+                map(source_name, sources),
+                pool.map(_signs, sources, [states] * len(sources)),
+                strict=True,
+            )
+        )
 
 
 def _signs(source: Path, states: int) -> tuple[Signs, int]:

@@ -1,4 +1,6 @@
-"""Models on one fixed set of real transitions, while the value function that they are trained for is replaced."""
+"""Models on one fixed set of real transitions, while the value function that they are trained for
+is replaced.
+"""
 
 import math
 from typing import NamedTuple
@@ -23,8 +25,8 @@ class Row(NamedTuple):
       loss: that it is trained with.
       seed: of its weights and data: 0, 1, 2, ...
       gradient_step: that it has taken.
-      value_step: environment step of the value function, in the loss and in `value_error`. At a replacement there are
-        two rows of the same gradient step, one for each.
+      value_step: environment step of the value function, in the loss and in `value_error`. At a
+        replacement there are two rows of the same gradient step, one for each.
       value_error: root mean square of V(predicted) - V(real), in standard deviations of V(real).
       state_error: root mean square over all dimensions, each in units of its standard deviation.
     """
@@ -38,7 +40,8 @@ class Row(NamedTuple):
 
 
 def measure(order: DriftOrder) -> list[Row]:
-    """Trains models with each loss while the value function is replaced, and returns how good they were.
+    """Trains models with each loss while the value function is replaced, and returns how good they
+    were.
 
     Raises:
       ValueError: an export cannot be loaded.
@@ -46,9 +49,16 @@ def measure(order: DriftOrder) -> list[Row]:
     """
     exports, steps, seed = order.exports, order.steps, order.seed
     last = open_export(exports[max(exports)], "policy")
-    train, test = (_transitions(last, count, seeding.derive(seed, name))
-                   for name, count in (("train", order.transitions), ("test", math.ceil(order.transitions / 2))))
-    values = tf.train.Checkpoint(root=last.module)  # the critics that all value functions are loaded into, in turn
+    train, test = (
+        _transitions(last, count, seeding.derive(seed, name))
+        for name, count in (
+            ("train", order.transitions),
+            ("test", math.ceil(order.transitions / 2)),
+        )
+    )
+    values = tf.train.Checkpoint(
+        root=last.module
+    )  # the critics that all value functions are loaded into, in turn
 
     def value_function(observation: tf.Tensor) -> tf.Tensor:
         return last.module.value(observation)["value"][0]
@@ -56,7 +66,9 @@ def measure(order: DriftOrder) -> list[Row]:
     rows = []
     for loss in LOSSES:
         tf.keras.utils.set_random_seed(seeding.derive(seed, "networks"))
-        models = Models(loss, value_function, train, order.seeds, order.units, seeding.derive(seed, "model"))
+        models = Models(
+            loss, value_function, train, order.seeds, order.units, seeding.derive(seed, "model")
+        )
         taken = 0
         for value_step, export in exports.items():
             values.read(str(export / "variables" / "variables")).assert_existing_objects_matched()
@@ -66,18 +78,26 @@ def measure(order: DriftOrder) -> list[Row]:
                     count = steps * part // MEASUREMENTS - steps * (part - 1) // MEASUREMENTS
                     models.train(count)
                     taken += count
-                errors = zip(*(error.numpy().tolist() for error in models.errors(test)), strict=True)
-                rows += [Row(loss, member, taken, value_step, *of) for member, of in enumerate(errors)]
+                errors = zip(
+                    *(error.numpy().tolist() for error in models.errors(test)), strict=True
+                )
+                rows += [
+                    Row(loss, member, taken, value_step, *of) for member, of in enumerate(errors)
+                ]
         print(f"{loss:9} {taken} gradient steps", flush=True)
     return rows
 
 
 def summary(rows: list[Row]) -> str:
-    """Returns what the figure shows in numbers: medians over seeds and value functions, and the largest jump.
+    """Returns what the figure shows in numbers: medians over seeds and value functions, and the
+    largest jump.
 
     A jump is the factor that a replacement of the value function takes the median value error by.
     """
-    lines = [f"\n{'':9}  {'state error':>11}  {'value error':>11}  {'under the next V':>16}  {'largest jump':>12}"]
+    lines = [
+        f"\n{'':9}  {'state error':>11}  {'value error':>11}  {'under the next V':>16}  "
+        f"{'largest jump':>12}"
+    ]
     for loss in LOSSES:
         at: dict[tuple[int, int], list[Row]] = {}
         for row in rows:
@@ -85,19 +105,41 @@ def summary(rows: list[Row]) -> str:
                 at.setdefault((row.gradient_step, row.value_step), []).append(row)
         steps = sorted({value_step for _, value_step in at})
         ends = {value_step: gradient_step for gradient_step, value_step in sorted(at)}
-        old, new = ([at[ends[before], value_step] for before, value_step in pairs] for pairs in (
-            zip(steps[:-1], steps[:-1], strict=True), zip(steps[:-1], steps[1:], strict=True)))
+        old, new = (
+            [at[ends[before], value_step] for before, value_step in pairs]
+            for pairs in (
+                zip(steps[:-1], steps[:-1], strict=True),
+                zip(steps[:-1], steps[1:], strict=True),
+            )
+        )
         state = np.median([row.state_error for step in steps for row in at[ends[step], step]])
-        before, after = (np.median([[row.value_error for row in of] for of in side], axis=1) for side in (old, new))
-        lines.append(f"{loss:9}  {state:11.4g}  {np.median(before):11.4g}  {np.median(after):16.4g}  "
-                     f"{np.max(after / before):12.2f}")
+        before, after = (
+            np.median([[row.value_error for row in of] for of in side], axis=1)
+            for side in (old, new)
+        )
+        lines.append(
+            f"{loss:9}  {state:11.4g}  {np.median(before):11.4g}  {np.median(after):16.4g}  "
+            f"{np.max(after / before):12.2f}"
+        )
     return "\n".join([*lines, ""])
 
 
 def _transitions(export: Export, count: int, seed: int) -> Transition:
-    """Returns real steps with the policy's greedy actions, its sampled ones and random ones, `count` of each."""
+    """Returns real steps with the policy's greedy actions, its sampled ones and random ones,
+    `count` of each.
+    """
     env = suite.make(export.environment)
     steps = collect(env, export.module, count, seed)
     action = ActionRange(env.action_space).to_unit(steps.action)
-    return Transition(*(tf.cast(field, tf.float32) for field in (
-        steps.observation, action, steps.reward, ~steps.terminated, steps.next_observation)))
+    return Transition(
+        *(
+            tf.cast(field, tf.float32)
+            for field in (
+                steps.observation,
+                action,
+                steps.reward,
+                ~steps.terminated,
+                steps.next_observation,
+            )
+        )
+    )

@@ -18,11 +18,18 @@ def draw(rows: Sequence[Row], output: str) -> list[Path]:
         _errors(panels[0], rows, "value_error")
         _errors(panels[1], rows, "state_error")
         panels[0].set(ylabel="value error\n(standard deviations of V)")
-        panels[1].set(ylabel="state error\n(standard deviations)", xlabel="gradient steps of the models")
+        panels[1].set(
+            ylabel="state error\n(standard deviations)", xlabel="gradient steps of the models"
+        )
         _value_functions(panels, rows)
         seeds = len({row.seed for row in rows})
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=6,
-                      title=f"models trained with; median and range of {seeds} seeds", title_fontsize=9)
+        figure.legend(
+            *panels[0].get_legend_handles_labels(),
+            loc="outside upper center",
+            ncols=6,
+            title=f"models trained with; median and range of {seeds} seeds",
+            title_fontsize=9,
+        )
         return style.save(figure, output)
 
 
@@ -34,13 +41,17 @@ def _errors(axes: Axes, rows: Sequence[Row], name: str) -> None:
         errors = np.array([[getattr(row, name) for row in of] for of in mine])
         colour = palette.COLOURS[loss]
         axes.plot(steps, np.median(errors, axis=0), color=colour, label=loss, linewidth=1.5)
-        axes.fill_between(steps, errors.min(axis=0), errors.max(axis=0), color=colour, alpha=0.15, linewidth=0)
+        axes.fill_between(
+            steps, errors.min(axis=0), errors.max(axis=0), color=colour, alpha=0.15, linewidth=0
+        )
     axes.set_yscale("log")
     axes.margins(x=0)
 
 
 def _value_functions(panels: Sequence[Axes], rows: Sequence[Row]) -> None:
-    """Marks where the value function is replaced, and names on top the environment step that it is from."""
+    """Marks where the value function is replaced, and names on top the environment step that it is
+    from.
+    """
     starts: dict[int, int] = {}
     for row in rows:
         starts.setdefault(row.value_step, row.gradient_step)
@@ -49,6 +60,10 @@ def _value_functions(panels: Sequence[Axes], rows: Sequence[Row]) -> None:
             axes.axvline(start, color="#bbbbbb", linewidth=0.7, linestyle=":", zorder=0)
     top = panels[0].secondary_xaxis("top")
     length = max(row.gradient_step for row in rows) / len(starts)
-    top.set_xticks([start + length / 2 for start in starts.values()], [f"{step:,}" for step in starts], fontsize=7)
+    top.set_xticks(
+        [start + length / 2 for start in starts.values()],
+        [f"{step:,}" for step in starts],
+        fontsize=7,
+    )
     top.tick_params(length=0)
     top.set_xlabel("environment step that the value function is from", fontsize=8)

@@ -10,12 +10,18 @@ from vagram_tf import files
 
 
 def run(order: DriftOrder) -> None:
-    """Draws the drift of a run's value functions; raises ValueError, OSError or EnvironmentFault."""
+    """Draws the drift of a run's value functions; raises ValueError, OSError or
+    EnvironmentFault.
+    """
     rows = drift.measure(order)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerows([drift.Row._fields, *((*row[:4], f"{row[4]:.5g}", f"{row[5]:.5g}") for row in rows)])
-    written = [files.write(Path(f"{order.output}.csv"), text.getvalue().encode()),
-               *drift_figure.draw(rows, order.output)]
+    table.writerows(
+        [drift.Row._fields, *((*row[:4], f"{row[4]:.5g}", f"{row[5]:.5g}") for row in rows)]
+    )
+    written = [
+        files.write(Path(f"{order.output}.csv"), text.getvalue().encode()),
+        *drift_figure.draw(rows, order.output),
+    ]
     print(drift.summary(rows))
     print("\n".join(f"written  {path}" for path in written))

@@ -15,12 +15,20 @@ def run(order: LandscapeOrder) -> None:
     """Draws the landscape of an export; raises ValueError or OSError."""
     export = open_export(order.export, "policy")
     found = landscape.compute(
-        lambda observation: export.module.value(observation)["value"][0], order.angle, order.velocity)
+        lambda observation: export.module.value(observation)["value"][0],
+        order.angle,
+        order.velocity,
+    )
     arrays = io.BytesIO()
-    np.savez_compressed(arrays, **{name: array.astype(np.float32) for name, array in found._asdict().items()})
-    title = f"{ENVIRONMENT}, {export.metadata['loss']}, environment step {export.metadata['env_step']:,}"
+    np.savez_compressed(
+        arrays, **{name: array.astype(np.float32) for name, array in found._asdict().items()}
+    )
+    of = export.metadata
+    title = f"{ENVIRONMENT}, {of['loss']}, environment step {of['env_step']:,}"
     valleys = [landscape.valley(loss) for loss in found.loss]
-    written = [files.write(Path(f"{order.output}.npz"), arrays.getvalue()),
-               *landscape_figure.draw(found, LOSSES, valleys, title, order.output)]
+    written = [
+        files.write(Path(f"{order.output}.npz"), arrays.getvalue()),
+        *landscape_figure.draw(found, LOSSES, valleys, title, order.output),
+    ]
     print(landscape.table(found))
     print("\n".join(f"written  {path}" for path in written))

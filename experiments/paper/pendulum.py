@@ -1,4 +1,6 @@
-"""What the paper's first two figures have in common: the task and the losses, and what their programs are asked for."""
+"""What the paper's first two figures have in common: the task and the losses, and what their
+programs are asked for.
+"""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,12 +9,17 @@ from vagram_tf.export.load import check_export, environment_of
 
 ENVIRONMENT = "Pendulum-v1"
 LOSSES = ("mle", "mse", "itervaml", "taylor", "vagram")
-LARGEST_ANGLE, LARGEST_VELOCITY = 3.141592653589793, 8.0  # rad and rad/s; Pendulum-v1 clips the velocity
+LARGEST_ANGLE, LARGEST_VELOCITY = (
+    3.141592653589793,
+    8.0,
+)  # rad and rad/s; Pendulum-v1 clips the velocity
 MEASUREMENTS = 5  # of a model per value function, beside the one when it comes
 
 
 class LandscapeOrder(NamedTuple):
-    """The losses around a state: angle in rad and velocity in rad/s; `output` is a path without suffix."""
+    """The losses around a state: angle in rad and velocity in rad/s; `output` is a path without
+    suffix.
+    """
 
     export: Path
     angle: float
@@ -46,5 +53,8 @@ def check_policy(directory: str | Path) -> None:
     """Raises ValueError, in one sentence, for what is no policy's export of the task."""
     environment = environment_of(check_export(directory, "policy"))
     if environment.name != ENVIRONMENT or environment.distractors:
-        raise ValueError(f"{directory} is of {environment.name} with {environment.distractors} distractors; expected "
-                         f"is {ENVIRONMENT} without")
+        raise ValueError(
+            f"{directory} is of {environment.name} with {environment.distractors} distractors; "
+            "expected "
+            f"is {ENVIRONMENT} without"
+        )

@@ -1,7 +1,9 @@
-"""What bounds the speed of learning: the matrix products of an update alone, in their shapes, compiled the same way.
+"""What bounds the speed of learning: the matrix products of an update alone, in their shapes,
+compiled the same way.
 
-Small products do not reach the speed of the large one that everything is divided by. Here are those that a SAC update
-and an ensemble step cannot do without, as `flop` counts them, and nothing else. TensorFlow must be loaded.
+Small products do not reach the speed of the large one that everything is divided by. Here are those
+that a SAC update and an ensemble step cannot do without, as `flop` counts them, and nothing else.
+TensorFlow must be loaded.
 """
 
 from collections.abc import Callable
@@ -15,7 +17,9 @@ _RATE = 1e-9  # the step along the gradients, which keeps the products in the lo
 Kernels = list[tf.Tensor]
 
 
-def sac_updates(batch: int, observation: int, action: int, hidden: tuple[int, ...]) -> tuple[Callable[[], object], int]:
+def sac_updates(
+    batch: int, observation: int, action: int, hidden: tuple[int, ...]
+) -> tuple[Callable[[], object], int]:
     """Returns a call that computes the products of SAC updates, and of how many."""
     critic, actor = [observation + action, *hidden, 1], [observation, *hidden, 2 * action]
     kernels = [_kernels([], sizes) for sizes in (critic, critic, critic, critic, actor)]
@@ -32,13 +36,16 @@ def sac_updates(batch: int, observation: int, action: int, hidden: tuple[int, ..
             learned.append(descend(critic_kernels, outputs))
         outputs = forward(states, policy)
         used.append(backward(outputs, policy[1:]))
-        return [*learned, *(_kept(target, used) for target in critics[2:])], descend(policy, outputs)
+        return [*learned, *(_kept(target, used) for target in critics[2:])], descend(
+            policy, outputs
+        )
 
     return _repeated(update, (kernels[:4], kernels[4])), _STEPS
 
 
-def ensemble_steps(members: int, batch: int, observation: int, action: int,
-                   hidden: tuple[int, ...]) -> tuple[Callable[[], object], int]:
+def ensemble_steps(
+    members: int, batch: int, observation: int, action: int, hidden: tuple[int, ...]
+) -> tuple[Callable[[], object], int]:
     """Likewise for training steps of an ensemble under a likelihood."""
     trunk = _kernels([members], [observation + action, *hidden])
     heads = [_kernels([members], [hidden[-1], observation + 1]) for _ in range(2)]
@@ -50,7 +57,8 @@ def ensemble_steps(members: int, batch: int, observation: int, action: int,
         used = [backward(outputs, head) for outputs, head in zip(predicted, heads, strict=True)]
         used.append(backward(features, trunk[1:]))
         return _kept(descend(trunk, features), used), [
-            descend(head, outputs) for head, outputs in zip(heads, predicted, strict=True)]
+            descend(head, outputs) for head, outputs in zip(heads, predicted, strict=True)
+        ]
 
     return _repeated(step, (trunk, heads)), _STEPS
 
@@ -73,13 +81,17 @@ def backward(outputs: list[tf.Tensor], kernels: Kernels) -> tf.Tensor:
 
 def descend(kernels: Kernels, outputs: list[tf.Tensor]) -> Kernels:
     """Takes every kernel's gradient, were the layers' outputs theirs, and a tiny step along it."""
-    return [kernel - _RATE * tf.matmul(before, after, transpose_a=True)
-            for kernel, before, after in zip(kernels, outputs[:-1], outputs[1:], strict=True)]
+    return [
+        kernel - _RATE * tf.matmul(before, after, transpose_a=True)
+        for kernel, before, after in zip(kernels, outputs[:-1], outputs[1:], strict=True)
+    ]
 
 
 def _kept(kernels: Kernels, used: list[tf.Tensor]) -> Kernels:
     """Returns the kernels, all but unchanged, so that they depend on all of what is used."""
-    return [kernel + _RATE * tf.add_n([tf.reduce_sum(tensor) for tensor in used]) for kernel in kernels]
+    return [
+        kernel + _RATE * tf.add_n([tf.reduce_sum(tensor) for tensor in used]) for kernel in kernels
+    ]
 
 
 def _kernels(members: list[int], sizes: list[int]) -> Kernels:

@@ -1,4 +1,6 @@
-"""The work of `benchmark`: every part, whole programs and whole runs, in lines, JSON and a table."""
+"""The work of `benchmark`: every part, whole programs and whole runs, in lines, JSON and a
+table.
+"""
 
 import os
 import platform
@@ -17,8 +19,10 @@ def run(order: Order) -> None:
     """Measures everything and writes it; raises OSError, or Fault where a peer's program fails."""
     python = order.peers / "bin" / "python"
     if not python.exists():
-        print("left out: Stable-Baselines-JAX and mbrl-lib; "
-              f"experiments/speed/peers/install {order.peers} installs them")
+        print(
+            "left out: Stable-Baselines-JAX and mbrl-lib; "
+            f"experiments/speed/peers/install {order.peers} installs them"
+        )
     watch = Stopwatch(_QUICK_REPETITIONS if order.quick else _REPETITIONS)
     measured = []
     for row in _measure(watch, python if python.exists() else None, order):
@@ -28,8 +32,12 @@ def run(order: Order) -> None:
     rows = [limit, *measured]
     ratios = report.ratios(rows)
     print("\n".join(report.line(row) for row in (limit, *ratios)))
-    machine = {"processor": _processor(), "cores": os.cpu_count(), "threads": order.threads,
-               "python": platform.python_version()}
+    machine = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": order.threads,
+        "python": platform.python_version(),
+    }
     report.write(order.output, machine, [*rows, *ratios])
     print(f"\nwritten to {order.output}.json and {order.output}.md")
 

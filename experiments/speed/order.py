@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 
 class Order(NamedTuple):
-    """The flags of `benchmark`: `output` is without suffix, `peers` the environment with the other libraries."""
+    """The flags of `benchmark`: `output` is without suffix, `peers` the environment with the other
+    libraries.
+    """
 
     quick: bool
     output: Path

@@ -1,4 +1,5 @@
-"""The parts of a run, each measured alone: agent, ensemble, value gradients, imagination, environment, checkpoint.
+"""The parts of a run, each measured alone: agent, ensemble, value gradients, imagination,
+environment, checkpoint.
 
 Shapes are Hopper's; batch 256, as in MBPO. TensorFlow must be loaded.
 """
@@ -42,9 +43,16 @@ def sac(watch: Stopwatch, peers: Peers, quick: bool) -> Iterator[Row]:
         shape = config.agent_batch_size, D, A, config.agent_hidden_units
         work, products = flop.sac_update(*shape), floor.sac_updates(*shape)
         alone = functools.partial(
-            watch.rate, f"matrix products of SAC updates, 2×{units}", "updates/s", *products, work)
+            watch.rate, f"matrix products of SAC updates, 2×{units}", "updates/s", *products, work
+        )
         yield from watch.rate(
-            f"SAC updates, 2×{units}", "updates/s", call, _CALLS * _UPDATES, work, [alone, *peers.sac(units)])
+            f"SAC updates, 2×{units}",
+            "updates/s",
+            call,
+            _CALLS * _UPDATES,
+            work,
+            [alone, *peers.sac(units)],
+        )
 
 
 def ensemble(watch: Stopwatch, peers: Peers, quick: bool) -> Iterator[Row]:
@@ -53,12 +61,21 @@ def ensemble(watch: Stopwatch, peers: Peers, quick: bool) -> Iterator[Row]:
         shape = HOPPER.model.members, batch, D, A, HOPPER.model.model_hidden_units
         work, products = flop.ensemble_step(*shape, likelihood=True), floor.ensemble_steps(*shape)
         alone = functools.partial(
-            watch.rate, f"matrix products of ensemble steps, mle, batch {batch}", "steps/s", *products, work)
+            watch.rate,
+            f"matrix products of ensemble steps, mle, batch {batch}",
+            "steps/s",
+            *products,
+            work,
+        )
         vagram_fits = functools.partial(fits, watch, "vagram", batch)
-        mle, vagram, *others = fits(watch, "mle", batch, [vagram_fits, alone, *peers.ensemble(batch)])
+        mle, vagram, *others = fits(
+            watch, "mle", batch, [vagram_fits, alone, *peers.ensemble(batch)]
+        )
         quotient = mle.value / vagram.value
         yield from (mle, vagram, *others)
-        yield Row(f"time of a vagram fit by an mle fit, batch {batch}", quotient, "×", None, [quotient])
+        yield Row(
+            f"time of a vagram fit by an mle fit, batch {batch}", quotient, "×", None, [quotient]
+        )
 
 
 def fits(watch: Stopwatch, loss: str, batch: int, between: Sequence[Measurement] = ()) -> list[Row]:
@@ -69,7 +86,9 @@ def fits(watch: Stopwatch, loss: str, batch: int, between: Sequence[Measurement]
     call = functools.partial(make_trainer(config).fit, data)
     hidden = config.model.model_hidden_units
     work = flop.ensemble_step(config.model.members, batch, D, A, hidden, likelihood=loss == "mle")
-    return watch.rate(f"ensemble steps, {loss}, batch {batch}", "steps/s", call, steps, work, between)
+    return watch.rate(
+        f"ensemble steps, {loss}, batch {batch}", "steps/s", call, steps, work, between
+    )
 
 
 def value_gradients(watch: Stopwatch, quick: bool) -> Iterator[Row]:
@@ -82,28 +101,42 @@ def value_gradients(watch: Stopwatch, quick: bool) -> Iterator[Row]:
         trainer.prepare(data)["value_gradient"].numpy()
 
     work = flop.value_gradient(D, A, config.agent.agent_hidden_units)
-    yield from watch.rate(f"value gradients of {count:,} transitions", "transitions/s", call, count, work)
+    yield from watch.rate(
+        f"value gradients of {count:,} transitions", "transitions/s", call, count, work
+    )
 
 
 def imagination(watch: Stopwatch, quick: bool) -> Iterator[Row]:
-    """Imagined transitions per second: the policy, the ensemble's elites, termination, dropping and gathering."""
+    """Imagined transitions per second: the policy, the ensemble's elites, termination, dropping and
+    gathering.
+    """
     agent = SoftActorCritic(D, A, HOPPER.agent, seed=0)
     model = HOPPER.model
     network = DynamicsEnsemble(D, A, model.members, model.elites, model.model_hidden_units)
-    imagine = Imagination(network, agent.explore, lambda s: tf.zeros(s.shape[:1], tf.bool), noise=False, seed=0).imagine
+    imagine = Imagination(
+        network, agent.explore, lambda s: tf.zeros(s.shape[:1], tf.bool), noise=False, seed=0
+    ).imagine
     start = transitions(_ROLLOUTS)
     anywhere = DataRange.of(start, margin=1e9)
     work = flop.imagined_transition(D, A, HOPPER.agent.agent_hidden_units, model.model_hidden_units)
     for horizon in (1,) if quick else (1, 5, 15):
+
         def call(horizon: int = horizon) -> None:
             imagine(start.observation, horizon, anywhere)[0].reward.numpy()
 
         yield from watch.rate(
-            f"imagined transitions, horizon {horizon}", "transitions/s", call, horizon * _ROLLOUTS, work)
+            f"imagined transitions, horizon {horizon}",
+            "transitions/s",
+            call,
+            horizon * _ROLLOUTS,
+            work,
+        )
 
 
 def environment(watch: Stopwatch, quick: bool) -> Iterator[Row]:
-    """Steps of the real environment, with the policy and the replay buffer in the loop and nothing learned."""
+    """Steps of the real environment, with the policy and the replay buffer in the loop and nothing
+    learned.
+    """
     dyna = Dyna(HOPPER.replace(random_steps=10))
     for _ in range(10):  # the random ones
         dyna.step()
@@ -137,7 +170,9 @@ PARTS = (value_gradients, imagination, environment, checkpoint)
 
 
 def mixed_work(updates: int) -> Callable[[], None]:
-    """Returns a call that takes so many SAC updates and one ensemble step for every five of them, about as a run."""
+    """Returns a call that takes so many SAC updates and one ensemble step for every five of them,
+    about as a run.
+    """
     agent, data = SoftActorCritic(D, A, HOPPER.agent, seed=0), transitions(25 * 256)
     batch = transitions(_UPDATES, HOPPER.agent.agent_batch_size)
     trainer = make_trainer(HOPPER.replace(loss="mle", patience=10**6, max_fit_steps=updates // 5))

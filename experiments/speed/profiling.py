@@ -19,12 +19,16 @@ from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.files import write
 
 _PRODUCT = re.compile(r"(MatMul|dot)[\w.]*$")
-_LOOP = re.compile(r"[\w.]*(fusion|copy|wrapped|transpose|reduce|sort|gather|scatter|broadcast)[\w.]*$")
+_LOOP = re.compile(
+    r"[\w.]*(fusion|copy|wrapped|transpose|reduce|sort|gather|scatter|broadcast)[\w.]*$"
+)
 _UPDATES, _STEPS = 100, 200
 
 
 class Profile(NamedTuple):
-    """What one unit of work takes: milliseconds in all, those in matrix products and in other loops, and how many."""
+    """What one unit of work takes: milliseconds in all, those in matrix products and in other
+    loops, and how many.
+    """
 
     name: str
     total: float
@@ -50,8 +54,14 @@ def updates_and_steps() -> Iterator[tuple[str, Callable[[], object], int]]:
         batch = hopper.transitions(_UPDATES, 256)
         yield f"SAC update, 2×{units}", functools.partial(agent.train, batch), _UPDATES
     for loss in ("mle", "vagram"):
-        trainer = hopper.make_trainer(hopper.HOPPER.replace(loss=loss, patience=10**6, max_fit_steps=_STEPS))
-        yield f"ensemble step, {loss}", functools.partial(trainer.fit, hopper.transitions(25 * 256)), _STEPS
+        trainer = hopper.make_trainer(
+            hopper.HOPPER.replace(loss=loss, patience=10**6, max_fit_steps=_STEPS)
+        )
+        yield (
+            f"ensemble step, {loss}",
+            functools.partial(trainer.fit, hopper.transitions(25 * 256)),
+            _STEPS,
+        )
 
 
 def measure(name: str, call: Callable[[], object], units: int) -> Profile:
@@ -64,25 +74,48 @@ def measure(name: str, call: Callable[[], object], units: int) -> Profile:
     """
     call()
     with tempfile.TemporaryDirectory() as directory:
-        tf.profiler.experimental.start(directory, tf.profiler.experimental.ProfilerOptions(host_tracer_level=3))
+        tf.profiler.experimental.start(
+            directory, tf.profiler.experimental.ProfilerOptions(host_tracer_level=3)
+        )
         total = seconds(call)
         tf.profiler.experimental.stop()
         space = xplane_pb2.XSpace()
         space.ParseFromString(next(Path(directory).rglob("*.xplane.pb")).read_bytes())
-    pieces = [(plane.event_metadata[event.metadata_id].name, event.duration_ps)
-              for plane in space.planes for line in plane.lines for event in line.events]
+    pieces = [
+        (plane.event_metadata[event.metadata_id].name, event.duration_ps)
+        for plane in space.planes
+        for line in plane.lines
+        for event in line.events
+    ]
     products = [duration for piece, duration in pieces if _PRODUCT.match(piece)]
     loops = [duration for piece, duration in pieces if _LOOP.match(piece)]
-    return Profile(name, total / units * 1e3, sum(products) / units / 1e9, sum(loops) / units / 1e9,
-                   len(products) / units, len(loops) / units)
+    return Profile(
+        name,
+        total / units * 1e3,
+        sum(products) / units / 1e9,
+        sum(loops) / units / 1e9,
+        len(products) / units,
+        len(loops) / units,
+    )
 
 
 def table(profiles: list[Profile]) -> list[str]:
     """Returns the lines of a Markdown table."""
-    lines = ["| one thread | ms | matrix products | other loops | between them |", "|---|---:|---:|---:|---:|"]
+    lines = [
+        "| one thread | ms | matrix products | other loops | between them |",
+        "|---|---:|---:|---:|---:|",
+    ]
     for profile in profiles:
-        cells = [f"{milliseconds:.2f} ms, {milliseconds / profile.total:.0%} ({count:.0f})" for milliseconds, count in (
-            (profile.products, profile.product_count), (profile.loops, profile.loop_count))]
+        cells = [
+            f"{milliseconds:.2f} ms, {milliseconds / profile.total:.0%} ({count:.0f})"
+            for milliseconds, count in (
+                (profile.products, profile.product_count),
+                (profile.loops, profile.loop_count),
+            )
+        ]
         between = profile.total - profile.products - profile.loops
-        lines.append(f"| {profile.name} | {profile.total:.2f} | {' | '.join(cells)} | {between / profile.total:.0%} |")
+        lines.append(
+            f"| {profile.name} | {profile.total:.2f} | {' | '.join(cells)} | "
+            f"{between / profile.total:.0%} |"
+        )
     return lines

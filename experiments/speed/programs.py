@@ -17,14 +17,21 @@ _EQUAL_EPOCHS = 20  # of every fit in it
 
 def start_up(repetitions: int) -> Iterator[Row]:
     """What a user waits for before anything is learned."""
-    for name, arguments in (("mbpo --help", ["--help"]), ("mbpo with an error in a flag", ["--los=vagram"])):
-        yield median_row(name, "s", [runs.seconds_of_program(*arguments) for _ in range(repetitions)])
+    for name, arguments in (
+        ("mbpo --help", ["--help"]),
+        ("mbpo with an error in a flag", ["--los=vagram"]),
+    ):
+        yield median_row(
+            name, "s", [runs.seconds_of_program(*arguments) for _ in range(repetitions)]
+        )
     first = [runs.seconds_to_first_training_step() for _ in range(min(repetitions, 3))]
     yield median_row("from the command to the first training step", "s", first)
 
 
 def whole_runs(threads: int, python: Path | None) -> Iterator[Row]:
-    """Hopper: 1,000 training steps from the start, then 250, from one model fit to the next, late in a run."""
+    """Hopper: 1,000 training steps from the start, then 250, from one model fit to the next, late
+    in a run.
+    """
     settings = {**REFERENCE, "threads": threads}
     for loss in ("vagram", "mle"):
         run = runs.in_process(runs.whole_run, {**settings, "loss": loss})
@@ -35,7 +42,9 @@ def whole_runs(threads: int, python: Path | None) -> Iterator[Row]:
         yield from _run_rows(f"Hopper, {stored:,} stored", _ROUND, run)
     if python:
         yield from _equal_epochs(settings, threads, python)
-    yield median_row("two single-threaded processes by one", "×", [runs.two_side_by_side(1000) for _ in range(3)])
+    yield median_row(
+        "two single-threaded processes by one", "×", [runs.two_side_by_side(1000) for _ in range(3)]
+    )
 
 
 def _run_rows(name: str, steps: int, run: dict[str, Any]) -> Iterator[Row]:
@@ -52,12 +61,19 @@ def _run_rows(name: str, steps: int, run: dict[str, Any]) -> Iterator[Row]:
 
 
 def _equal_epochs(settings: dict[str, Any], threads: int, python: Path) -> Iterator[Row]:
-    """The whole loop with as many ensemble steps as mbrl-lib takes, without its evaluations and ours."""
+    """The whole loop with as many ensemble steps as mbrl-lib takes, without its evaluations and
+    ours.
+    """
     other = peers.whole_loop(python, threads, settings["num_steps"], _EQUAL_EPOCHS)
     steps = round(other["model_steps"] / other["fits"])
     equal = {**settings, "loss": "mle", "patience": 10**6, "max_fit_steps": steps}
     run = runs.in_process(runs.whole_run, equal)
     ours = run["seconds"] - run["phases"]["evaluate"]
-    for peer, spent, taken in (("", ours, run["fit_steps"]), (", mbrl-lib", other["seconds"], other["model_steps"])):
-        yield Row(f"{_EQUAL}: {settings['num_steps']:,} training steps{peer}", spent, "s", None, [spent])
+    for peer, spent, taken in (
+        ("", ours, run["fit_steps"]),
+        (", mbrl-lib", other["seconds"], other["model_steps"]),
+    ):
+        yield Row(
+            f"{_EQUAL}: {settings['num_steps']:,} training steps{peer}", spent, "s", None, [spent]
+        )
         yield Row(f"{_EQUAL}: ensemble steps taken{peer}", taken, "steps", None, [taken])

@@ -7,12 +7,24 @@ from typing import Any
 from experiments.speed.timing import Row, median_row
 from vagram_tf import files
 
-PEERS = {"sbx (20 per call)": "sbx, 20 per call", "sbx (200 per call)": "sbx, 200 per call", "mbrl-lib": "mbrl-lib"}
+PEERS = {
+    "sbx (20 per call)": "sbx, 20 per call",
+    "sbx (200 per call)": "sbx, 200 per call",
+    "mbrl-lib": "mbrl-lib",
+}
 """What a peer's row has after the name of ours -> the head of its column."""
 
 RUN_COLUMNS = {
-    "collect": "s", "fit": "s", "imagine": "s", "improve": "s", "evaluate": "s", "other": "s",
-    "outside fits and SAC updates": "%", "ensemble steps taken": "steps", "peak memory": "GB"}
+    "collect": "s",
+    "fit": "s",
+    "imagine": "s",
+    "improve": "s",
+    "evaluate": "s",
+    "other": "s",
+    "outside fits and SAC updates": "%",
+    "ensemble steps taken": "steps",
+    "peak memory": "GB",
+}
 """What is said of a whole run, and its unit."""
 
 _EARLY, _LATE = (f"Hopper, {stored} stored: 250 training steps" for stored in ("10,000", "100,000"))
@@ -30,11 +42,16 @@ def limit_row(limits: list[float]) -> Row:
 
 
 def ratios(rows: list[Row]) -> list[Row]:
-    """Returns how many times as fast as each peer this is, and what late rounds cost beside early ones."""
+    """Returns how many times as fast as each peer this is, and what late rounds cost beside early
+    ones.
+    """
     values = {row.name: row for row in rows}
     found = [
         (f"{row.name}: times as fast as {peer}", _times_as_fast(row, values[f"{row.name}, {peer}"]))
-        for row in rows for peer in PEERS if f"{row.name}, {peer}" in values and row.unit != "steps"]
+        for row in rows
+        for peer in PEERS
+        if f"{row.name}, {peer}" in values and row.unit != "steps"
+    ]
     if _EARLY in values and _LATE in values:
         quotient = values[_LATE].value / values[_EARLY].value
         found.append(("cost at 100,000 stored transitions by that at 10,000", quotient))
@@ -49,15 +66,26 @@ def write(output: Path, machine: dict[str, Any], rows: list[Row]) -> None:
 
 
 def table(machine: dict[str, Any], rows: list[Row]) -> str:
-    """Returns the rows as two Markdown tables, parts and whole runs, under a line that describes the machine."""
+    """Returns the rows as two Markdown tables, parts and whole runs, under a line that describes
+    the machine.
+    """
     values = {row.name: row for row in rows}
     of_peers = {f"{row.name}, {peer}" for row in rows for peer in PEERS}
-    rows = [row for row in rows if not row.name.endswith("without holdout scores") and " as fast as " not in row.name]
+    rows = [
+        row
+        for row in rows
+        if not row.name.endswith("without holdout scores") and " as fast as " not in row.name
+    ]
     runs = [row for row in rows if row.name.startswith("Hopper, ") and "training steps" in row.name]
-    parts = [row for row in rows if row.name not in of_peers and not row.name.startswith("Hopper, ")]
+    parts = [
+        row for row in rows if row.name not in of_peers and not row.name.startswith("Hopper, ")
+    ]
     lines = [
-        f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, Python {machine['python']}.",
-        "", *_head("what", "here", "of the limit", *PEERS.values())]
+        f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, Python "
+        f"{machine['python']}.",
+        "",
+        *_head("what", "here", "of the limit", *PEERS.values()),
+    ]
     for row in parts:
         share = "" if row.share is None else f"{row.share:.0%}"
         beside = (_beside(row, values.get(f"{row.name}, {peer}")) for peer in PEERS)
@@ -68,8 +96,14 @@ def table(machine: dict[str, Any], rows: list[Row]) -> str:
         run, _, what = row.name.partition(": ")
         steps, _, peer = what.partition(" training steps")
         cells = (values.get(f"{run}: {column}{peer}") for column in RUN_COLUMNS)
-        lines.append(_cells(run + peer, steps, _number(row.value),
-                            *("" if cell is None else _number(cell.value) for cell in cells)))
+        lines.append(
+            _cells(
+                run + peer,
+                steps,
+                _number(row.value),
+                *("" if cell is None else _number(cell.value) for cell in cells),
+            )
+        )
     return "\n".join(lines) + "\n"
 
 

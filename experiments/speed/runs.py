@@ -1,4 +1,6 @@
-"""Whole runs and whole programs, each in a process of its own: time by phase, memory, start-up, two side by side."""
+"""Whole runs and whole programs, each in a process of its own: time by phase, memory, start-up, two
+side by side.
+"""
 
 import multiprocessing
 import subprocess
@@ -24,18 +26,21 @@ def whole_run(settings: dict[str, Any], stored: int = 0) -> dict[str, Any]:
 
     Args:
       settings: that differ from the preset of the environment.
-      stored: transitions of a random policy that are already there when it starts, instead of its random steps; the
-        schedules stand where they would after so many steps, the imagined buffer is full and about to grow, and the
-        run is stopped and saved, not completed.
+      stored: transitions of a random policy that are already there when it starts, instead of its
+        random steps; the schedules stand where they would after so many steps, the imagined buffer
+        is full and about to grow, and the run is stopped and saved, not completed.
 
     Returns:
-      Seconds of the training steps in all and by phase (`other`: logs, checkpoints and, at the end of a complete run,
-      pictures and exports), model steps taken, and the most memory that the process had, in GB.
+      Seconds of the training steps in all and by phase (`other`: logs, checkpoints and, at the end
+      of a complete run, pictures and exports), model steps taken, and the most memory that the
+      process had, in GB.
     """
     config, last = preset(settings["name"]).replace(**settings), None
     if stored:
         config, last = config.replace(num_steps=10 * stored), stored + settings["num_steps"]
-    return with_tensorflow("experiments.speed.whole", config.run.threads).train(config, stored, last)
+    return with_tensorflow("experiments.speed.whole", config.run.threads).train(
+        config, stored, last
+    )
 
 
 def two_side_by_side(updates: int) -> float:
@@ -44,8 +49,10 @@ def two_side_by_side(updates: int) -> float:
     rates = []
     for count in (1, 2):
         barrier, results = context.Barrier(count), context.Queue()
-        processes = [context.Process(target=_updates_per_second, args=(updates, barrier, results))
-                     for _ in range(count)]
+        processes = [
+            context.Process(target=_updates_per_second, args=(updates, barrier, results))
+            for _ in range(count)
+        ]
         for process in processes:
             process.start()
         rates.append(sum(results.get() for _ in processes))
@@ -55,7 +62,9 @@ def two_side_by_side(updates: int) -> float:
 
 
 def _updates_per_second(updates: int, barrier: Any, results: Any) -> None:
-    """Does SAC updates and ensemble steps in the proportion of a run; puts units of work per second."""
+    """Does SAC updates and ensemble steps in the proportion of a run; puts units of work per
+    second.
+    """
     work = with_tensorflow("experiments.speed.parts", 1).mixed_work(updates)
     work()
     barrier.wait()
@@ -74,7 +83,8 @@ def seconds_of_program(*arguments: str) -> float:
 def seconds_to_first_training_step() -> float:
     """Returns the time from the command to the first training step of the default job.
 
-    Imports, building, the random steps, the first fit and the first updates, all that is compiled for them included.
+    Imports, building, the random steps, the first fit and the first updates, all that is compiled
+    for them included.
     """
     start = time.perf_counter()
     code = "from experiments.speed import runs; runs.take_first_training_step()"

@@ -1,4 +1,6 @@
-"""Timing against the machine's own limit, measured again beside every repetition: the machine may be shared."""
+"""Timing against the machine's own limit, measured again beside every repetition: the machine may
+be shared.
+"""
 
 import statistics
 import time
@@ -17,7 +19,8 @@ class Row(NamedTuple):
       name: what was measured.
       value: the median over the repetitions.
       unit: of the value.
-      share: of the limit, if what is measured is made of matrix products; median over the repetitions.
+      share: of the limit, if what is measured is made of matrix products; median over the
+        repetitions.
       repetitions: every single value.
     """
 
@@ -38,7 +41,8 @@ class Stopwatch:
       repetitions: of every measurement.
 
     Attributes:
-      limits: GFLOP/s of a float32 matrix product with 2048 rows and columns, one per repetition so far.
+      limits: GFLOP/s of a float32 matrix product with 2048 rows and columns, one per repetition so
+        far.
     """
 
     def __init__(self, repetitions: int):
@@ -50,17 +54,24 @@ class Stopwatch:
             self._product(self._matrix)
 
     def rate(
-        self, name: str, unit: str, call: Callable[[], object], units: float, flop: float | None = None,
+        self,
+        name: str,
+        unit: str,
+        call: Callable[[], object],
+        units: float,
+        flop: float | None = None,
         between: Sequence[Measurement] = (),
     ) -> list[Row]:
-        """Returns how many units per second `call` does, after a first call that may compile; then `between`'s rows.
+        """Returns how many units per second `call` does, after a first call that may compile; then
+        `between`'s rows.
 
         Args:
           call: does the work and waits for it.
           units: that one call does.
           flop: floating-point operations in the matrix products of one unit.
-          between: what is to be compared with it. The repetitions are taken before the first of these, after the last
-            and between them, so that a machine that is slow for some minutes is so for both.
+          between: what is to be compared with it. The repetitions are taken before the first of
+            these, after the last and between them, so that a machine that is slow for some minutes
+            is so for both.
         """
         call()
         rates, shares, others = [], [], []
@@ -75,7 +86,9 @@ class Stopwatch:
         return [Row(name, statistics.median(rates), unit, share, rates), *others]
 
     def limit(self) -> float:
-        """Measures the limit now; the best of three, since anything else on the machine only slows it."""
+        """Measures the limit now; the best of three, since anything else on the machine only slows
+        it.
+        """
         best = min(seconds(lambda: self._product(self._matrix).numpy()) for _ in range(3))
         self.limits.append(2 * _LIMIT_SIZE**3 / best / 1e9)
         return self.limits[-1]

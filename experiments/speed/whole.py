@@ -47,8 +47,11 @@ def train(config: Config, stored: int, last: int | None) -> dict[str, Any]:
         total = time.perf_counter() - start
     phases = {phase: spent - before[phase] for phase, spent in dyna.seconds.items()}
     return {
-        "seconds": total, "phases": phases | {"other": total - sum(phases.values())}, "fit_steps": sum(fit_steps),
-        "peak_memory_gb": _peak_memory_gb()}
+        "seconds": total,
+        "phases": phases | {"other": total - sum(phases.values())},
+        "fit_steps": sum(fit_steps),
+        "peak_memory_gb": _peak_memory_gb(),
+    }
 
 
 def _peak_memory_gb() -> float:

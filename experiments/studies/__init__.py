@@ -5,9 +5,10 @@ A study's settings differ in nothing but what they are named after.
 
 from vagram_tf.study import Settings
 
-# What a claim about a loss is read beside. `mle` draws its rollouts from the predicted Gaussian, as MBPO does, and
-# `vagram` and `mse` take the mean: `mle_mean` is the likelihood without that noise, so that it differs from `vagram` in
-# the loss alone. `mle_fixed` is the likelihood of the paper's code, whose variance is bounded and not learned.
+# What a claim about a loss is read beside. `mle` draws its rollouts from the predicted Gaussian, as
+# MBPO does, and `vagram` and `mse` take the mean: `mle_mean` is the likelihood without that noise,
+# so that it differs from `vagram` in the loss alone. `mle_fixed` is the likelihood of the paper's
+# code, whose variance is bounded and not learned.
 LOSSES: Settings = {
     "vagram": {"loss": "vagram"},
     "mle": {"loss": "mle"},
@@ -20,6 +21,6 @@ LOSSES: Settings = {
 # The same agent and updates on real data alone: does a model help at all?
 SAC: Settings = {"sac": {"rollout_model": "none"}}
 
-# What makes a run of a locomotion task a matter of minutes. Fits go on from where the last one ended, so that models of
-# 60 fits of at most 500 steps are trained for long, too.
+# What makes a run of a locomotion task a matter of minutes. Fits go on from where the last one
+# ended, so that models of 60 fits of at most 500 steps are trained for long, too.
 SHORT = {"num_steps": 20_000, "max_fit_steps": 500, "eval_episodes": 5}

@@ -8,7 +8,8 @@ _TASK = {
     "distractors": 15,
     "video_steps": 0,
     "observation_normalization": True,
-    "divergence_factor": 1e9,  # critics that diverge are a result here: such runs go on to their end
+    # Critics that diverge are a result here: such runs go on to their end.
+    "divergence_factor": 1e9,
 }
 
 _CHANGES: Settings = {

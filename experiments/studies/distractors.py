@@ -1,7 +1,8 @@
 """Dimensions that have nothing to do with the task: Hopper, all losses as they become more.
 
-Voelcker et al. 2022, section 5.2. A setting is named after its loss, the number of distractors and their kind.
-Nonlinear distractors are noise to a model; those of `rotation` can be predicted, and take its capacity.
+Voelcker et al. 2022, section 5.2. A setting is named after its loss, the number of distractors and
+their kind. Nonlinear distractors are noise to a model; those of `rotation` can be predicted, and
+take its capacity.
 """
 
 from experiments.studies import LOSSES, SAC, SHORT
@@ -24,7 +25,9 @@ FULL = Study(
     common={**_TASK, "num_steps": 125_000},
     settings={
         **product(_ALL, _NONE),
-        **product(_ALL, vary("distractors", 5, 10, 15, 20), vary("distractor_kind", "nonlinear", "noise")),
+        **product(
+            _ALL, vary("distractors", 5, 10, 15, 20), vary("distractor_kind", "nonlinear", "noise")
+        ),
     },
     seeds=range(10),
 )

@@ -1,7 +1,8 @@
-"""Does a bound on a fit's cost cost return? InvertedPendulum with fits cut far shorter than they would be.
+"""Does a bound on a fit's cost cost return? InvertedPendulum with fits cut far shorter than they
+would be.
 
-`--max_fit_steps` keeps a fit from growing with the data. On Hopper it begins to cut fits at some 20,000 stored
-transitions; here it is set so low that it cuts nearly all of them.
+`--max_fit_steps` keeps a fit from growing with the data. On Hopper it begins to cut fits at some
+20,000 stored transitions; here it is set so low that it cuts nearly all of them.
 """
 
 from vagram_tf.study import Study

@@ -1,7 +1,9 @@
-"""Is the model the limit? Hopper with models made worse on purpose, with a perfect one, and without any.
+"""Is the model the limit? Hopper with models made worse on purpose, with a perfect one, and without
+any.
 
-`shrunk_0.3` leaves out 0.3 of each change of state that its model predicts; `simulator` steps the simulator itself in
-its rollouts; `sac` has no rollouts. Where returns do not depend on the model, no loss can matter.
+`shrunk_0.3` leaves out 0.3 of each change of state that its model predicts; `simulator` steps the
+simulator itself in its rollouts; `sac` has no rollouts. Where returns do not depend on the model,
+no loss can matter.
 """
 
 from experiments.studies import SAC, SHORT

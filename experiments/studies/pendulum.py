@@ -1,6 +1,8 @@
-"""The paper's questions on tasks that take minutes: a model of 8 units, all losses, with and without distractors.
+"""The paper's questions on tasks that take minutes: a model of 8 units, all losses, with and
+without distractors.
 
-Nonlinear distractors are noise to such a model; ten of `rotation` can be predicted, and are more than it can carry.
+Nonlinear distractors are noise to such a model; ten of `rotation` can be predicted, and are more
+than it can carry.
 """
 
 from experiments.studies import LOSSES, SAC
@@ -22,7 +24,8 @@ FULL = Study(
         "eval_episodes": 5,
         "model_hidden_units": (8,),
         "observation_normalization": True,
-        "divergence_factor": 1e9,  # critics that diverge are a result here: such runs go on to their end
+        # Critics that diverge are a result here: such runs go on to their end.
+        "divergence_factor": 1e9,
     },
     settings=product({**LOSSES, **SAC}, _TASKS, _DISTRACTORS),
     seeds=range(10),

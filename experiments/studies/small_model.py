@@ -1,8 +1,9 @@
 """A model too small for the task: Hopper, all losses as the model shrinks.
 
-Voelcker et al. 2022, section 5.1: with a model of two layers of 64 units the value-aware loss keeps the return that
-the likelihood loses. `FULL` has the paper's agent; `EVENING` the widths at which value errors differ most in
-`experiments.fit_study`, and the agent of `distractors`: that of the paper learns too slowly for so few steps.
+Voelcker et al. 2022, section 5.1: with a model of two layers of 64 units the value-aware loss keeps
+the return that the likelihood loses. `FULL` has the paper's agent; `EVENING` the widths at which
+value errors differ most in `experiments.fit_study`, and the agent of `distractors`: that of the
+paper learns too slowly for so few steps.
 """
 
 from experiments.studies import LOSSES, SAC, SHORT
@@ -26,7 +27,10 @@ _PAPER_AGENT = {
 
 FULL = Study(
     common={**_TASK, **_PAPER_AGENT, "num_steps": 125_000},
-    settings={**product(LOSSES, {name: _MODELS[name] for name in ("4x200", "3x64", "2x64")}), **SAC},
+    settings={
+        **product(LOSSES, {name: _MODELS[name] for name in ("4x200", "3x64", "2x64")}),
+        **SAC,
+    },
     seeds=range(10),
 )
 

@@ -1,4 +1,6 @@
-"""Does a learned termination function do as well as the known one? Hopper, whose episodes end when it falls."""
+"""Does a learned termination function do as well as the known one? Hopper, whose episodes end when
+it falls.
+"""
 
 from experiments.studies import SHORT
 from vagram_tf.study import Study, vary

@@ -1,4 +1,6 @@
-"""Soft actor-critic: networks, and a `SacAgent` whose every random number comes from one generator."""
+"""Soft actor-critic: networks, and a `SacAgent` whose every random number comes from one
+generator.
+"""
 
 from typing import Any
 
@@ -19,9 +21,17 @@ from vagram_tf.types import Transition, ValueFunction
 
 keras_version.check()
 
-TRAIN_METRICS = ("critic_loss", "actor_loss", "ent_coef_loss", "ent_coef", "q_mean", "q_max", "weight_sum")
-"""What `SoftActorCritic.train` returns: losses, temperature, Q's mean and largest size, and the sum over all weights,
-which is finite only if they all are."""
+TRAIN_METRICS = (
+    "critic_loss",
+    "actor_loss",
+    "ent_coef_loss",
+    "ent_coef",
+    "q_mean",
+    "q_max",
+    "weight_sum",
+)
+"""What `SoftActorCritic.train` returns: losses, temperature, Q's mean and largest size, and the sum
+over all weights, which is finite only if they all are."""
 
 _LOG_STDDEV_RANGE = (-20.0, 2.0)  # Haarnoja et al. 2018, as in MBPO
 
@@ -32,14 +42,20 @@ class _Torso(tf.keras.layers.Layer):
     Args:
       hidden_units: of each.
       unit_norm: the last one's output has unit norm, as in VaGraM's agents.
-      layer_normalization: each is normalised over its units, before its activation (Ball et al. 2023, RLPD): Q is
-        then bounded by its last layer's weights wherever the observation lies.
+      layer_normalization: each is normalised over its units, before its activation (Ball et al.
+        2023, RLPD): Q is then bounded by its last layer's weights wherever the observation lies.
     """
 
-    def __init__(self, hidden_units: tuple[int, ...], unit_norm: bool, layer_normalization: bool = False):
+    def __init__(
+        self, hidden_units: tuple[int, ...], unit_norm: bool, layer_normalization: bool = False
+    ):
         super().__init__(name="torso")
         self._layers = [tf.keras.layers.Dense(units) for units in hidden_units]
-        self._norms = [tf.keras.layers.LayerNormalization() for _ in hidden_units] if layer_normalization else []
+        self._norms = (
+            [tf.keras.layers.LayerNormalization() for _ in hidden_units]
+            if layer_normalization
+            else []
+        )
         self._unit_norm = unit_norm
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -55,10 +71,14 @@ class CriticNetwork(network.Network):
 
     def __init__(self, input_tensor_spec: Any, config: AgentConfig, name: str):
         super().__init__(input_tensor_spec, state_spec=(), name=name)
-        self._torso = _Torso(config.agent_hidden_units, config.feature_normalization, config.layer_normalization)
+        self._torso = _Torso(
+            config.agent_hidden_units, config.feature_normalization, config.layer_normalization
+        )
         self._head = tf.keras.layers.Dense(1, name="value")
 
-    def call(self, inputs: Any, step_type: Any = (), network_state: Any = (), training: bool = False) -> Any:
+    def call(
+        self, inputs: Any, step_type: Any = (), network_state: Any = (), training: bool = False
+    ) -> Any:
         observation, action = inputs
         features = self._torso(tf.concat([observation, action], axis=-1))
         return self._head(features)[..., 0], network_state
@@ -82,7 +102,9 @@ class ActorNetwork(network.DistributionNetwork):
         self._torso = _Torso(config.agent_hidden_units, config.feature_normalization)
         self._head = tf.keras.layers.Dense(2 * action_spec.shape[0], name="mean_and_log_stddev")
 
-    def call(self, observation: Any, step_type: Any = (), network_state: Any = (), training: bool = False) -> Any:
+    def call(
+        self, observation: Any, step_type: Any = (), network_state: Any = (), training: bool = False
+    ) -> Any:
         mean, log_stddev = tf.split(self._head(self._torso(observation)), 2, axis=-1)
         stddev = tf.exp(tf.clip_by_value(log_stddev, *_LOG_STDDEV_RANGE))
         return self.output_spec.build_distribution(loc=mean, scale_diag=stddev), network_state
@@ -91,9 +113,9 @@ class ActorNetwork(network.DistributionNetwork):
 class SeededSacAgent(sac_agent.SacAgent):
     """TF-Agents' SAC with two changes.
 
-    Actions are sampled from a generator that a checkpoint can hold; TF-Agents samples without a seed. And the
-    temperature's loss takes the log probabilities that the actor's loss has just computed, as the authors of SAC do,
-    instead of running the actor once more.
+    Actions are sampled from a generator that a checkpoint can hold; TF-Agents samples without a
+    seed. And the temperature's loss takes the log probabilities that the actor's loss has just
+    computed, as the authors of SAC do, instead of running the actor once more.
     """
 
     def __init__(self, *args: Any, generator: tf.random.Generator, **kwargs: Any):
@@ -101,7 +123,9 @@ class SeededSacAgent(sac_agent.SacAgent):
         self._generator = generator
         self._actor_log_probs: tf.Tensor | None = None
 
-    def _actions_and_log_probs(self, time_steps: ts.TimeStep, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+    def _actions_and_log_probs(
+        self, time_steps: ts.TimeStep, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         distribution = self._train_policy.distribution(time_steps, policy_state=()).action
         actions = distribution.sample(seed=new_seed(self._generator))
         log_probs = common.log_probability(distribution, actions, self.action_spec)
@@ -109,13 +133,19 @@ class SeededSacAgent(sac_agent.SacAgent):
             self._actor_log_probs = log_probs
         return actions, log_probs
 
-    def alpha_loss(self, time_steps: ts.TimeStep, weights: Any = None, training: bool = False) -> tf.Tensor:
+    def alpha_loss(
+        self, time_steps: ts.TimeStep, weights: Any = None, training: bool = False
+    ) -> tf.Tensor:
         """Haarnoja et al. 2018, "Algorithms and Applications", eq. 18, in log α."""
-        return -self._log_alpha * tf.reduce_mean(tf.stop_gradient(self._actor_log_probs) + self._target_entropy)
+        return -self._log_alpha * tf.reduce_mean(
+            tf.stop_gradient(self._actor_log_probs) + self._target_entropy
+        )
 
 
 def new_seed(generator: tf.random.Generator) -> tf.Tensor:
-    """Returns a stateless seed `[2]` drawn from the generator, of the type that TensorFlow Probability takes."""
+    """Returns a stateless seed `[2]` drawn from the generator, of the type that TensorFlow
+    Probability takes.
+    """
     return tf.cast(generator.make_seeds(1)[:, 0], tf.int32)
 
 
@@ -135,30 +165,50 @@ class SoftActorCritic(tf.Module):
         action_spec = tensor_spec.BoundedTensorSpec([action_size], tf.float32, -1.0, 1.0, "action")
         critic_spec = (observation_spec, action_spec)
         self._generator = tf.random.Generator.from_seed(seed, alg="philox")
-        self._observation_mean = tf.Variable(tf.zeros([observation_size]), trainable=False, name="observation_mean")
-        self._observation_stddev = tf.Variable(tf.ones([observation_size]), trainable=False, name="observation_stddev")
+        self._observation_mean = tf.Variable(
+            tf.zeros([observation_size]), trainable=False, name="observation_mean"
+        )
+        self._observation_stddev = tf.Variable(
+            tf.ones([observation_size]), trainable=False, name="observation_stddev"
+        )
         self._actor = ActorNetwork(observation_spec, action_spec, config)
-        self._critics = [CriticNetwork(critic_spec, config, name) for name in (
-            "critic_1", "critic_2", "target_critic_1", "target_critic_2")]
+        self._critics = [
+            CriticNetwork(critic_spec, config, name)
+            for name in ("critic_1", "critic_2", "target_critic_1", "target_critic_2")
+        ]
         optimizers = {
             name: tf.keras.optimizers.legacy.Adam(rate, epsilon=1e-8)
-            for name, rate in (("actor_optimizer", config.actor_learning_rate),
-                               ("critic_optimizer", config.critic_learning_rate),
-                               ("alpha_optimizer", config.temperature_learning_rate))}
+            for name, rate in (
+                ("actor_optimizer", config.actor_learning_rate),
+                ("critic_optimizer", config.critic_learning_rate),
+                ("alpha_optimizer", config.temperature_learning_rate),
+            )
+        }
         self.agent = SeededSacAgent(
-            ts.time_step_spec(observation_spec), action_spec,
-            critic_network=self._critics[0], critic_network_2=self._critics[1],
-            target_critic_network=self._critics[2], target_critic_network_2=self._critics[3],
-            actor_network=self._actor, **optimizers,
-            target_update_tau=config.target_update_rate, target_update_period=config.target_update_period,
-            gamma=config.discount, initial_log_alpha=float(tf.math.log(config.initial_temperature)),
-            target_entropy=-0.5 * action_size if config.target_entropy is None else config.target_entropy,
-            train_step_counter=tf.Variable(0, dtype=tf.int64), generator=self._generator)
+            ts.time_step_spec(observation_spec),
+            action_spec,
+            critic_network=self._critics[0],
+            critic_network_2=self._critics[1],
+            target_critic_network=self._critics[2],
+            target_critic_network_2=self._critics[3],
+            actor_network=self._actor,
+            **optimizers,
+            target_update_tau=config.target_update_rate,
+            target_update_period=config.target_update_period,
+            gamma=config.discount,
+            initial_log_alpha=float(tf.math.log(config.initial_temperature)),
+            target_entropy=-0.5 * action_size
+            if config.target_entropy is None
+            else config.target_entropy,
+            train_step_counter=tf.Variable(0, dtype=tf.int64),
+            generator=self._generator,
+        )
         self.agent.initialize()
         # Created here and not in the first update, so that a checkpoint finds them.
         optimizers["actor_optimizer"]._create_all_weights(self._actor.trainable_variables)
         optimizers["critic_optimizer"]._create_all_weights(
-            self._critics[0].trainable_variables + self._critics[1].trainable_variables)
+            self._critics[0].trainable_variables + self._critics[1].trainable_variables
+        )
         optimizers["alpha_optimizer"]._create_all_weights([self.agent._log_alpha])
 
     @property
@@ -179,11 +229,15 @@ class SoftActorCritic(tf.Module):
 
     def values_of(self, which: str) -> list[ValueFunction]:
         """Returns the value functions of the `critics`, of the `targets`, or of `all`."""
-        return self.value_functions[{"critics": slice(0, 2), "targets": slice(2, 4), "all": slice(None)}[which]]
+        return self.value_functions[
+            {"critics": slice(0, 2), "targets": slice(2, 4), "all": slice(None)}[which]
+        ]
 
     @property
     def normalizer_variables(self) -> list[tf.Variable]:
-        """Mean and standard deviation `[D]` of observations, by which all networks see them: 0 and 1 at first."""
+        """Mean and standard deviation `[D]` of observations, by which all networks see them: 0 and
+        1 at first.
+        """
         return [self._observation_mean, self._observation_stddev]
 
     @property
@@ -197,14 +251,17 @@ class SoftActorCritic(tf.Module):
 
     @property
     def network_variables(self) -> list[tf.Variable]:
-        """All that actions and values depend on: normalisation, actor, both critics and both targets."""
+        """All that actions and values depend on: normalisation, actor, both critics and both
+        targets.
+        """
         return self.normalizer_variables + self.actor_variables + self.critic_variables
 
     def normalize_by(self, mean: tf.Tensor, stddev: tf.Tensor) -> None:
-        """Lets the networks see observations less the mean `[D]`, in units of the standard deviation `[D]`.
+        """Lets the networks see observations less the mean `[D]`, in units of the standard
+        deviation `[D]`.
 
-        What they have learned before is worth nothing afterwards. Observations that are passed in, and derivatives of
-        values, stay in raw units.
+        What they have learned before is worth nothing afterwards. Observations that are passed in,
+        and derivatives of values, stay in raw units.
         """
         self._observation_mean.assign(mean)
         self._observation_stddev.assign(stddev)
@@ -221,7 +278,9 @@ class SoftActorCritic(tf.Module):
         return self._actor(self._normalize(observation))[0].sample(seed=seed)
 
     def explore(self, observation: tf.Tensor) -> tf.Tensor:
-        """Returns an action `[B, A]` drawn with the next random numbers of the agent's generator."""
+        """Returns an action `[B, A]` drawn with the next random numbers of the agent's
+        generator.
+        """
         return self.sample(observation, new_seed(self._generator))
 
     @tf.function(reduce_retracing=True, autograph=False)
@@ -234,29 +293,49 @@ class SoftActorCritic(tf.Module):
         """`mode`, as one graph: for evaluation."""
         return self.mode(observation)
 
-    # AutoGraph would rewrite all of TF-Agents, which takes five times as long as compiling the result.
+    # AutoGraph would rewrite all of TF-Agents, which takes five times as long as compiling the
+    # result.
     @compiled
     def train(self, batch: Transition) -> tf.Tensor:
         """Takes n updates, one per `[B]` of the batch `[n, B]`, in one compiled call.
 
         Returns:
-          `[len(TRAIN_METRICS)]` float32, in that order: losses are means over the updates, Q is of the last batch.
+          `[len(TRAIN_METRICS)]` float32, in that order: losses are means over the updates, Q is of
+          the last batch.
         """
         updates = batch.reward.shape[0]
-        batch = batch._replace(observation=self._normalize(batch.observation),
-                               next_observation=self._normalize(batch.next_observation))
+        batch = batch._replace(
+            observation=self._normalize(batch.observation),
+            next_observation=self._normalize(batch.next_observation),
+        )
 
         def update(i: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             experience = _experience(Transition(*(field[i] for field in batch)))
-            with tf.summary.record_if(False):  # where a default writer is set, TF-Agents would write, and XLA cannot
+            with tf.summary.record_if(
+                False
+            ):  # where a default writer is set, TF-Agents would write, and XLA cannot
                 info = self.agent._train(experience, weights=None).extra
             return i + 1, totals + tf.stack([info.critic_loss, info.actor_loss, info.alpha_loss])
 
         _, totals = tf.while_loop(lambda i, _: i < updates, update, [tf.constant(0), tf.zeros([3])])
-        q = tf.stack([critic((batch.observation[-1], batch.action[-1]))[0] for critic in self._critics[:2]])
-        weight_sum = tf.add_n([tf.reduce_sum(v) for v in self.actor_variables + self.critic_variables])
-        return tf.concat([totals / updates, [
-            tf.exp(self.agent._log_alpha), tf.reduce_mean(q), tf.reduce_max(tf.abs(q)), weight_sum]], axis=0)
+        q = tf.stack(
+            [critic((batch.observation[-1], batch.action[-1]))[0] for critic in self._critics[:2]]
+        )
+        weight_sum = tf.add_n(
+            [tf.reduce_sum(v) for v in self.actor_variables + self.critic_variables]
+        )
+        return tf.concat(
+            [
+                totals / updates,
+                [
+                    tf.exp(self.agent._log_alpha),
+                    tf.reduce_mean(q),
+                    tf.reduce_max(tf.abs(q)),
+                    weight_sum,
+                ],
+            ],
+            axis=0,
+        )
 
 
 def _experience(batch: Transition) -> trajectory.Transition:
@@ -266,4 +345,5 @@ def _experience(batch: Transition) -> trajectory.Transition:
     return trajectory.Transition(
         time_step=ts.TimeStep(step_type, zeros, tf.ones([count]), batch.observation),
         action_step=policy_step.PolicyStep(batch.action),
-        next_time_step=ts.TimeStep(step_type, batch.reward, batch.discount, batch.next_observation))
+        next_time_step=ts.TimeStep(step_type, batch.reward, batch.discount, batch.next_observation),
+    )

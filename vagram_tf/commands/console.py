@@ -1,4 +1,6 @@
-"""What a person sees of a run in the terminal, beside its progress: a hung environment, closing words."""
+"""What a person sees of a run in the terminal, beside its progress: a hung environment, closing
+words.
+"""
 
 import os
 import shlex
@@ -11,7 +13,8 @@ from vagram_tf.run.training import Training
 
 
 class Watchdog:
-    """Ends the process when the environment has hung: nothing else gets out of a call that never returns.
+    """Ends the process when the environment has hung: nothing else gets out of a call that never
+    returns.
 
     Args:
       training: the run; its last checkpoint stays as it is.
@@ -31,8 +34,12 @@ class Watchdog:
         limit = self._training.config.run.environment_timeout
         while not self._stopped.wait(min(1.0, limit / 4)):
             if self._training.dyna.seconds_in_environment > limit:
-                print(f"\nerror: {self._training.config.env.name} has not answered for {limit:g} s at environment step "
-                      f"{self._training.dyna.env_step}; {self._training.last_checkpoint_text}", file=sys.stderr)
+                print(
+                    f"\nerror: {self._training.config.env.name} has not answered for {limit:g} s "
+                    "at environment step "
+                    f"{self._training.dyna.env_step}; {self._training.last_checkpoint_text}",
+                    file=sys.stderr,
+                )
                 sys.stderr.flush()
                 os._exit(1)
 
@@ -41,27 +48,42 @@ def closing_words(training: Training) -> str:
     """Returns what to say at the end: what was reached, where everything is, what to try next."""
     directory = training.directory
     if not training.done:
-        return f"saved at environment step {training.env_step}; the same command continues the run in {directory}"
+        return (
+            f"saved at environment step {training.env_step}; the same command continues the "
+            f"run in {directory}"
+        )
     assert training.evaluation is not None
     reached, episodes = training.evaluation.returns.mean(), len(training.evaluation.returns)
-    lines = [f"mean greedy return {reached:.1f} over {episodes} episodes after {training.dyna.training_step} training "
-             f"steps ({training.env_step} environment steps, {_duration(training.seconds)})"]
+    lines = [
+        f"mean greedy return {reached:.1f} over {episodes} episodes after "
+        f"{training.dyna.training_step} training "
+        f"steps ({training.env_step} environment steps, {_duration(training.seconds)})"
+    ]
     goal = training.dyna.goal
     if goal is not None:
         verdict = "reached" if reached >= goal else "not reached"
         lines.append(f"the environment's goal of {goal:g}: {verdict}")
     lines += ["", f"progress   {directory / 'progress.csv'}"]
     commands = []
-    for kind, program in (("policy", "experiments.evaluate"), ("dynamics", "experiments.inspect_model")):
+    for kind, program in (
+        ("policy", "experiments.evaluate"),
+        ("dynamics", "experiments.inspect_model"),
+    ):
         if kind in training.exports:  # a run without a model has no dynamics
             lines.append(f"{kind:<9}  {training.exports[kind]}")
-            commands.append([installed("python"), "-m", program, f"--export={training.exports[kind]}"])
+            commands.append(
+                [installed("python"), "-m", program, f"--export={training.exports[kind]}"]
+            )
     commands.append([installed("tensorboard"), "--logdir", str(directory)])
-    return "\n".join([*lines, "", "what to try next:", *(f"  {shlex.join(command)}" for command in commands)])
+    return "\n".join(
+        [*lines, "", "what to try next:", *(f"  {shlex.join(command)}" for command in commands)]
+    )
 
 
 def installed(program: str) -> str:
-    """Returns how this shell starts a program of this Python environment: by its name if it is found, else its path."""
+    """Returns how this shell starts a program of this Python environment: by its name if it is
+    found, else its path.
+    """
     path = Path(sys.executable).with_name(program)
     if shutil.which(program) == str(path):
         return program

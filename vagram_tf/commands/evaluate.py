@@ -1,7 +1,8 @@
 """Judges an exported policy: plays episodes of the real environment, and draws one if asked to.
 
     vagram-evaluate --export=runs/InvertedPendulum-v5/vagram/0
-    vagram-evaluate --export=runs/Hopper-v5/vagram/0/export/policy/15000 --episodes=50 --video=hopper.mp4
+    vagram-evaluate --export=runs/Hopper-v5/vagram/0/export/policy/15000 --episodes=50
+    --video=hopper.mp4
 
 Returns are undiscounted sums of the environment's own rewards.
 """
@@ -34,12 +35,20 @@ class Order(NamedTuple):
 
 def define() -> None:
     """Defines the flags."""
-    absl_flags.DEFINE_string("export", None, "a run's directory, or one export in it: .../export/policy/<env step>")
+    absl_flags.DEFINE_string(
+        "export", None, "a run's directory, or one export in it: .../export/policy/<env step>"
+    )
     absl_flags.DEFINE_integer("episodes", 10, "episodes to play", lower_bound=1)
-    absl_flags.DEFINE_integer("seed", 0, "seed of episodes, of sampled actions and of the bootstrap", lower_bound=0)
-    absl_flags.DEFINE_bool("sample", False, "sample actions from the policy instead of taking its greedy ones")
+    absl_flags.DEFINE_integer(
+        "seed", 0, "seed of episodes, of sampled actions and of the bootstrap", lower_bound=0
+    )
+    absl_flags.DEFINE_bool(
+        "sample", False, "sample actions from the policy instead of taking its greedy ones"
+    )
     absl_flags.DEFINE_string("output", None, "JSON file to write the numbers to")
-    absl_flags.DEFINE_string("video", None, f"file to draw the first episode to: {' or '.join(_VIDEO_FORMATS)}")
+    absl_flags.DEFINE_string(
+        "video", None, f"file to draw the first episode to: {' or '.join(_VIDEO_FORMATS)}"
+    )
 
 
 def check() -> Order:
@@ -52,7 +61,9 @@ def check() -> Order:
     if video:
         flags.check_packages("imageio", "imageio_ffmpeg")
         if video.suffix not in _VIDEO_FORMATS:
-            raise ValueError(f"--video must end with {' or '.join(_VIDEO_FORMATS)}, got {given.video!r}")
+            raise ValueError(
+                f"--video must end with {' or '.join(_VIDEO_FORMATS)}, got {given.video!r}"
+            )
     export = inputs.export(given.export, "policy")
     config = environment_of(check_export(export, "policy"))
     environments = [inputs.environment(config) for _ in range(given.episodes)]

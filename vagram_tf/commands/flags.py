@@ -1,6 +1,8 @@
-"""Command lines: help, errors in one line, and flags for a `Config`, one per setting, made from its own fields.
+"""Command lines: help, errors in one line, and flags for a `Config`, one per setting, made from its
+own fields.
 
-A setting comes from its flag where one is given, else from `--config`, else from the environment's preset.
+A setting comes from its flag where one is given, else from `--config`, else from the environment's
+preset.
 """
 
 import difflib
@@ -29,7 +31,15 @@ _SUBJECTS = {
 }
 _HELP_COLUMN = 43  # where the descriptions begin: the longest name with its default is before it
 _PACKAGES = (
-    "tensorflow", "tf_keras", "tensorflow_probability", "tf_agents", "tensorboard", "gymnasium", "mujoco", "tqdm")
+    "tensorflow",
+    "tf_keras",
+    "tensorflow_probability",
+    "tf_agents",
+    "tensorboard",
+    "gymnasium",
+    "mujoco",
+    "tqdm",
+)
 
 
 def define() -> None:
@@ -71,7 +81,8 @@ def parse(argv: list[str]) -> list[str]:
 
 
 def help_text(command: str, text: str, module: str, argv: list[str]) -> str:
-    """Returns the help: the program's own, then its flags by subject, each with what a run has without it.
+    """Returns the help: the program's own, then its flags by subject, each with what a run has
+      without it.
 
     Args:
       command: how the program was started.
@@ -84,12 +95,18 @@ def help_text(command: str, text: str, module: str, argv: list[str]) -> str:
     """
     lines = [f"usage: {command} [--flag=value ...]", "", text.strip(), ""]
     # A program without settings may have a flag of its own that is called like one.
-    settings = {_RENAMED.get(name, name): name for name in FIELDS} if "config" in flags.FLAGS else {}
+    settings = (
+        {_RENAMED.get(name, name): name for name in FIELDS} if "config" in flags.FLAGS else {}
+    )
     own = [flag.name for flag in flags.FLAGS.get_key_flags_for_module(sys.modules[module])]
     sections: dict[str, list[str]] = {"Program": [*own, "config"] if settings else own}
     for flag, name in settings.items():
         sections.setdefault(_SUBJECTS[FIELDS[name].section], []).append(flag)
-    env = next((arg.partition("=")[2] for arg in argv if arg.startswith("--env=")), None) if settings else None
+    env = (
+        next((arg.partition("=")[2] for arg in argv if arg.startswith("--env=")), None)
+        if settings
+        else None
+    )
     if env:
         check_packages()
         check_environment(env)
@@ -102,7 +119,10 @@ def help_text(command: str, text: str, module: str, argv: list[str]) -> str:
             lines.extend(_help_of(name, default))
         lines.append("")
     without = f"what a run of {env} has without the flag. --help --env=Hopper-v5 shows another's"
-    lines += [f"In brackets: {without if settings else 'the default'}.", "--version prints the version."]
+    lines += [
+        f"In brackets: {without if settings else 'the default'}.",
+        "--version prints the version.",
+    ]
     return "\n".join(lines)
 
 
@@ -126,9 +146,14 @@ def config() -> Config:
 
 def check_packages(*more: str) -> None:
     """Raises ValueError, naming them, where packages that a run needs, or `more`, are missing."""
-    missing = [package for package in (*_PACKAGES, *more) if importlib.util.find_spec(package) is None]
+    missing = [
+        package for package in (*_PACKAGES, *more) if importlib.util.find_spec(package) is None
+    ]
     if missing:
-        raise ValueError(f"missing packages: {', '.join(missing)}; install them with pip install -r requirements.txt")
+        raise ValueError(
+            f"missing packages: {', '.join(missing)}; install them with pip install -r "
+            "requirements.txt"
+        )
 
 
 def fail(message: str, code: int) -> typing.NoReturn:
@@ -155,7 +180,9 @@ def _value(name: str, value: Any) -> Any:
     try:
         numbers = tuple(number(part) for part in value)
     except ValueError:
-        raise ValueError(f"{name} must be numbers separated by commas, got {','.join(value)!r}") from None
+        raise ValueError(
+            f"{name} must be numbers separated by commas, got {','.join(value)!r}"
+        ) from None
     if fixed and len(numbers) != expected:
         raise ValueError(f"{name} must be {expected} numbers, got {','.join(value)!r}")
     return numbers
@@ -167,4 +194,7 @@ def _help_of(name: str, default: Any) -> list[str]:
     left = f"  --{name} ({'unset' if shown is None else shown})"
     width = min(max(shutil.get_terminal_size().columns, 80), 120) - _HELP_COLUMN
     first, *rest = textwrap.wrap(flags.FLAGS[name].help or "", width) or [""]
-    return [f"{left:<{_HELP_COLUMN - 1}} {first}".rstrip(), *(" " * _HELP_COLUMN + line for line in rest)]
+    return [
+        f"{left:<{_HELP_COLUMN - 1}} {first}".rstrip(),
+        *(" " * _HELP_COLUMN + line for line in rest),
+    ]

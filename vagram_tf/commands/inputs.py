@@ -1,4 +1,5 @@
-"""What a program is given to work with: environments, losses, exports, places for files. TensorFlow is not needed here.
+"""What a program is given to work with: environments, losses, exports, places for files. TensorFlow
+is not needed here.
 
 Everything raises ValueError, in one sentence, for what is refused.
 """
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
 
 
 def environment(config: EnvConfig) -> "gymnasium.Env":
-    """Returns an environment; raises ValueError where there is none of that name, or its spaces are not supported."""
-    from vagram_tf.envs import suite  # Gymnasium may be missing, which is said before, and `--help` is to be quick
+    """Returns an environment; raises ValueError where there is none of that name, or its spaces are
+    not supported.
+    """
+    from vagram_tf.envs import (
+        suite,
+    )  # Gymnasium may be missing, which is said before, and `--help` is to be quick
 
     return suite.make(config)
 
@@ -26,7 +31,9 @@ def check_environment(name: str) -> None:
 
 
 def check_loss(loss: str) -> None:
-    """Raises ValueError where a loss `module:name` is in a module that does not exist; nothing is imported for it."""
+    """Raises ValueError where a loss `module:name` is in a module that does not exist; nothing is
+    imported for it.
+    """
     module = loss.rpartition(":")[0]
     if not module:
         return
@@ -42,16 +49,23 @@ def export(path: str | None, kind: str) -> Path:
     """Returns the export that a path names.
 
     Args:
-      path: an export's own directory; or a run's, or `export` or `export/<kind>` in it: then the newest of the kind.
+      path: an export's own directory; or a run's, or `export` or `export/<kind>` in it: then the
+        newest of the kind.
       kind: "dynamics" or "policy".
 
     Raises:
       ValueError: there is no path.
     """
     if not path:
-        raise ValueError(f"--export is needed: the directory of a run, or of one of its exports of kind {kind}")
+        raise ValueError(
+            f"--export is needed: the directory of a run, or of one of its exports of kind {kind}"
+        )
     for place in (Path(path, "export", kind), Path(path, kind), Path(path)):
-        steps = [int(found.parent.name) for found in place.glob("*/metadata.json") if found.parent.name.isdecimal()]
+        steps = [
+            int(found.parent.name)
+            for found in place.glob("*/metadata.json")
+            if found.parent.name.isdecimal()
+        ]
         if steps:
             return place / str(max(steps))
     return Path(path)

@@ -2,8 +2,9 @@
 
     vagram-inspect --export=runs/InvertedPendulum-v5/vagram/0
 
-The environment is played with the exported policy's greedy actions, with its sampled ones and with uniformly random
-ones, the same number of steps each. Prints a table and writes inspect.json, all the numbers, and inspect.png.
+The environment is played with the exported policy's greedy actions, with its sampled ones and with
+uniformly random ones, the same number of steps each. Prints a table and writes inspect.json, all
+the numbers, and inspect.png.
 """
 
 import os
@@ -44,14 +45,18 @@ def define() -> None:
 
 
 def check() -> Order:
-    """Returns what the flags ask for, and makes the directory to write to; raises ValueError or OSError."""
+    """Returns what the flags ask for, and makes the directory to write to; raises ValueError or
+    OSError.
+    """
     given = absl_flags.FLAGS
     export = inputs.export(given.export, "dynamics")
     config = environment_of(check_export(export, "dynamics"))
     policy, output = _beside(export, given.policy, given.output)
     other = environment_of(check_export(policy, "policy"))
     if config != other:
-        raise ValueError(f"{policy} is a policy for another environment: {other} instead of {config}")
+        raise ValueError(
+            f"{policy} is a policy for another environment: {other} instead of {config}"
+        )
     environment = inputs.environment(config)
     output.mkdir(parents=True, exist_ok=True)
     inputs.tell(export, given.export)
@@ -62,11 +67,17 @@ def _beside(export: Path, policy: str | None, output: str | None) -> tuple[Path,
     """Returns where the policy and the output are; raises ValueError."""
     step, place = export.resolve().name, export.resolve().parents[1]
     if place.name != "export" and not (policy and output):
-        raise ValueError(f"{export} is not in a run's directory, so --policy and --output are needed")
-    return (Path(policy or os.path.relpath(place / "policy" / step)),
-            Path(output or os.path.relpath(place.parent / "inspect" / step)))
+        raise ValueError(
+            f"{export} is not in a run's directory, so --policy and --output are needed"
+        )
+    return (
+        Path(policy or os.path.relpath(place / "policy" / step)),
+        Path(output or os.path.relpath(place.parent / "inspect" / step)),
+    )
 
 
 def main() -> None:
     """Runs the program and ends the process."""
-    Program(define, check, "vagram_tf.commands.judging.model", packages=("matplotlib", "scipy")).main()
+    Program(
+        define, check, "vagram_tf.commands.judging.model", packages=("matplotlib", "scipy")
+    ).main()

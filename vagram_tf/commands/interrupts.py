@@ -6,13 +6,16 @@ from types import FrameType
 
 
 class Interrupts:
-    """Turns SIGINT and SIGTERM into a request that the loop asks for; a second Ctrl-C stops at once.
+    """Turns SIGINT and SIGTERM into a request that the loop asks for; a second Ctrl-C stops at
+    once.
 
     Args:
       reply: what is said to the first.
     """
 
-    def __init__(self, reply: str = "stopping after this step; the run is saved and can be continued") -> None:
+    def __init__(
+        self, reply: str = "stopping after this step; the run is saved and can be continued"
+    ) -> None:
         self.by_keyboard, self._reply = False, reply
         self._requested = False
 
@@ -32,4 +35,6 @@ class Interrupts:
         self._requested = True
         self.by_keyboard = number == signal.SIGINT
         signal.signal(number, signal.SIG_DFL)
-        print("\n" if sys.stderr.isatty() else "", self._reply, sep="", file=sys.stderr, flush=True)  # below the bar
+        print(
+            "\n" if sys.stderr.isatty() else "", self._reply, sep="", file=sys.stderr, flush=True
+        )  # below the bar

@@ -2,10 +2,10 @@
 
     vagram-plot --csv=sweeps/pendulum/evening.csv --output=curves
 
-Reads the columns study, setting, seed, env_step and return; several files are drawn together. Settings that differ in
-nothing but the loss, with which their names begin, share a panel. Writes <output>.png and .svg with <output>.csv, and
-<output>_final.png, .svg and .csv; where a loss is in several panels, the scores over all of them, too, as
-<output>_all.csv.
+Reads the columns study, setting, seed, env_step and return; several files are drawn together.
+Settings that differ in nothing but the loss, with which their names begin, share a panel. Writes
+<output>.png and .svg with <output>.csv, and <output>_final.png, .svg and .csv; where a loss is in
+several panels, the scores over all of them, too, as <output>_all.csv.
 """
 
 from pathlib import Path
@@ -31,7 +31,9 @@ def define() -> None:
     """Defines the flags."""
     absl_flags.DEFINE_list("csv", None, "a sweep's CSV, or several separated by commas")
     absl_flags.DEFINE_string("output", None, "path of the files without suffix")
-    absl_flags.DEFINE_float("last", 0.1, "share of the steps, at their end, that final returns are of; 1: all of them")
+    absl_flags.DEFINE_float(
+        "last", 0.1, "share of the steps, at their end, that final returns are of; 1: all of them"
+    )
 
 
 def check() -> Order:
@@ -48,7 +50,9 @@ def check() -> Order:
 
 
 def _check_kept(paths: list[Path], output: str) -> None:
-    """Raises ValueError where a table of the figures would take the place of a CSV that they are drawn from."""
+    """Raises ValueError where a table of the figures would take the place of a CSV that they are
+    drawn from.
+    """
     tables = {Path(f"{output}{suffix}.csv").resolve() for suffix in ("", "_final", "_all")}
     for path in paths:
         if path.resolve() in tables:
@@ -57,4 +61,6 @@ def _check_kept(paths: list[Path], output: str) -> None:
 
 def main() -> None:
     """Runs the program and ends the process."""
-    Program(define, check, "vagram_tf.commands.learning_curves.work", None, ("matplotlib", "scipy")).main()
+    Program(
+        define, check, "vagram_tf.commands.learning_curves.work", None, ("matplotlib", "scipy")
+    ).main()

@@ -25,18 +25,21 @@ from vagram_tf.errors import Fault
 
 @dataclass(frozen=True)
 class Program:
-    """A program, from its flags to its exit code. Its help is the docstring of the module that is started.
+    """A program, from its flags to its exit code. Its help is the docstring of the module that is
+    started.
 
     Args:
       define: defines its flags.
-      check: finds out from the flags what is to be done, the order, which is any value. Begins nothing and does not
-        import TensorFlow. Raises ValueError or OSError, in one sentence, for what is refused.
-      work: name of the module that works, imported after everything else: its `run(order)` may return an exit code,
-        and raises ValueError, OSError or Fault, in one sentence, where it cannot go on.
+      check: finds out from the flags what is to be done, the order, which is any value. Begins
+        nothing and does not import TensorFlow. Raises ValueError or OSError, in one sentence, for
+        what is refused.
+      work: name of the module that works, imported after everything else: its `run(order)` may
+        return an exit code, and raises ValueError, OSError or Fault, in one sentence, where it
+        cannot go on.
       threads: of TensorFlow, by order; None for a program that does without TensorFlow.
       packages: that it needs besides those of a run.
-      hold: takes what nobody else may have meanwhile, as a context manager that yields the order for `run`; it may
-        refuse as `check` does.
+      hold: takes what nobody else may have meanwhile, as a context manager that yields the order
+        for `run`; it may refuse as `check` does.
     """
 
     define: Callable[[], None]
@@ -47,7 +50,9 @@ class Program:
     hold: Callable[[Any], AbstractContextManager[Any]] = contextlib.nullcontext
 
     def main(self) -> NoReturn:
-        """Runs the program and ends the process, without a word where nobody reads standard output any longer."""
+        """Runs the program and ends the process, without a word where nobody reads standard output
+        any longer.
+        """
         self.define()
         try:
             try:
@@ -55,7 +60,9 @@ class Program:
             finally:
                 sys.stdout.flush()
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # which the interpreter flushes once more
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+            )  # which the interpreter flushes once more
         sys.exit(1)
 
     def _parse(self, argv: list[str]) -> list[str]:
@@ -63,7 +70,9 @@ class Program:
             print(f"vagram_tf {vagram_tf.__version__}")
             sys.exit(0)
         if {"--help", "-h", "-help"} & set(argv[1:]):
-            text = sys.modules["__main__"].__doc__ or sys.modules[self.define.__module__].__doc__ or ""
+            text = (
+                sys.modules["__main__"].__doc__ or sys.modules[self.define.__module__].__doc__ or ""
+            )
             try:
                 print(flags.help_text(_command(argv[0]), text, self.define.__module__, argv))
             except ValueError as error:
@@ -101,6 +110,8 @@ def with_tensorflow(module: str, threads: int) -> ModuleType:
 
 
 def _command(program: str) -> str:
-    """Returns how the program was started: `python -m <module>`, or the name of a command that is installed."""
+    """Returns how the program was started: `python -m <module>`, or the name of a command that is
+    installed.
+    """
     spec = sys.modules["__main__"].__spec__
     return f"python -m {spec.name}" if spec else Path(program).name

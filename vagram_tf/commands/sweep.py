@@ -3,8 +3,8 @@
     vagram-sweep --study=my_study.py
     vagram-sweep --study=my_study.py --size=full --ray_address=auto
 
-All evaluations of all runs land in <workdir>/<study>/<size>.csv. Started again, it skips what is finished and continues
-what is not. Ctrl-C and SIGTERM save the runs before they stop them.
+All evaluations of all runs land in <workdir>/<study>/<size>.csv. Started again, it skips what is
+finished and continues what is not. Ctrl-C and SIGTERM save the runs before they stop them.
 """
 
 import contextlib
@@ -23,8 +23,10 @@ from vagram_tf.commands.sweeps import study as studies
 from vagram_tf.commands.sweeps.run_files import RunFiles
 from vagram_tf.commands.sweeps.workers import Workers
 
-_REPLY = ("stopping: every run saves after its step, which can take as long as a model fit; "
-          "Ctrl-C once more stops at once")
+_REPLY = (
+    "stopping: every run saves after its step, which can take as long as a model fit; "
+    "Ctrl-C once more stops at once"
+)
 
 
 class Plan(NamedTuple):
@@ -36,7 +38,9 @@ class Plan(NamedTuple):
 
 
 class Order(NamedTuple):
-    """A study whose directory is this process's: its size in words, who does the work, and what asks it to stop."""
+    """A study whose directory is this process's: its size in words, who does the work, and what
+    asks it to stop.
+    """
 
     plan: Plan
     size: str
@@ -46,12 +50,21 @@ class Order(NamedTuple):
 
 def define() -> None:
     """Defines the flags."""
-    absl_flags.DEFINE_string("study", None, "name of a file in experiments/studies, or the path of another one")
-    absl_flags.DEFINE_string("size", "evening", "which of the study's sizes: evening, full, or another of your own")
-    absl_flags.DEFINE_string("workdir", "sweeps", "directory that all studies live under")
-    absl_flags.DEFINE_integer("jobs", None, "runs at a time on this machine (unset: one per core)", lower_bound=1)
     absl_flags.DEFINE_string(
-        "ray_address", None, "run on the Ray cluster that this machine is in: auto or host:port; local: start one")
+        "study", None, "name of a file in experiments/studies, or the path of another one"
+    )
+    absl_flags.DEFINE_string(
+        "size", "evening", "which of the study's sizes: evening, full, or another of your own"
+    )
+    absl_flags.DEFINE_string("workdir", "sweeps", "directory that all studies live under")
+    absl_flags.DEFINE_integer(
+        "jobs", None, "runs at a time on this machine (unset: one per core)", lower_bound=1
+    )
+    absl_flags.DEFINE_string(
+        "ray_address",
+        None,
+        "run on the Ray cluster that this machine is in: auto or host:port; local: start one",
+    )
 
 
 def check() -> Plan:
@@ -60,7 +73,9 @@ def check() -> Plan:
     if not given.study:
         raise ValueError("--study is needed: the name of a study, or the path of its file")
     if given.jobs and given.ray_address not in (None, "local"):
-        raise ValueError("--jobs is for this machine; a cluster that is there runs as many as it has processors")
+        raise ValueError(
+            "--jobs is for this machine; a cluster that is there runs as many as it has processors"
+        )
     name, content = studies.read(given.study, given.size)
     runs = studies.runs(content)
     for environment in dict.fromkeys(run.config.env.name for run in runs):
@@ -68,7 +83,9 @@ def check() -> Plan:
     for loss in dict.fromkeys(run.config.model.loss for run in runs):
         inputs.check_loss(loss)
     place = Path(given.workdir).resolve() / name
-    return Plan(name, [RunFiles(place / given.size, run) for run in runs], place / f"{given.size}.csv")
+    return Plan(
+        name, [RunFiles(place / given.size, run) for run in runs], place / f"{given.size}.csv"
+    )
 
 
 @contextlib.contextmanager
@@ -80,15 +97,22 @@ def hold(plan: Plan) -> Iterator[Order]:
       OSError: it cannot be written.
     """
     given = absl_flags.FLAGS
-    with _workers(given.ray_address, given.jobs) as found, run_files.lock(plan.results.with_suffix("")):
-        run_files.write_settings(plan.results.with_suffix(".json"), [files.run for files in plan.runs])
+    with (
+        _workers(given.ray_address, given.jobs) as found,
+        run_files.lock(plan.results.with_suffix("")),
+    ):
+        run_files.write_settings(
+            plan.results.with_suffix(".json"), [files.run for files in plan.runs]
+        )
         with Interrupts(_REPLY) as interrupts:
             yield Order(plan, given.size, found, interrupts)
 
 
 def _workers(address: str | None, jobs: int | None) -> contextlib.AbstractContextManager[Workers]:
     """Returns who does the work; raises ValueError."""
-    jobs = jobs or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    jobs = jobs or (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     if address:
         return workers.connected(address, jobs)
     return contextlib.nullcontext(workers.LocalWorkers(jobs))

@@ -4,8 +4,8 @@
     vagram-train --env=Hopper-v5 --distractors=5 --num_steps=10000
     vagram-train --config=runs/InvertedPendulum-v5/vagram/0/config.json --seed=1
 
-A run lives in <workdir>/<env>/<loss>/<seed>/. Started again with the same settings, it continues from its last
-checkpoint. Ctrl-C and SIGTERM save before they stop it.
+A run lives in <workdir>/<env>/<loss>/<seed>/. Started again with the same settings, it continues
+from its last checkpoint. Ctrl-C and SIGTERM save before they stop it.
 """
 
 import contextlib
@@ -50,14 +50,27 @@ def hold(config: Config) -> Iterator[Order]:
 
     A stop is also asked for while the run is being built, which then stops before its first step.
     """
-    if ":" in config.model.loss:  # whether its module registers it is known only when that has been imported
-        with_tensorflow("vagram_tf.model.objectives", config.run.threads).make_objective(config.model)
+    if (
+        ":" in config.model.loss
+    ):  # whether its module registers it is known only when that has been imported
+        with_tensorflow("vagram_tf.model.objectives", config.run.threads).make_objective(
+            config.model
+        )
     with Interrupts() as interrupts:
         directory = RunDirectory(Path(absl_flags.FLAGS.workdir), config)
-        print(f"{config.env.name}, {config.model.loss}, seed {config.run.seed}, in {directory.path}", flush=True)
+        print(
+            f"{config.env.name}, {config.model.loss}, seed {config.run.seed}, in {directory.path}",
+            flush=True,
+        )
         yield Order(config, directory, interrupts)
 
 
 def main() -> None:
     """Runs the program and ends the process."""
-    Program(define, check, "vagram_tf.commands.training", lambda order: order.config.run.threads, hold=hold).main()
+    Program(
+        define,
+        check,
+        "vagram_tf.commands.training",
+        lambda order: order.config.run.threads,
+        hold=hold,
+    ).main()

@@ -14,14 +14,17 @@ def run(order: Order) -> int:
     Raises:
       ValueError, OSError, Fault: in one sentence; once the run is built, with its last checkpoint.
     """
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[attr-defined]  # a log is read while it grows
+    # A log is read while it grows
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[attr-defined]
     with Training(order.config, order.directory) as training:
         if training.resumed_step:
             print(f"continuing at environment step {training.resumed_step}")
         steps = 0 if order.interrupts.requested() else None  # while it was being built
         try:
             with Watchdog(training):
-                training.learn(steps, lambda training: order.interrupts.requested(), progress_bar=True)
+                training.learn(
+                    steps, lambda training: order.interrupts.requested(), progress_bar=True
+                )
         except (Fault, OSError) as error:
             raise Fault(f"{error}; {training.last_checkpoint_text}") from error
     print(closing_words(training))

@@ -20,7 +20,9 @@ class ActionRange:
         self._half_range = np.float32((high - low) / 2)
 
     def to_unit(self, action: tf.Tensor) -> tf.Tensor:
-        """Environment units `[..., A]` to [-1, 1]; what is out of bounds is clipped, as the environment does."""
+        """Environment units `[..., A]` to [-1, 1]; what is out of bounds is clipped, as the
+        environment does.
+        """
         return tf.clip_by_value((action - self._center) / self._half_range, -1.0, 1.0)
 
     def from_unit(self, action: tf.Tensor) -> tf.Tensor:

@@ -163,14 +163,20 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
             index = int(np.argmin(np.isfinite(converted)))
             where = f"{label}[{index}]" if shape else label
             last = self._last_good.get(label)
-            history = "it has no earlier value" if last is None else f"its last good value was {last.flat[index]:.6g}"
+            history = (
+                "it has no earlier value"
+                if last is None
+                else f"its last good value was {last.flat[index]:.6g}"
+            )
             raise self._fault(f"{where} is {array.flat[index]}, not a finite float32; {history}")
         self._last_good[label] = converted
         return converted
 
     @contextlib.contextmanager
     def _calling(self) -> Iterator[None]:
-        """Turns what the environment raises into an EnvironmentFault and notes when the call began."""
+        """Turns what the environment raises into an EnvironmentFault and notes when the call
+        began.
+        """
         self.entered = time.monotonic()
         try:
             yield

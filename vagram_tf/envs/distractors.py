@@ -114,7 +114,9 @@ class Distractors(gymnasium.Wrapper):
         self._state = self._episode_generator.normal(scale=scale, size=self.distractor_dimensions)
         if self._kind == "bystander":
             seeds = self._episode_generator.integers(2**31, size=len(self._bystanders))
-            self._state = self._seen([b.reset(int(s)) for b, s in zip(self._bystanders, seeds, strict=True)])
+            self._state = self._seen(
+                [b.reset(int(s)) for b, s in zip(self._bystanders, seeds, strict=True)]
+            )
         return self._observe(observation), info
 
     def close(self) -> None:
@@ -157,7 +159,9 @@ class _Bystander:
 
     def __init__(self, generator: np.random.Generator) -> None:
         self._env = gymnasium.make(BYSTANDER, disable_env_checker=True, max_episode_steps=-1)
-        self.size, actions = (space.shape[0] for space in (self._env.observation_space, self._env.action_space))
+        self.size, actions = (
+            space.shape[0] for space in (self._env.observation_space, self._env.action_space)
+        )
         self._gains = generator.normal(size=(actions, self.size)) / self.size**0.5
         self._observation = np.zeros(self.size)
 

@@ -41,8 +41,11 @@ def main(request_text: str, actions_path: str, frames_path: str) -> None:
         if is_dm_control:  # Shimmy says how many milliseconds a step takes instead
             native = 1000 / native
         every = math.ceil(native / MOST_FRAMES_PER_SECOND)
-        frames = [_frame(env, config.name, request["size"])
-                  for step in _steps(env, request["seed"], np.load(actions_path)) if step % every == 0]
+        frames = [
+            _frame(env, config.name, request["size"])
+            for step in _steps(env, request["seed"], np.load(actions_path))
+            if step % every == 0
+        ]
     except (ValueError, Refusal) as error:
         print(error)
         sys.exit(REFUSED)

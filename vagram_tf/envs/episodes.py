@@ -16,8 +16,11 @@ class Evaluation(NamedTuple):
     lengths: np.ndarray
 
 
-def evaluate(environments: list[GymnasiumEnvironment], policy: Callable[[tf.Tensor], tf.Tensor]) -> Evaluation:
-    """Runs one episode in each environment, in lockstep, so that one policy call `[B, D]` serves all.
+def evaluate(
+    environments: list[GymnasiumEnvironment], policy: Callable[[tf.Tensor], tf.Tensor]
+) -> Evaluation:
+    """Runs one episode in each environment, in lockstep, so that one policy call `[B, D]` serves
+    all.
 
     Args:
       environments: their next reset starts the episode.
@@ -30,7 +33,8 @@ def evaluate(environments: list[GymnasiumEnvironment], policy: Callable[[tf.Tens
     returns, lengths = np.zeros(len(environments)), np.zeros(len(environments), np.int64)
     running = set(range(len(environments)))
     while running:
-        # Ended episodes stay in the batch with their last observation, so that its shape never changes.
+        # Ended episodes stay in the batch with their last observation, so that its shape never
+        # changes.
         actions = policy(tf.stack([time_step.observation for time_step in time_steps])).numpy()
         for i in sorted(running):
             time_steps[i] = environments[i].step(actions[i])

@@ -1,4 +1,6 @@
-"""A run's interaction with the real environment: the open episode, and how it survives a restart."""
+"""A run's interaction with the real environment: the open episode, and how it survives a
+restart.
+"""
 
 import logging
 from collections import deque
@@ -16,8 +18,8 @@ _EPISODES = 100  # how many Stable-Baselines3 takes the mean over for `rollout/e
 class Interaction(tf.Module):
     """Steps an environment, episode after episode, from a position that a checkpoint can hold.
 
-    An environment cannot be saved. Its open episode is a function of its seed and its actions: those are kept, and
-    replayed after a restart.
+    An environment cannot be saved. Its open episode is a function of its seed and its actions:
+    those are kept, and replayed after a restart.
 
     Args:
       environment: the training environment.
@@ -39,14 +41,22 @@ class Interaction(tf.Module):
         self._time_step: ts.TimeStep | None = None  # None: no episode is open
         self._actions: list[np.ndarray] = []
         self._return = 0.0
-        observation_size, action_size = environment.observation_spec().shape[0], environment.action_spec().shape[0]
-        # What `freeze` fills: environment step, episode, whether it is open; its return, the largest reward.
+        observation_size, action_size = (
+            environment.observation_spec().shape[0],
+            environment.action_spec().shape[0],
+        )
+        # What `freeze` fills: environment step, episode, whether it is open; its return, the
+        # largest reward.
         self._saved_counters = tf.Variable(tf.zeros([3], tf.int64), trainable=False)
         self._saved_rewards = tf.Variable(tf.zeros([2], tf.float64), trainable=False)
-        self._saved_episodes = tf.Variable(tf.zeros([0, 2], tf.float64), shape=[None, 2], trainable=False)
+        self._saved_episodes = tf.Variable(
+            tf.zeros([0, 2], tf.float64), shape=[None, 2], trainable=False
+        )
         self._saved_starts = tf.Variable(tf.zeros([0], tf.int64), shape=[None], trainable=False)
         self._saved_observation = tf.Variable(tf.zeros([observation_size]), trainable=False)
-        self._saved_actions = tf.Variable(tf.zeros([0, action_size]), shape=[None, action_size], trainable=False)
+        self._saved_actions = tf.Variable(
+            tf.zeros([0, action_size]), shape=[None, action_size], trainable=False
+        )
 
     def observe(self) -> np.ndarray:
         """Returns the observation `[D]` to act on; starts an episode where none is open.
@@ -57,7 +67,9 @@ class Interaction(tf.Module):
         if self._time_step is None:
             self._time_step = self.environment.reset()
             self._actions, self._return = [], 0.0
-            if not self.episode_starts or self.episode_starts[-1] != self.env_step:  # after a fault it was noted
+            if (
+                not self.episode_starts or self.episode_starts[-1] != self.env_step
+            ):  # after a fault it was noted
                 self.episode_starts.append(self.env_step)
         return self._time_step.observation
 
@@ -71,10 +83,16 @@ class Interaction(tf.Module):
           EnvironmentFault: the environment failed.
         """
         observation = self.observe()
-        self._time_step = None  # after a fault the episode's state is unknown: the next step starts another
+        self._time_step = (
+            None  # after a fault the episode's state is unknown: the next step starts another
+        )
         after = self.environment.step(action)
-        transition = Transition(*(np.asarray(field, np.float32)[np.newaxis] for field in (
-            observation, action, after.reward, after.discount, after.observation)))
+        transition = Transition(
+            *(
+                np.asarray(field, np.float32)[np.newaxis]
+                for field in (observation, action, after.reward, after.discount, after.observation)
+            )
+        )
         self.env_step += 1
         self._actions.append(action)
         self._return += float(after.reward)
@@ -86,7 +104,8 @@ class Interaction(tf.Module):
         return transition, True
 
     def starts(self, count: int, capacity: int) -> np.ndarray:
-        """Returns for each transition of a ring buffer, bool `[count]`, whether an episode starts with it.
+        """Returns for each transition of a ring buffer, bool `[count]`, whether an episode starts
+        with it.
 
         Args:
           count: the newest transitions, which the buffer holds.
@@ -103,23 +122,30 @@ class Interaction(tf.Module):
         self._saved_rewards.assign([self._return, self.largest_reward])
         self._saved_episodes.assign(np.reshape(self.episodes, [-1, 2]))
         self._saved_starts.assign(list(self.episode_starts))
-        self._saved_actions.assign(np.reshape(self._actions, [-1, *self.environment.action_spec().shape]))
+        self._saved_actions.assign(
+            np.reshape(self._actions, [-1, *self.environment.action_spec().shape])
+        )
         if self._time_step is not None:
             self._saved_observation.assign(self._time_step.observation)
 
     def thaw_counters(self) -> tuple[int, bool]:
-        """Takes all but the open episode from the variables; returns its index, and whether there is one."""
+        """Takes all but the open episode from the variables; returns its index, and whether there
+        is one.
+        """
         self.env_step, episode, is_open = (int(x) for x in self._saved_counters.numpy())
         self._return, self.largest_reward = (float(x) for x in self._saved_rewards.numpy())
         self.episodes.clear()
-        self.episodes.extend((total, int(length)) for total, length in self._saved_episodes.numpy().tolist())
+        self.episodes.extend(
+            (total, int(length)) for total, length in self._saved_episodes.numpy().tolist()
+        )
         self.episode_starts = deque(self._saved_starts.numpy().tolist())
         return episode, bool(is_open)
 
     def thaw(self) -> None:
         """Takes the position from the variables, after a restore, and replays the open episode.
 
-        An environment that does not repeat itself is reported, and its episode ends there as if by a time limit.
+        An environment that does not repeat itself is reported, and its episode ends there as if by
+        a time limit.
         """
         episode, is_open = self.thaw_counters()
         self._actions, self._time_step = list(self._saved_actions.numpy()), None
@@ -129,12 +155,20 @@ class Interaction(tf.Module):
         try:
             replayed = self.environment.restore(episode, self._saved_actions.numpy())
         except EnvironmentFault as fault:
-            logging.warning("%s; the episode is cut off at environment step %d", fault, self.env_step)
+            logging.warning(
+                "%s; the episode is cut off at environment step %d", fault, self.env_step
+            )
             self.environment.skip_to(episode + 1)
             return
-        if not replayed.is_last() and np.array_equal(replayed.observation, self._saved_observation.numpy()):
+        if not replayed.is_last() and np.array_equal(
+            replayed.observation, self._saved_observation.numpy()
+        ):
             self._time_step = replayed
         else:
             logging.warning(
-                "the environment does not repeat itself: replaying episode %d gave another observation; the episode "
-                "is cut off at environment step %d", episode, self.env_step)
+                "the environment does not repeat itself: replaying episode %d gave another "
+                "observation; the episode "
+                "is cut off at environment step %d",
+                episode,
+                self.env_step,
+            )

@@ -2,9 +2,10 @@
 
     rollout_frames(EnvConfig("Hopper-v5"), policy, seed=0).frames
 
-The episode is played here and drawn by a process of its own (`drawing`), which repeats its actions. MuJoCo draws
-through OpenGL: Mesa's software renderer crashes in a process that has loaded TensorFlow, and where OpenGL's libraries
-are missing that shows in many ways, from an error while `mujoco` is imported to the end of the process.
+The episode is played here and drawn by a process of its own (`drawing`), which repeats its actions.
+MuJoCo draws through OpenGL: Mesa's software renderer crashes in a process that has loaded
+TensorFlow, and where OpenGL's libraries are missing that shows in many ways, from an error while
+`mujoco` is imported to the end of the process.
 """
 
 import dataclasses
@@ -59,13 +60,18 @@ class Video(NamedTuple):
 
 
 def rollout_frames(
-    config: EnvConfig, policy: Callable[[np.ndarray], np.ndarray], seed: int, max_steps: int = 250, size: int = 240
+    config: EnvConfig,
+    policy: Callable[[np.ndarray], np.ndarray],
+    seed: int,
+    max_steps: int = 250,
+    size: int = 240,
 ) -> Video:
     """Plays an episode and draws it.
 
     Args:
       config: the environment.
-      policy: observation `[D]` -> action `[A]`, in the environment's own units; what is out of bounds is clipped.
+      policy: observation `[D]` -> action `[A]`, in the environment's own units; what is out of
+        bounds is clipped.
       seed: of the environment's reset.
       max_steps: after which the episode is left, in environment steps.
       size: height of the pictures, in pixels; smaller ones stay as they are.
@@ -92,14 +98,21 @@ def rollout_frames(
 def draw(config: EnvConfig, seed: int, actions: np.ndarray, size: int = 240) -> Video:
     """Draws what an episode's actions `[T, A]` lead to; otherwise as `rollout_frames`.
 
-    An environment that does not repeat itself is drawn in another episode than the one that was played.
+    An environment that does not repeat itself is drawn in another episode than the one that was
+    played.
     """
     backend = _backend()
-    request = {"config": dataclasses.asdict(config), "seed": seed, "size": size,
-               "missing": None if backend else _missing()}
+    request = {
+        "config": dataclasses.asdict(config),
+        "seed": seed,
+        "size": size,
+        "missing": None if backend else _missing(),
+    }
     variables = os.environ | {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}  # for pygame
     variables["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
-    variables.pop("MUJOCO_GL", None)  # with one that does not work, `mujoco` cannot even be imported
+    variables.pop(
+        "MUJOCO_GL", None
+    )  # with one that does not work, `mujoco` cannot even be imported
     if backend is not None:
         variables["MUJOCO_GL"] = backend
     with tempfile.TemporaryDirectory() as directory:
@@ -107,25 +120,38 @@ def draw(config: EnvConfig, seed: int, actions: np.ndarray, size: int = 240) -> 
         np.save(paths[0], actions)
         command = [sys.executable, "-m", drawing.__name__, json.dumps(request), *paths]
         try:
-            process = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=_LONGEST)
+            process = subprocess.run(
+                command, env=variables, capture_output=True, text=True, timeout=_LONGEST
+            )
         except subprocess.TimeoutExpired:
-            raise RenderingUnavailable(f"drawing {config.name} took longer than {_LONGEST} s") from None
+            raise RenderingUnavailable(
+                f"drawing {config.name} took longer than {_LONGEST} s"
+            ) from None
         said = process.stdout.strip().rpartition("\n")[-1]
         if process.returncode == drawing.REFUSED:
             raise RenderingUnavailable(said)
         if process.returncode != 0:
             reason = (process.stderr.strip().splitlines() or ["it gave no reason"])[-1]
-            raise RenderingUnavailable(f"drawing {config.name} failed with exit code {process.returncode}: {reason}")
+            raise RenderingUnavailable(
+                f"drawing {config.name} failed with exit code {process.returncode}: {reason}"
+            )
         return Video(np.load(paths[1]), int(said))
 
 
 @functools.cache
 def _backend() -> str | None:
-    """Returns how MuJoCo can draw here: with EGL, OSMesa or a display; where `MUJOCO_GL` is set, only that counts."""
+    """Returns how MuJoCo can draw here: with EGL, OSMesa or a display; where `MUJOCO_GL` is set,
+    only that counts.
+    """
     given = os.environ.get("MUJOCO_GL")
     for backend in (given,) if given else _BACKENDS:
         variables = os.environ | {"MUJOCO_GL": backend}
-        if subprocess.run([sys.executable, "-c", _PROBE], env=variables, capture_output=True).returncode == 0:
+        if (
+            subprocess.run(
+                [sys.executable, "-c", _PROBE], env=variables, capture_output=True
+            ).returncode
+            == 0
+        ):
             return backend
     return None
 
@@ -133,5 +159,8 @@ def _backend() -> str | None:
 def _missing() -> str:
     given = os.environ.get("MUJOCO_GL")
     if given:
-        return f"MuJoCo cannot draw with MUJOCO_GL={given}: {_PACKAGES.get(given, 'there is no such backend')}"
+        return (
+            f"MuJoCo cannot draw with MUJOCO_GL={given}: "
+            f"{_PACKAGES.get(given, 'there is no such backend')}"
+        )
     return f"MuJoCo cannot draw without OpenGL: {_PACKAGES['egl']}"

@@ -1,4 +1,6 @@
-"""A MuJoCo task as a model of itself: stepped from any observation, for runs that ask what a perfect model is worth."""
+"""A MuJoCo task as a model of itself: stepped from any observation, for runs that ask what a
+perfect model is worth.
+"""
 
 from typing import Any
 
@@ -10,8 +12,8 @@ import numpy as np
 class Simulator:
     """Steps a task of Gymnasium's MuJoCo from the states that observations hold.
 
-    An observation holds the state if it is all positions, but for leading ones that nothing depends on, and all
-    velocities. Where the task clips the velocities that it shows, those are the state.
+    An observation holds the state if it is all positions, but for leading ones that nothing depends
+    on, and all velocities. Where the task clips the velocities that it shows, those are the state.
 
     Args:
       env: as `suite.make` returns it; nothing else may step it.
@@ -25,14 +27,22 @@ class Simulator:
         shown = _shown(self._task)
         if shown is None or shown["qpos"] + shown["qvel"] != env.observation_space.shape[0]:
             name = env.spec.id if env.spec is not None else type(self._task).__name__
-            raise ValueError(f"the observation of {name} does not hold the state of a simulator"
-                             + (" beside its distractors" if env.has_wrapper_attr("distractor_dimensions") else ""))
+            raise ValueError(
+                f"the observation of {name} does not hold the state of a simulator"
+                + (
+                    " beside its distractors"
+                    if env.has_wrapper_attr("distractor_dimensions")
+                    else ""
+                )
+            )
         self._skipped = np.zeros(shown.get("skipped_qpos", 0))
         self._positions = shown["qpos"]
         self._actions = self._task.action_space
         self._task.reset(seed=0)
 
-    def step(self, observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def step(
+        self, observation: np.ndarray, action: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Takes one step from each of many states.
 
         Args:
@@ -46,8 +56,12 @@ class Simulator:
         after, rewards, ends = np.empty_like(observation), [], []
         chosen = low + (high - low) * (action + 1.0) / 2.0
         for i, state in enumerate(observation.astype(np.float64)):
-            mujoco.mj_resetData(self._task.model, self._task.data)  # or the solver would begin where it last was
-            self._task.set_state(np.append(self._skipped, state[: self._positions]), state[self._positions :])
+            mujoco.mj_resetData(
+                self._task.model, self._task.data
+            )  # or the solver would begin where it last was
+            self._task.set_state(
+                np.append(self._skipped, state[: self._positions]), state[self._positions :]
+            )
             after[i], reward, terminated, *_ = self._task.step(chosen[i])
             rewards.append(reward)
             ends.append(terminated)
@@ -55,9 +69,14 @@ class Simulator:
 
 
 def _shown(task: Any) -> dict[str, int] | None:
-    """Returns how many positions and velocities a task shows, if it is MuJoCo's and shows all but the leading ones."""
+    """Returns how many positions and velocities a task shows, if it is MuJoCo's and shows all but
+    the leading ones.
+    """
     shown = getattr(task, "observation_structure", None)
     if shown is None or not hasattr(task, "set_state"):
         return None
-    complete = shown.get("skipped_qpos", 0) + shown["qpos"] == task.model.nq and shown["qvel"] == task.model.nv
+    complete = (
+        shown.get("skipped_qpos", 0) + shown["qpos"] == task.model.nq
+        and shown["qvel"] == task.model.nv
+    )
     return shown if complete else None

@@ -87,7 +87,8 @@ def make(config: EnvConfig, render_mode: str | None = None) -> gymnasium.Env:
 
 
 def adapt(env: gymnasium.Env, config: EnvConfig) -> gymnasium.Env:
-    """Gives an environment that somebody has made the shapes of one from `make`, and its distractors.
+    """Gives an environment that somebody has made the shapes of one from `make`, and its
+    distractors.
 
     Raises:
       ValueError: in one sentence, if its spaces are not supported; the environment is closed.
@@ -191,9 +192,14 @@ def _quiet() -> Iterator[None]:
         return record.levelno >= logging.WARNING and "compiler attribute" not in record.getMessage()
 
     with warnings.catch_warnings():
-        # Old versions; bounds cast to float32; environments that do not draw; GLFW without a display.
-        for message in (".*is out of date", ".*precision lowered", ".*not in the possible render_modes",
-                        r"\(655\d\d\) "):
+        # Old versions; bounds cast to float32; environments that do not draw; GLFW without a
+        # display.
+        for message in (
+            ".*is out of date",
+            ".*precision lowered",
+            ".*not in the possible render_modes",
+            r"\(655\d\d\) ",
+        ):
             warnings.filterwarnings("ignore", message=message)
         logger = logging.getLogger("absl")
         logger.addFilter(keep)

@@ -1,7 +1,7 @@
 """The dynamics model that leaves: its elites, frozen, in the environment's units.
 
-Observations, rewards and actions are in the environment's own units: the scaling of actions to [-1, 1] that the rest
-of the package lives in stays inside.
+Observations, rewards and actions are in the environment's own units: the scaling of actions to [-1,
+1] that the rest of the package lives in stays inside.
 """
 
 import os
@@ -23,7 +23,9 @@ _MOST_START_STATES = 1000
 _CHUNK_ROWS = 500
 
 _ACTION = Value("B A", "in the environment's units; clipped to action_low and action_high")
-_TERMINATED = Value("B", "whether the episode terminates at next_observation, by the rule named above", tf.bool)
+_TERMINATED = Value(
+    "B", "whether the episode terminates at next_observation, by the rule named above", tf.bool
+)
 _INPUTS = {"observation": OBSERVATION, "action": _ACTION}
 
 
@@ -46,7 +48,12 @@ class ExportedDynamics(Exported):
     ):
         elites = ensemble.only_elites()
         functions = DynamicsFunctions(
-            elites, elites.members, (ensemble.observation_size, ensemble.action_size), termination, action_range)
+            elites,
+            elites.members,
+            (ensemble.observation_size, ensemble.action_size),
+            termination,
+            action_range,
+        )
         sizes = {"D": ensemble.observation_size, "A": ensemble.action_size, "E": elites.members}
         super().__init__("dynamics", elites.variables, functions.signatures(), sizes)
         self._start_states = start_states
@@ -73,7 +80,8 @@ def start_states(observation: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 class DynamicsFunctions:
-    """What the signatures compute. Nothing of it is tracked by TensorFlow, so no Keras object enters the export.
+    """What the signatures compute. Nothing of it is tracked by TensorFlow, so no Keras object
+    enters the export.
 
     Args:
       elites: `[E, B, D]` observations and `[E, B, A]` actions in [-1, 1] to a `Prediction`.
@@ -96,26 +104,56 @@ class DynamicsFunctions:
 
     def signatures(self) -> dict[str, Signature]:
         return {
-            "serving_default": Signature(self.predict, _INPUTS, {
-                "next_observation": Value("B D", "mean over the elites"),
-                "next_observation_stddev": Value("B D", "total spread: of the noise and between the elites"),
-                "reward": Value("B", "mean over the elites, in the environment's units"),
-                "terminated": _TERMINATED}),
-            "members": Signature(self.members, _INPUTS, {
-                "next_observation": Value("E B D", "each elite's mean, best elite first"),
-                "next_observation_stddev": Value("E B D", "each elite's standard deviation"),
-                "reward": Value("E B", "each elite's mean, in the environment's units"),
-                "reward_stddev": Value("E B", "each elite's standard deviation")}),
-            "sample": Signature(self.sample, _INPUTS | {"seed": SEED}, {
-                "next_observation": Value("B D", "drawn from an elite that is drawn for each row"),
-                "reward": Value("B", "drawn from the same elite, in the environment's units"),
-                "terminated": _TERMINATED}),
-            "rollout": Signature(self.rollout, {
-                "observation": OBSERVATION, "actions": Value("B H A", "one after the other, in the action's units")}, {
-                "next_observation": Value("B H D", "after each action; stays as it is after the end"),
-                "reward": Value("B H", "in the environment's units; 0 after the end"),
-                "terminated": Value("B H", "true from the end on", tf.bool),
-                "length": Value("B", "how many steps were taken until the end, that one included", tf.int32)}),
+            "serving_default": Signature(
+                self.predict,
+                _INPUTS,
+                {
+                    "next_observation": Value("B D", "mean over the elites"),
+                    "next_observation_stddev": Value(
+                        "B D", "total spread: of the noise and between the elites"
+                    ),
+                    "reward": Value("B", "mean over the elites, in the environment's units"),
+                    "terminated": _TERMINATED,
+                },
+            ),
+            "members": Signature(
+                self.members,
+                _INPUTS,
+                {
+                    "next_observation": Value("E B D", "each elite's mean, best elite first"),
+                    "next_observation_stddev": Value("E B D", "each elite's standard deviation"),
+                    "reward": Value("E B", "each elite's mean, in the environment's units"),
+                    "reward_stddev": Value("E B", "each elite's standard deviation"),
+                },
+            ),
+            "sample": Signature(
+                self.sample,
+                _INPUTS | {"seed": SEED},
+                {
+                    "next_observation": Value(
+                        "B D", "drawn from an elite that is drawn for each row"
+                    ),
+                    "reward": Value("B", "drawn from the same elite, in the environment's units"),
+                    "terminated": _TERMINATED,
+                },
+            ),
+            "rollout": Signature(
+                self.rollout,
+                {
+                    "observation": OBSERVATION,
+                    "actions": Value("B H A", "one after the other, in the action's units"),
+                },
+                {
+                    "next_observation": Value(
+                        "B H D", "after each action; stays as it is after the end"
+                    ),
+                    "reward": Value("B H", "in the environment's units; 0 after the end"),
+                    "terminated": Value("B H", "true from the end on", tf.bool),
+                    "length": Value(
+                        "B", "how many steps were taken until the end, that one included", tf.int32
+                    ),
+                },
+            ),
         }
 
     def predict(self, observation: tf.Tensor, action: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -138,15 +176,23 @@ class DynamicsFunctions:
             "reward_stddev": tf.exp(0.5 * prediction.reward_log_variance),
         }
 
-    def sample(self, observation: tf.Tensor, action: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    def sample(
+        self, observation: tf.Tensor, action: tf.Tensor, seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         each = self.members(observation, action)
         count = tf.shape(observation)[0]
-        choice_seed, state_seed, reward_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
-        member = tf.random.stateless_uniform([count], choice_seed, maxval=self._members, dtype=tf.int32)
+        choice_seed, state_seed, reward_seed = tf.unstack(
+            tf.random.experimental.stateless_split(seed, 3)
+        )
+        member = tf.random.stateless_uniform(
+            [count], choice_seed, maxval=self._members, dtype=tf.int32
+        )
         index = tf.stack([member, tf.range(count)], axis=1)
         chosen = {name: tf.gather_nd(value, index) for name, value in each.items()}
         state_noise = tf.random.stateless_normal(tf.shape(observation), state_seed)
-        next_observation = chosen["next_observation"] + chosen["next_observation_stddev"] * state_noise
+        next_observation = (
+            chosen["next_observation"] + chosen["next_observation_stddev"] * state_noise
+        )
         reward_noise = tf.random.stateless_normal([count], reward_seed)
         return {
             "next_observation": next_observation,
@@ -176,22 +222,33 @@ class DynamicsFunctions:
 
     @tf.function(reduce_retracing=True, autograph=False)  # one graph for all signatures
     def _predict_in_chunks(self, observation: tf.Tensor, action: tf.Tensor) -> Prediction:
-        """Returns the elites' `[E, B]` predictions at an action in [-1, 1], computed in equal chunks of rows."""
+        """Returns the elites' `[E, B]` predictions at an action in [-1, 1], computed in equal
+        chunks of rows.
+        """
         count, members = tf.shape(observation)[0], self._members
         chunks = tf.maximum(-(-count // _CHUNK_ROWS), 1)
         rows = -(-count // chunks)
-        inputs = tf.pad(tf.concat([observation, action], axis=1), [[0, chunks * rows - count], [0, 0]])
+        inputs = tf.pad(
+            tf.concat([observation, action], axis=1), [[0, chunks * rows - count], [0, 0]]
+        )
         sizes = self._sizes
 
         def predict(chunk: tf.Tensor) -> Prediction:
-            return self._elites(*tf.split(tf.tile(chunk[tf.newaxis], [members, 1, 1]), sizes, axis=-1))
+            return self._elites(
+                *tf.split(tf.tile(chunk[tf.newaxis], [members, 1, 1]), sizes, axis=-1)
+            )
 
         def joined(parts: tf.Tensor) -> tf.Tensor:
             parts = tf.unstack(parts, members, axis=1)
-            return tf.stack([tf.reshape(part, [chunks * rows, *part.shape[2:]])[:count] for part in parts])
+            return tf.stack(
+                [tf.reshape(part, [chunks * rows, *part.shape[2:]])[:count] for part in parts]
+            )
 
         state, scalar = tf.TensorSpec([members, None, sizes[0]]), tf.TensorSpec([members, None])
         parts = tf.map_fn(
-            predict, tf.reshape(inputs, [chunks, rows, sum(sizes)]), parallel_iterations=2,
-            fn_output_signature=Prediction(state, scalar, state, scalar))
+            predict,
+            tf.reshape(inputs, [chunks, rows, sum(sizes)]),
+            parallel_iterations=2,
+            fn_output_signature=Prediction(state, scalar, state, scalar),
+        )
         return Prediction(*(joined(part) for part in parts))

@@ -4,7 +4,8 @@
     gymnasium.make("vagram_tf.export.learned_env:vagram_tf/LearnedEnv-v0",
                    export_dir="export/dynamics/4000", horizon=200)
 
-Needs Gymnasium, and TensorFlow to run the model; nothing of the rest of the package but what reads exports.
+Needs Gymnasium, and TensorFlow to run the model; nothing of the rest of the package but what reads
+exports.
 """
 
 import os
@@ -30,17 +31,22 @@ class _Model:
       sample: draw next state and reward from the model's distribution; otherwise take its means.
 
     Raises:
-      ValueError: in one sentence, if there is no such export or it cannot be used, or the horizon is not positive.
+      ValueError: in one sentence, if there is no such export or it cannot be used, or the horizon
+        is not positive.
     """
 
     def __init__(self, export_dir: str | os.PathLike[str], horizon: int, sample: bool):
         if horizon < 1:
             raise ValueError(f"horizon must be at least 1, got {horizon}")
         export = open_export(export_dir, "dynamics")
-        low, high = (np.array(export.metadata[name], np.float32) for name in ("action_low", "action_high"))
+        low, high = (
+            np.array(export.metadata[name], np.float32) for name in ("action_low", "action_high")
+        )
         self.action_space = gymnasium.spaces.Box(low, high, dtype=np.float32)
         size = (export.metadata["observation_size"],)
-        self.observation_space = gymnasium.spaces.Box(-_LARGEST, _LARGEST, size, np.float32)  # any finite number
+        self.observation_space = gymnasium.spaces.Box(
+            -_LARGEST, _LARGEST, size, np.float32
+        )  # any finite number
         self.horizon = horizon
         self._module, self._sample = export.module, sample
         self._start_states = np.load(Path(export_dir) / START_STATES, allow_pickle=False)
@@ -54,19 +60,28 @@ class _Model:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Predicts next states `[B, D]` float32, rewards `[B]` float64 and terminations `[B]`.
 
-        Where the model predicts what is not finite, the episode terminates where it was, without a reward.
+        Where the model predicts what is not finite, the episode terminates where it was, without a
+        reward.
 
         Raises:
           ValueError: the actions are not numbers `[B, A]`, in the environment's units.
         """
         action = np.asarray(action)
         expected = (len(state), *self.action_space.shape)
-        if action.shape != expected or action.dtype.kind not in "fiu" or not np.isfinite(action).all():
+        if (
+            action.shape != expected
+            or action.dtype.kind not in "fiu"
+            or not np.isfinite(action).all()
+        ):
             given = " ".join(np.array2string(action, threshold=10).split())
-            raise ValueError(f"actions must be finite numbers of shape {list(expected)}, got {given}")
+            raise ValueError(
+                f"actions must be finite numbers of shape {list(expected)}, got {given}"
+            )
         action = np.clip(action, self.action_space.low, self.action_space.high).astype(np.float32)
         if self._sample:
-            predicted = self._module.sample(state, action, rng.integers(2**31, size=2, dtype=np.int32))
+            predicted = self._module.sample(
+                state, action, rng.integers(2**31, size=2, dtype=np.int32)
+            )
         else:
             predicted = self._module(state, action)
         after, reward = predicted["next_observation"].numpy(), predicted["reward"].numpy()
@@ -76,10 +91,12 @@ class _Model:
 
 
 class LearnedEnv(gymnasium.Env):
-    """Episodes in a learned model: they start where real ones did, and terminate by the export's rule.
+    """Episodes in a learned model: they start where real ones did, and terminate by the export's
+      rule.
 
-    Observations `[D]` float32, actions `[A]` and rewards are in the units of the environment that the model learned;
-    actions out of bounds are clipped. An episode is a function of the seed given to `reset` and of its actions.
+    Observations `[D]` float32, actions `[A]` and rewards are in the units of the environment that
+    the model learned; actions out of bounds are clipped. An episode is a function of the seed given
+    to `reset` and of its actions.
 
     Args:
       export_dir: a dynamics export, e.g. `runs/Hopper-v5/vagram/0/export/dynamics/15000`.
@@ -94,7 +111,10 @@ class LearnedEnv(gymnasium.Env):
 
     def __init__(self, export_dir: str | os.PathLike[str], horizon: int, sample: bool = True):
         self._model = _Model(export_dir, horizon, sample)
-        self.observation_space, self.action_space = self._model.observation_space, self._model.action_space
+        self.observation_space, self.action_space = (
+            self._model.observation_space,
+            self._model.action_space,
+        )
         self._state: np.ndarray | None = None
         self._steps = 0
 
@@ -115,7 +135,9 @@ class LearnedEnv(gymnasium.Env):
         """
         if self._state is None:
             raise gymnasium.error.ResetNeeded("call reset before step")
-        self._state, reward, terminated = self._model.step(self._state, np.asarray(action)[np.newaxis], self.np_random)
+        self._state, reward, terminated = self._model.step(
+            self._state, np.asarray(action)[np.newaxis], self.np_random
+        )
         self._steps += 1
         truncated = self._steps >= self._model.horizon
         return self._state[0].copy(), float(reward[0]), bool(terminated[0]), truncated, {}
@@ -124,8 +146,8 @@ class LearnedEnv(gymnasium.Env):
 class LearnedVectorEnv(VectorEnv):
     """Many `LearnedEnv`s that take their steps in one call of the model.
 
-    A sub-environment whose episode has ended starts the next one at the next step, whatever its action, without a
-    reward (Gymnasium's `AutoresetMode.NEXT_STEP`).
+    A sub-environment whose episode has ended starts the next one at the next step, whatever its
+    action, without a reward (Gymnasium's `AutoresetMode.NEXT_STEP`).
 
     Args:
       export_dir: a dynamics export.
@@ -139,13 +161,17 @@ class LearnedVectorEnv(VectorEnv):
 
     metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": []}
 
-    def __init__(self, export_dir: str | os.PathLike[str], num_envs: int, horizon: int, sample: bool = True):
+    def __init__(
+        self, export_dir: str | os.PathLike[str], num_envs: int, horizon: int, sample: bool = True
+    ):
         if num_envs < 1:
             raise ValueError(f"num_envs must be at least 1, got {num_envs}")
         self._model = _Model(export_dir, horizon, sample)
         self.num_envs = num_envs
         self.single_observation_space, self.single_action_space = (
-            self._model.observation_space, self._model.action_space)
+            self._model.observation_space,
+            self._model.action_space,
+        )
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._states: np.ndarray | None = None
@@ -155,7 +181,9 @@ class LearnedVectorEnv(VectorEnv):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Starts an episode in every sub-environment; one seed serves them all, `options` are ignored."""
+        """Starts an episode in every sub-environment; one seed serves them all, `options` are
+        ignored.
+        """
         super().reset(seed=seed)
         self._states = self._model.start(self.num_envs, self.np_random)
         self._steps[:], self._ended[:] = 0, False
@@ -175,7 +203,8 @@ class LearnedVectorEnv(VectorEnv):
         starting = self._ended
         after, reward, terminated = self._model.step(self._states, actions, self.np_random)
         self._states = np.where(
-            starting[:, np.newaxis], self._model.start(self.num_envs, self.np_random), after)
+            starting[:, np.newaxis], self._model.start(self.num_envs, self.np_random), after
+        )
         self._steps = np.where(starting, 0, self._steps + 1)
         terminated &= ~starting
         truncated = self._steps >= self._model.horizon
@@ -184,5 +213,7 @@ class LearnedVectorEnv(VectorEnv):
 
 
 gymnasium.register(
-    "vagram_tf/LearnedEnv-v0", "vagram_tf.export.learned_env:LearnedEnv",
-    vector_entry_point="vagram_tf.export.learned_env:LearnedVectorEnv")
+    "vagram_tf/LearnedEnv-v0",
+    "vagram_tf.export.learned_env:LearnedEnv",
+    vector_entry_point="vagram_tf.export.learned_env:LearnedVectorEnv",
+)

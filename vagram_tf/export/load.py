@@ -1,4 +1,6 @@
-"""Opens an export that a run has left, after checking what it is. TensorFlow is imported only to load it."""
+"""Opens an export that a run has left, after checking what it is. TensorFlow is imported only to
+load it.
+"""
 
 import json
 import os
@@ -46,7 +48,9 @@ def open_export(directory: str | os.PathLike[str], kind: str) -> Export:
     try:
         return Export(tf.saved_model.load(os.fspath(directory)), metadata)
     except (OSError, ValueError, tf.errors.OpError) as error:
-        raise ValueError(f"{directory} cannot be loaded by TensorFlow {tf.__version__}: {one_line(error)}") from None
+        raise ValueError(
+            f"{directory} cannot be loaded by TensorFlow {tf.__version__}: {one_line(error)}"
+        ) from None
 
 
 def check_export(directory: str | os.PathLike[str], kind: str) -> dict[str, Any]:
@@ -57,20 +61,28 @@ def check_export(directory: str | os.PathLike[str], kind: str) -> dict[str, Any]
       kind: "dynamics" or "policy".
 
     Raises:
-      ValueError: in one sentence, if the directory is no export, or an export of another format or kind, or damaged.
+      ValueError: in one sentence, if the directory is no export, or an export of another format or
+        kind, or damaged.
     """
     path = Path(directory)
     if not (path / "metadata.json").is_file():
         raise ValueError(f"{directory} is no export: it has no metadata.json{_suggestion(path)}")
     metadata = _read_json(path / "metadata.json")
     if "format" not in metadata:
-        raise ValueError(f"{directory} was written by an earlier version of vagram_tf; the command of its run, started "
-                         "once more, writes it anew")
+        raise ValueError(
+            f"{directory} was written by an earlier version of vagram_tf; the command of its "
+            "run, started "
+            "once more, writes it anew"
+        )
     if metadata["format"] != FORMAT:
-        raise ValueError(f"{directory} has export format {metadata['format']}; this version of vagram_tf reads "
-                         f"format {FORMAT}")
+        raise ValueError(
+            f"{directory} has export format {metadata['format']}; this version of vagram_tf reads "
+            f"format {FORMAT}"
+        )
     if metadata.get("kind") != kind:
-        raise ValueError(f"{directory} is an export of kind {metadata.get('kind')!r}; expected is {kind!r}")
+        raise ValueError(
+            f"{directory} is an export of kind {metadata.get('kind')!r}; expected is {kind!r}"
+        )
     if damage := files.verify(path):
         raise ValueError(f"{directory} is damaged: {damage}")
     return metadata
@@ -79,8 +91,11 @@ def check_export(directory: str | os.PathLike[str], kind: str) -> dict[str, Any]
 def environment_of(metadata: dict[str, Any]) -> EnvConfig:
     """Returns the environment that an export's metadata names."""
     return EnvConfig(
-        name=metadata["environment"], distractors=metadata["distractors"],
-        distractor_kind=metadata["distractor_kind"], distractor_seed=metadata["distractor_seed"])
+        name=metadata["environment"],
+        distractors=metadata["distractors"],
+        distractor_kind=metadata["distractor_kind"],
+        distractor_seed=metadata["distractor_seed"],
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -97,5 +112,9 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _suggestion(path: Path) -> str:
     """Names the newest export below a directory that holds numbered ones."""
-    steps = [int(found.parent.name) for found in path.glob("*/metadata.json") if found.parent.name.isdecimal()]
+    steps = [
+        int(found.parent.name)
+        for found in path.glob("*/metadata.json")
+        if found.parent.name.isdecimal()
+    ]
     return f"; did you mean {path / str(max(steps))}?" if steps else ""

@@ -1,4 +1,6 @@
-"""The policy that leaves: as a SavedModel of plain tensors, and as TF-Agents' own, both in the environment's units."""
+"""The policy that leaves: as a SavedModel of plain tensors, and as TF-Agents' own, both in the
+environment's units.
+"""
 
 import os
 import re
@@ -39,17 +41,32 @@ class ExportedPolicy(Exported):
         def value(observation: tf.Tensor) -> dict[str, tf.Tensor]:
             gradient = value_gradients(agent.value_functions, observation)  # [B, C, D]
             return {
-                "value": tf.stack([value_function(observation) for value_function in agent.value_functions]),
+                "value": tf.stack(
+                    [value_function(observation) for value_function in agent.value_functions]
+                ),
                 "value_gradient": tf.transpose(gradient, [1, 0, 2]),
             }
 
         inputs = {"observation": OBSERVATION}
         signatures = {
-            "serving_default": Signature(greedy, inputs, {"action": Value("B A", f"the greedy one, {_ACTION}")}),
-            "sample": Signature(sample, inputs | {"seed": SEED}, {"action": Value("B A", f"drawn, {_ACTION}")}),
-            "value": Signature(value, inputs, {
-                "value": Value("C B", "discounted rewards, by both critics and both target critics"),
-                "value_gradient": Value("C B D", "the value's derivatives, per unit of the observation")}),
+            "serving_default": Signature(
+                greedy, inputs, {"action": Value("B A", f"the greedy one, {_ACTION}")}
+            ),
+            "sample": Signature(
+                sample, inputs | {"seed": SEED}, {"action": Value("B A", f"drawn, {_ACTION}")}
+            ),
+            "value": Signature(
+                value,
+                inputs,
+                {
+                    "value": Value(
+                        "C B", "discounted rewards, by both critics and both target critics"
+                    ),
+                    "value_gradient": Value(
+                        "C B D", "the value's derivatives, per unit of the observation"
+                    ),
+                },
+            ),
         }
         sizes = {"D": observation_size, "A": len(action_range.low), "C": len(agent.value_functions)}
         super().__init__("policy", agent.network_variables, signatures, sizes)
@@ -61,22 +78,40 @@ class TFAgentsPolicy(tf_policy.TFPolicy):
     Args: those of `ExportedPolicy`.
     """
 
-    documentation = {"signatures": {"action": {
-        "inputs": {"time_step": {
-            "meaning": "TF-Agents' TimeStep with an observation of shape [B, D], float32, in the environment's units"}},
-        "outputs": {"action": {
-            "shape": ["B", "A"], "dtype": "float32", "meaning": f"the greedy one, {_ACTION}"}}}}}
+    documentation = {
+        "signatures": {
+            "action": {
+                "inputs": {
+                    "time_step": {
+                        "meaning": "TF-Agents' TimeStep with an observation of shape [B, D], "
+                        "float32, in the environment's units"
+                    }
+                },
+                "outputs": {
+                    "action": {
+                        "shape": ["B", "A"],
+                        "dtype": "float32",
+                        "meaning": f"the greedy one, {_ACTION}",
+                    }
+                },
+            }
+        }
+    }
 
     def __init__(self, agent: SoftActorCritic, observation_size: int, action_range: ActionRange):
         super().__init__(
             ts.time_step_spec(tf.TensorSpec([observation_size], tf.float32, "observation")),
             tensor_spec.BoundedTensorSpec(
-                action_range.low.shape, tf.float32, action_range.low, action_range.high, "action"))
+                action_range.low.shape, tf.float32, action_range.low, action_range.high, "action"
+            ),
+        )
         # All that is saved; the agent is not tracked.
         self._weights = agent.normalizer_variables + agent.actor_variables
         self._greedy = lambda observation: action_range.from_unit(agent.mode(observation))
 
-    def _action(self, time_step: ts.TimeStep, policy_state: Any, seed: Any) -> policy_step.PolicyStep:
+    def _action(
+        self, time_step: ts.TimeStep, policy_state: Any, seed: Any
+    ) -> policy_step.PolicyStep:
         return policy_step.PolicyStep(self._greedy(time_step.observation))
 
     def _distribution(self, time_step: ts.TimeStep, policy_state: Any) -> policy_step.PolicyStep:
@@ -93,6 +128,10 @@ class TFAgentsPolicy(tf_policy.TFPolicy):
 
 
 def _worth_reading(record: LogRecord) -> bool:
-    """False for PolicySaver's notices of its own names, and of the distribution that there is none of."""
+    """False for PolicySaver's notices of its own names, and of the distribution that there is none
+    of.
+    """
     message = record.getMessage()
-    return not re.search("is not a valid tf.function parameter name|Could not serialize policy.distribution", message)
+    return not re.search(
+        "is not a valid tf.function parameter name|Could not serialize policy.distribution", message
+    )

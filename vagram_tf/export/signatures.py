@@ -44,14 +44,25 @@ class Signature(NamedTuple):
     outputs: Mapping[str, Value]
 
     def documentation(self) -> dict[str, Any]:
-        """Returns the names, shapes, dtypes and meanings of inputs and outputs, for `metadata.json`."""
-        return {side: {name: {"shape": value.shape.split(), "dtype": value.dtype.name, "meaning": value.meaning}
-                       for name, value in values.items()}
-                for side, values in (("inputs", self.inputs), ("outputs", self.outputs))}
+        """Returns the names, shapes, dtypes and meanings of inputs and outputs, for
+        `metadata.json`.
+        """
+        return {
+            side: {
+                name: {
+                    "shape": value.shape.split(),
+                    "dtype": value.dtype.name,
+                    "meaning": value.meaning,
+                }
+                for name, value in values.items()
+            }
+            for side, values in (("inputs", self.inputs), ("outputs", self.outputs))
+        }
 
 
 class Exported(tf.Module):
-    """A module of signatures. Loaded, `serving_default` is the call of the object and the others are its methods.
+    """A module of signatures. Loaded, `serving_default` is the call of the object and the others
+    are its methods.
 
     Args:
       name: of the module.
@@ -61,12 +72,20 @@ class Exported(tf.Module):
     """
 
     def __init__(
-        self, name: str, variables: Sequence[tf.Variable], signatures: dict[str, Signature], sizes: dict[str, int]
+        self,
+        name: str,
+        variables: Sequence[tf.Variable],
+        signatures: dict[str, Signature],
+        sizes: dict[str, int],
     ):
         super().__init__(name=name)
-        self._weights = list(variables)  # tracked for the SavedModel; the Keras objects around them are not
+        self._weights = list(
+            variables
+        )  # tracked for the SavedModel; the Keras objects around them are not
         self.documentation = {
-            "sizes": sizes, "signatures": {key: signature.documentation() for key, signature in signatures.items()}}
+            "sizes": sizes,
+            "signatures": {key: signature.documentation() for key, signature in signatures.items()},
+        }
         self._served = {}
         for key, signature in signatures.items():
             served, method = _functions(signature, sizes)
@@ -79,19 +98,32 @@ class Exported(tf.Module):
 
 
 def _functions(signature: Signature, sizes: dict[str, int]) -> tuple[Any, Any]:
-    """Returns a function of a fixed signature, for servers, and one that says in words what it does not take.
+    """Returns a function of a fixed signature, for servers, and one that says in words what it does
+    not take.
 
-    A restored function looks for a trace that fits its arguments and, if there is none, lists those that there are.
-    The second function therefore has traces for any shape and for 64-bit numbers, which check and say what is wrong.
+    A restored function looks for a trace that fits its arguments and, if there is none, lists those
+    that there are. The second function therefore has traces for any shape and for 64-bit numbers,
+    which check and say what is wrong.
     """
-    specs = [tf.TensorSpec([sizes.get(axis) if axis.isalpha() else int(axis) for axis in value.shape.split()],
-                           value.dtype, name) for name, value in signature.inputs.items()]
+    specs = [
+        tf.TensorSpec(
+            [sizes.get(axis) if axis.isalpha() else int(axis) for axis in value.shape.split()],
+            value.dtype,
+            name,
+        )
+        for name, value in signature.inputs.items()
+    ]
 
     @functools.wraps(signature.function)  # for the names of the arguments
     def finite(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        return signature.function(*(
-            tf.debugging.check_numerics(value, f"{spec.name} must be finite") if spec.dtype.is_floating else value
-            for spec, value in zip(specs, inputs, strict=True)))
+        return signature.function(
+            *(
+                tf.debugging.check_numerics(value, f"{spec.name} must be finite")
+                if spec.dtype.is_floating
+                else value
+                for spec, value in zip(specs, inputs, strict=True)
+            )
+        )
 
     @functools.wraps(signature.function)
     def fitting(*inputs: tf.Tensor) -> Any:
@@ -100,19 +132,35 @@ def _functions(signature: Signature, sizes: dict[str, int]) -> tuple[Any, Any]:
     served = tf.function(finite, input_signature=specs, autograph=False)
     method = tf.function(fitting, autograph=False)
     for dtypes in itertools.product(*((spec.dtype, _WIDER[spec.dtype]) for spec in specs)):
-        method.get_concrete_function(*(
-            tf.TensorSpec(None, dtype, spec.name) for spec, dtype in zip(specs, dtypes, strict=True)))
+        method.get_concrete_function(
+            *(
+                tf.TensorSpec(None, dtype, spec.name)
+                for spec, dtype in zip(specs, dtypes, strict=True)
+            )
+        )
     return served, method
 
 
 def _fitting(value: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
-    """Returns a value if it has the dtype and the shape of its specification; else says so when it is run."""
-    value = tf.compat.v1.placeholder_with_default(value, None)  # hides its shape: TensorFlow would object first
+    """Returns a value if it has the dtype and the shape of its specification; else says so when it
+    is run.
+    """
+    value = tf.compat.v1.placeholder_with_default(
+        value, None
+    )  # hides its shape: TensorFlow would object first
     expected = str(spec.shape.as_list()).replace("None", "?")
     fits = tf.equal(tf.rank(value), spec.shape.rank) & tf.equal(tf.shape(value)[-1], spec.shape[-1])
     checks = [
-        tf.debugging.Assert(value.dtype == spec.dtype, [
-            f"{spec.name} is {value.dtype.name}: cast it with tf.cast({spec.name}, tf.{spec.dtype.name})"]),
-        tf.debugging.Assert(fits, [f"{spec.name} must have the shape {expected}; its shape is", tf.shape(value)])]
+        tf.debugging.Assert(
+            value.dtype == spec.dtype,
+            [
+                f"{spec.name} is {value.dtype.name}: cast it with tf.cast({spec.name}, "
+                f"tf.{spec.dtype.name})"
+            ],
+        ),
+        tf.debugging.Assert(
+            fits, [f"{spec.name} must have the shape {expected}; its shape is", tf.shape(value)]
+        ),
+    ]
     with tf.control_dependencies(checks):
         return tf.ensure_shape(tf.cast(value, spec.dtype), spec.shape)

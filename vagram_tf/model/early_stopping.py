@@ -11,11 +11,13 @@ from vagram_tf.model.objective import Terms
 class EarlyStopping:
     """Each member's best weights, and when the ensemble improves no more.
 
-    A member's best weights are those of its lowest score. The ensemble improves while its middle member does by what
-    counts: in the score, or in the mean or the median of the state term or the reward term, each against its own best.
-    In the score alone, a reward that cannot be learned, or a state that cannot, would drown what the other still gains;
-    in means over the examples, a few collisions would drown what all others gain. Of the members, some one finds
-    something better by chance at almost any time, and one that gets lost would drown a mean.
+    A member's best weights are those of its lowest score. The ensemble improves while its middle
+    member does by what
+    counts: in the score, or in the mean or the median of the state term or the reward term, each
+    against its own best. In the score alone, a reward that cannot be learned, or a state that
+    cannot, would drown what the other still gains; in means over the examples, a few collisions
+    would drown what all others gain. Of the members, some one finds something better by chance at
+    almost any time, and one that gets lost would drown a mean.
 
     Args:
       judged: the variables that are kept, every one with the member axis first.
@@ -56,20 +58,29 @@ class EarlyStopping:
           terms: of the holdout, `[E, N]` each.
           steps: gradient steps since the last call; 0 with the weights that the fit begins with.
         """
-        marks = [_middle(each) for each in (score, *_typical(terms.loss), *_typical(terms.reward_loss))]
+        marks = [
+            _middle(each) for each in (score, *_typical(terms.loss), *_typical(terms.reward_loss))
+        ]
         if self._best_score is None:
             self._best_score, self._marks = score, marks
             return
         self._epochs_since, self._steps_since = self._epochs_since + 1, self._steps_since + steps
-        gains = [bool(self._improved(best, new)) for best, new in zip(self._marks, marks, strict=True)]
+        gains = [
+            bool(self._improved(best, new)) for best, new in zip(self._marks, marks, strict=True)
+        ]
         if any(gains):
             self._epochs_since = self._steps_since = 0
-        # A mark is moved by what counts, so that many small gains add up to one; what is not a number moves none.
-        self._marks = [new if gain else best for best, new, gain in zip(self._marks, marks, gains, strict=True)]
+        # A mark is moved by what counts, so that many small gains add up to one; what is not a
+        # number moves none.
+        self._marks = [
+            new if gain else best for best, new, gain in zip(self._marks, marks, gains, strict=True)
+        ]
         better = score < self._best_score
         if tf.reduce_any(better):
             self._best_score = tf.where(better, score, self._best_score)
-            self._weights = [_choose(better, v, b) for v, b in zip(self._judged, self._weights, strict=True)]
+            self._weights = [
+                _choose(better, v, b) for v, b in zip(self._judged, self._weights, strict=True)
+            ]
 
     def restore(self) -> None:
         """Gives each member its best weights."""
@@ -83,11 +94,15 @@ def _typical(term: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _middle(values: tf.Tensor) -> tf.Tensor:
-    """Returns the median over the last axis, the larger one of two; what is not a number counts as the largest."""
+    """Returns the median over the last axis, the larger one of two; what is not a number counts as
+    the largest.
+    """
     ordered = tf.sort(tf.where(tf.math.is_nan(values), np.inf, values), axis=-1)
     return ordered[..., values.shape[-1] // 2]
 
 
 def _choose(improved: tf.Tensor, new: tf.Tensor, old: tf.Tensor) -> tf.Tensor:
-    """Takes each member's row, the first axis, from `new` where it improved and from `old` elsewhere."""
+    """Takes each member's row, the first axis, from `new` where it improved and from `old`
+    elsewhere.
+    """
     return tf.where(tf.reshape(improved, [-1] + [1] * (old.shape.rank - 1)), new, old)

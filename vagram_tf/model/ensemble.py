@@ -12,12 +12,16 @@ _MIN_LOG_VARIANCE, _MAX_LOG_VARIANCE = -10.0, 0.5
 
 
 class EnsembleDense(tf.keras.layers.Layer):
-    """E dense layers side by side: `[E, B, in] -> [E, B, units]`, member e with its own kernel and bias.
+    """E dense layers side by side: `[E, B, in] -> [E, B, units]`, member e with its own kernel and
+      bias.
 
-    Initialised as in MBPO: normal, truncated at two standard deviations of 1 / (2 √in); biases at zero.
+    Initialised as in MBPO: normal, truncated at two standard deviations of 1 / (2 √in); biases at
+      zero.
     """
 
-    def __init__(self, members: int, units: int, activation: str | None = None, name: str | None = None):
+    def __init__(
+        self, members: int, units: int, activation: str | None = None, name: str | None = None
+    ):
         super().__init__(name=name)
         self._members, self._units = members, units
         self._activation = tf.keras.activations.get(activation)
@@ -25,7 +29,9 @@ class EnsembleDense(tf.keras.layers.Layer):
     def build(self, input_shape: tf.TensorShape) -> None:
         inputs = int(input_shape[-1])
         initializer = tf.keras.initializers.TruncatedNormal(stddev=0.5 / inputs**0.5)
-        self.kernel = self.add_weight("kernel", [self._members, inputs, self._units], initializer=initializer)
+        self.kernel = self.add_weight(
+            "kernel", [self._members, inputs, self._units], initializer=initializer
+        )
         self.bias = self.add_weight("bias", [self._members, 1, self._units], initializer="zeros")
 
     def call(self, inputs: tf.Tensor, members: tf.Tensor | None = None) -> tf.Tensor:
@@ -39,9 +45,10 @@ class EnsembleDense(tf.keras.layers.Layer):
 class DynamicsEnsemble(tf.keras.Model):
     """Predicts next observation and reward: normalised inputs and targets, one Gaussian per member.
 
-    Heads predict targets less their mean, in units of their standard deviation, so that a step of the optimizer, the
-    initial weights and weight decay mean the same for a dimension that moves by 0.01 and for one that moves by 10.
-    Every trainable variable has the member axis first, so members share nothing and can be stored one by one.
+    Heads predict targets less their mean, in units of their standard deviation, so that a step of
+    the optimizer, the initial weights and weight decay mean the same for a dimension that moves by
+    0.01 and for one that moves by 10. Every trainable variable has the member axis first, so
+    members share nothing and can be stored one by one.
 
     Args:
       observation_size: D.
@@ -49,36 +56,66 @@ class DynamicsEnsemble(tf.keras.Model):
       members: E.
       elites: how many members rollouts and exports use, those best on the holdout.
       hidden_units: of each hidden layer of a member.
-      variance_bounds: of the log-variance. `relative` to the variance of the targets and learned, so that they mean the
-        same for a dimension that moves by 0.01 per step and for one that moves by 10; `absolute` and learned, as in
-        PETS and MBPO; `fixed`, absolute and not learned, as in VaGraM's code.
+      variance_bounds: of the log-variance. `relative` to the variance of the targets and learned,
+        so that they mean the same for a dimension that moves by 0.01 per step and for one that
+        moves by 10; `absolute` and learned, as in PETS and MBPO; `fixed`, absolute and not learned,
+        as in VaGraM's code.
       target: the state's targets are its `change`, or the next `state` itself.
     """
 
     def __init__(
-        self, observation_size: int, action_size: int, members: int, elites: int, hidden_units: tuple[int, ...],
-        variance_bounds: str = "relative", target: str = "change",
+        self,
+        observation_size: int,
+        action_size: int,
+        members: int,
+        elites: int,
+        hidden_units: tuple[int, ...],
+        variance_bounds: str = "relative",
+        target: str = "change",
     ):
         super().__init__(name="dynamics_ensemble")
         self.members, self._variance_bounds, self._target = members, variance_bounds, target
         self.observation_size, self.action_size = observation_size, action_size
         outputs = observation_size + 1
-        self._trunk = [EnsembleDense(members, units, "swish", f"hidden_{i}") for i, units in enumerate(hidden_units)]
+        self._trunk = [
+            EnsembleDense(members, units, "swish", f"hidden_{i}")
+            for i, units in enumerate(hidden_units)
+        ]
         self._mean_head = EnsembleDense(members, outputs, name="mean")
         self._log_variance_head = EnsembleDense(members, outputs, name="log_variance")
         bound = [members, 1, outputs]
         self._min_log_variance, self._max_log_variance = (
-            self.add_weight(name, bound, initializer=tf.keras.initializers.Constant(value),
-                            trainable=variance_bounds != "fixed")
-            for name, value in (("min_log_variance", _MIN_LOG_VARIANCE), ("max_log_variance", _MAX_LOG_VARIANCE)))
+            self.add_weight(
+                name,
+                bound,
+                initializer=tf.keras.initializers.Constant(value),
+                trainable=variance_bounds != "fixed",
+            )
+            for name, value in (
+                ("min_log_variance", _MIN_LOG_VARIANCE),
+                ("max_log_variance", _MAX_LOG_VARIANCE),
+            )
+        )
         inputs = observation_size + action_size
-        self._input_mean = self.add_weight("input_mean", [inputs], initializer="zeros", trainable=False)
-        self._input_stddev = self.add_weight("input_stddev", [inputs], initializer="ones", trainable=False)
-        self._target_mean = self.add_weight("target_mean", [outputs], initializer="zeros", trainable=False)
-        self._target_stddev = self.add_weight("target_stddev", [outputs], initializer="ones", trainable=False)
-        self._normalized = self.add_weight("normalized", [], tf.bool, initializer="zeros", trainable=False)
+        self._input_mean = self.add_weight(
+            "input_mean", [inputs], initializer="zeros", trainable=False
+        )
+        self._input_stddev = self.add_weight(
+            "input_stddev", [inputs], initializer="ones", trainable=False
+        )
+        self._target_mean = self.add_weight(
+            "target_mean", [outputs], initializer="zeros", trainable=False
+        )
+        self._target_stddev = self.add_weight(
+            "target_stddev", [outputs], initializer="ones", trainable=False
+        )
+        self._normalized = self.add_weight(
+            "normalized", [], tf.bool, initializer="zeros", trainable=False
+        )
         self.elites = tf.Variable(tf.range(elites), trainable=False, name="elites")
-        self(tf.zeros([members, 1, observation_size]), tf.zeros([members, 1, action_size]))  # creates the weights
+        self(
+            tf.zeros([members, 1, observation_size]), tf.zeros([members, 1, action_size])
+        )  # creates the weights
 
     @property
     def kernels(self) -> list[tf.Variable]:
@@ -88,16 +125,24 @@ class DynamicsEnsemble(tf.keras.Model):
     @property
     def mean_variables(self) -> list[tf.Variable]:
         """What the means depend on: all trainable variables but those of the variance read-out."""
-        read_out = {v.ref() for v in (
-            *self._log_variance_head.trainable_variables, self._min_log_variance, self._max_log_variance)}
+        read_out = {
+            v.ref()
+            for v in (
+                *self._log_variance_head.trainable_variables,
+                self._min_log_variance,
+                self._max_log_variance,
+            )
+        }
         return [variable for variable in self.trainable_variables if variable.ref() not in read_out]
 
     def fit_normalizer(self, data: Transition) -> None:
-        """Takes mean and standard deviation of inputs and targets from data `[N]`, summed in float64.
+        """Takes mean and standard deviation of inputs and targets from data `[N]`, summed in
+        float64.
 
-        Dimensions that do not vary get a standard deviation of 1, so that nothing is divided by zero. After the first
-        fit, the first layer and the head of the means are rescaled with their units, so that the means stay what they
-        were (van Hasselt et al. 2016, Pop-Art). Log-variances keep their relation to the targets' spread.
+        Dimensions that do not vary get a standard deviation of 1, so that nothing is divided by
+        zero. After the first fit, the first layer and the head of the means are rescaled with their
+        units, so that the means stay what they were (van Hasselt et al. 2016, Pop-Art).
+        Log-variances keep their relation to the targets' spread.
         """
         mean, stddev = moments(data.observation, data.action)
         if self._normalized:
@@ -130,7 +175,8 @@ class DynamicsEnsemble(tf.keras.Model):
           observation: `[E, B, D]`, or `[M, B, D]` with `members`.
           action: `[E, B, A]` in [-1, 1], or `[M, B, A]`.
           members: `[M]` indices of the members to use; all by default.
-          detach_variance: let the log-variance head read the features without sending a gradient into them.
+          detach_variance: let the log-variance head read the features without sending a gradient
+            into them.
 
         Returns:
           A `Prediction` with the same leading axes.
@@ -140,7 +186,9 @@ class DynamicsEnsemble(tf.keras.Model):
         for layer in self._trunk:
             features = layer(features, members)
         mean = self._mean_head(features, members) * self._target_stddev + self._target_mean
-        raw = self._log_variance_head(tf.stop_gradient(features) if detach_variance else features, members)
+        raw = self._log_variance_head(
+            tf.stop_gradient(features) if detach_variance else features, members
+        )
         log_variance = self._bound(raw, members)
         sizes = [self.observation_size, 1]
         state, reward = tf.split(mean, sizes, axis=-1)
@@ -156,28 +204,54 @@ class DynamicsEnsemble(tf.keras.Model):
         """Returns an ensemble of the elites alone, best first, with copies of their weights."""
         count, units = self.elites.shape[0], tuple(layer.kernel.shape[-1] for layer in self._trunk)
         elites = DynamicsEnsemble(
-            self.observation_size, self.action_size, count, count, units, self._variance_bounds, self._target)
-        for copy, original in zip(elites.trainable_variables, self.trainable_variables, strict=True):
+            self.observation_size,
+            self.action_size,
+            count,
+            count,
+            units,
+            self._variance_bounds,
+            self._target,
+        )
+        for copy, original in zip(
+            elites.trainable_variables, self.trainable_variables, strict=True
+        ):
             copy.assign(tf.gather(original, self.elites))
-        for name in ("_input_mean", "_input_stddev", "_target_mean", "_target_stddev", "_normalized"):
+        for name in (
+            "_input_mean",
+            "_input_stddev",
+            "_target_mean",
+            "_target_stddev",
+            "_normalized",
+        ):
             getattr(elites, name).assign(getattr(self, name))
         return elites
 
     def bound_width(self) -> tf.Tensor:
-        """Returns `[E]`, the summed width of the log-variance bounds, which PETS penalises to keep them tight."""
+        """Returns `[E]`, the summed width of the log-variance bounds, which PETS penalises to keep
+        them tight.
+        """
         return tf.reduce_sum(self._max_log_variance - self._min_log_variance, axis=[1, 2])
 
     def _bound(self, raw: tf.Tensor, members: tf.Tensor | None) -> tf.Tensor:
-        """Keeps log-variances between their bounds as PETS does, with one sigmoid and one logarithm.
+        """Keeps log-variances between their bounds as PETS does, with one sigmoid and one
+        logarithm.
 
-        PETS applies `x = high - softplus(high - raw)` and then `low + softplus(x - low)`. With `eˣ` and
-        `softplus(z) = log(1 + eᶻ)` the first is `eˣ = e^high sigmoid(raw - high)`, the second `log(e^low + eˣ)`.
+        PETS applies `x = high - softplus(high - raw)` and then `low + softplus(x - low)`. With `eˣ`
+        and `softplus(z) = log(1 + eᶻ)` the first is `eˣ = e^high sigmoid(raw - high)`, the second
+        `log(e^low + eˣ)`.
         """
-        low, high = tf.convert_to_tensor(self._min_log_variance), tf.convert_to_tensor(self._max_log_variance)
+        low, high = (
+            tf.convert_to_tensor(self._min_log_variance),
+            tf.convert_to_tensor(self._max_log_variance),
+        )
         if members is not None:
             low, high = tf.gather(low, members), tf.gather(high, members)
         bounded = tf.math.log(tf.exp(low) + tf.exp(high) * tf.sigmoid(raw - high))
-        return bounded + 2.0 * tf.math.log(self._target_stddev) if self._variance_bounds == "relative" else bounded
+        return (
+            bounded + 2.0 * tf.math.log(self._target_stddev)
+            if self._variance_bounds == "relative"
+            else bounded
+        )
 
 
 def moments(*columns: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -186,5 +260,6 @@ def moments(*columns: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     mean, variance = tf.nn.moments(values, axes=[0])
     stddev = tf.sqrt(variance)
     constant = stddev <= 1e-6 * tf.maximum(tf.abs(mean), 1.0)
-    return tf.cast(mean, tf.float32), tf.cast(tf.where(constant, tf.ones_like(stddev), stddev), tf.float32)
-
+    return tf.cast(mean, tf.float32), tf.cast(
+        tf.where(constant, tf.ones_like(stddev), stddev), tf.float32
+    )

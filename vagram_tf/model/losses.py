@@ -1,9 +1,10 @@
 """The model losses: pure functions of tensors, one value per member and example.
 
-Shapes are in the letters of `vagram_tf.types`. A prediction is `[..., D]`, say `[E, B, D]`. What it is compared with
-has the same leading axes, or all but the first of at least two: a target `[B, D]` is shared by the members. Nothing
-else is broadcast. The result is `[...]`, and whoever trains reduces it. A value gradient is an argument: nothing here
-knows a network. No loss propagates a gradient into its target or its value gradient.
+Shapes are in the letters of `vagram_tf.types`. A prediction is `[..., D]`, say `[E, B, D]`. What it
+is compared with has the same leading axes, or all but the first of at least two: a target `[B, D]`
+is shared by the members. Nothing else is broadcast. The result is `[...]`, and whoever trains
+reduces it. A value gradient is an argument: nothing here knows a network. No loss propagates a
+gradient into its target or its value gradient.
 """
 
 import math
@@ -12,7 +13,8 @@ import tensorflow as tf
 
 
 def gaussian_nll(mean: tf.Tensor, log_variance: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Negative log likelihood of the target under a diagonal Gaussian, in nats (Chua et al. 2018, PETS).
+    """Negative log likelihood of the target under a diagonal Gaussian, in nats (Chua et al. 2018,
+    PETS).
 
     `½ Σ_d [ (target_d − mean_d)² / variance_d + log variance_d + log 2π ]`
 
@@ -51,7 +53,8 @@ def mse(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 
 
 def itervaml(predicted_value: tf.Tensor, target_value: tf.Tensor) -> tf.Tensor:
-    """Squared error of the value of the predicted state, averaged over critics (Farahmand 2018, IterVAML).
+    """Squared error of the value of the predicted state, averaged over critics (Farahmand 2018,
+    IterVAML).
 
     `mean_c (V_c(ŝ') − V_c(s'))²`; the gradient reaches the model through `V_c(ŝ')`.
 
@@ -69,12 +72,14 @@ def itervaml(predicted_value: tf.Tensor, target_value: tf.Tensor) -> tf.Tensor:
 
 
 def calibrated_itervaml(predicted_value: tf.Tensor, target_value: tf.Tensor) -> tf.Tensor:
-    """IterVAML for a model that is sampled, without the bias of the sampling (Voelcker et al. 2025, arXiv 2505.22772).
+    """IterVAML for a model that is sampled, without the bias of the sampling (Voelcker et al. 2025,
+    arXiv 2505.22772).
 
-    `mean_c [ (v̄_c − V_c(s'))² − s_c² / k ]`, with the mean `v̄_c` and the unbiased variance `s_c²` of `V_c` over k
-    samples of `ŝ'`. The expectation of the square alone is larger than `(E V_c(ŝ') − V_c(s'))²` by
-    `Var V_c(ŝ') / k`, which a model would make small by giving up its variance. The same as the mean of
-    `(V_c(ŝ'_i) − V_c(s')) (V_c(ŝ'_j) − V_c(s'))` over all pairs `i ≠ j`; it may be negative.
+    `mean_c [ (v̄_c − V_c(s'))² − s_c² / k ]`, with the mean `v̄_c` and the unbiased variance `s_c²`
+    of `V_c` over k samples of `ŝ'`. The expectation of the square alone is larger than `(E V_c(ŝ')
+    − V_c(s'))²` by `Var V_c(ŝ') / k`, which a model would make small by giving up its variance. The
+    same as the mean of `(V_c(ŝ'_i) − V_c(s')) (V_c(ŝ'_j) − V_c(s'))` over all pairs `i ≠ j`; it may
+    be negative.
 
     Args:
       predicted_value: `[..., k, C]`, V_c at the samples of the predicted next observation.
@@ -118,8 +123,8 @@ def taylor(prediction: tf.Tensor, target: tf.Tensor, value_gradient: tf.Tensor) 
 def vagram(prediction: tf.Tensor, target: tf.Tensor, value_gradient: tf.Tensor) -> tf.Tensor:
     """Value-gradient weighted squared error: VaGraM (Voelcker et al. 2022, eq. 7).
 
-    `mean_c mean_d (g_cd e_d)²`, an upper bound of `taylor` up to the factor D² (Cauchy-Schwarz) that, unlike it, is
-    zero only where every dimension that the value depends on is right.
+    `mean_c mean_d (g_cd e_d)²`, an upper bound of `taylor` up to the factor D² (Cauchy-Schwarz)
+    that, unlike it, is zero only where every dimension that the value depends on is right.
 
     Args:
       prediction: `[..., D]`.
@@ -132,7 +137,9 @@ def vagram(prediction: tf.Tensor, target: tf.Tensor, value_gradient: tf.Tensor) 
     Raises:
       ValueError: the shapes do not fit one another.
     """
-    return tf.reduce_mean(tf.square(_weighted_error(prediction, target, value_gradient)), axis=[-2, -1])
+    return tf.reduce_mean(
+        tf.square(_weighted_error(prediction, target, value_gradient)), axis=[-2, -1]
+    )
 
 
 def _error(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
@@ -143,7 +150,9 @@ def _error(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     return prediction - _for_members(target, prediction.shape[:-1], prediction.shape[-1:])
 
 
-def _weighted_error(prediction: tf.Tensor, target: tf.Tensor, value_gradient: tf.Tensor) -> tf.Tensor:
+def _weighted_error(
+    prediction: tf.Tensor, target: tf.Tensor, value_gradient: tf.Tensor
+) -> tf.Tensor:
     """Returns `[..., C, D]`: the error's part in each critic's value, to first order."""
     error = _error(prediction, target)
     value_gradient = tf.stop_gradient(tf.convert_to_tensor(value_gradient, error.dtype))
@@ -153,7 +162,8 @@ def _weighted_error(prediction: tf.Tensor, target: tf.Tensor, value_gradient: tf
 
 
 def _for_members(values: tf.Tensor, leading: tf.TensorShape, own: tf.TensorShape) -> tf.Tensor:
-    """Returns values `leading + own`; gives those without the members' axis, the first of `leading`, one of size 1.
+    """Returns values `leading + own`; gives those without the members' axis, the first of
+    `leading`, one of size 1.
 
     Raises ValueError for any other shape: one example does not stand for many.
     """

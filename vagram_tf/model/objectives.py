@@ -1,7 +1,7 @@
 """The `--loss` choices: the only place where the pure losses meet networks.
 
-An objective is prepared once per fit, on the whole dataset, and then asked for the terms of batches of it. To add
-one, register it; the trainer and the driver need no change:
+An objective is prepared once per fit, on the whole dataset, and then asked for the terms of batches
+of it. To add one, register it; the trainer and the driver need no change:
 
     @vagram_tf.register_objective("huber")
     class Huber(vagram_tf.Objective):
@@ -38,7 +38,8 @@ _REGISTRY: dict[str, Callable[[ModelConfig], Objective]] = {}
 
 
 def register_objective(name: str) -> Callable[[Build], Build]:
-    """Returns a decorator that makes an `Objective` class, or a function that makes one, `--loss=module:name`.
+    """Returns a decorator that makes an `Objective` class, or a function that makes one,
+    `--loss=module:name`.
 
     Raises:
       ValueError: another module has taken the name.
@@ -46,7 +47,9 @@ def register_objective(name: str) -> Callable[[Build], Build]:
 
     def register(build: Build) -> Build:
         if name in _REGISTRY and _REGISTRY[name].__module__ != build.__module__:
-            raise ValueError(f"an objective {name!r} is registered already, by {_REGISTRY[name].__module__}")
+            raise ValueError(
+                f"an objective {name!r} is registered already, by {_REGISTRY[name].__module__}"
+            )
         _REGISTRY[name] = build
         return build
 
@@ -66,21 +69,32 @@ def make_objective(config: ModelConfig) -> Objective:
         except (ImportError, TypeError) as error:  # a relative name is a TypeError
             raise ValueError(f"loss {config.loss!r}: cannot import {module}: {error}") from None
     if name not in _REGISTRY or (module and _REGISTRY[name].__module__ == __name__):
-        raise ValueError(f"loss {name!r} is not registered; there are {', '.join(sorted(_REGISTRY))}")
+        raise ValueError(
+            f"loss {name!r} is not registered; there are {', '.join(sorted(_REGISTRY))}"
+        )
     return _REGISTRY[name](config)
 
 
 @register_objective("mle")
 class Likelihood(Objective):
-    """Gaussian maximum likelihood of state and reward (PETS, MBPO): both in nats, the reward one dimension more."""
+    """Gaussian maximum likelihood of state and reward (PETS, MBPO): both in nats, the reward one
+    dimension more.
+    """
 
     samples = True
 
     def loss(
-        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: ValueFunctions
+        self,
+        prediction: Prediction,
+        target: Transition,
+        prepared: Prepared,
+        value_functions: ValueFunctions,
     ) -> tf.Tensor:
         return losses.gaussian_nll(
-            prediction.next_observation, prediction.next_observation_log_variance, target.next_observation)
+            prediction.next_observation,
+            prediction.next_observation_log_variance,
+            target.next_observation,
+        )
 
     def predict(self, ensemble: DynamicsEnsemble, batch: Transition) -> Prediction:
         return ensemble(batch.observation, batch.action)
@@ -98,7 +112,9 @@ class Likelihood(Objective):
         return tf.reduce_mean(terms.loss + terms.reward_loss, axis=-1)
 
     def step_loss(self, terms: Terms, weights: TermWeights) -> tf.Tensor:
-        return self.score(terms, weights)  # each dimension has a learned variance of its own already
+        return self.score(
+            terms, weights
+        )  # each dimension has a learned variance of its own already
 
     def improved(self, best: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
         return best - new > 0.01  # nats: what 1 % of one dimension's standard deviation is worth
@@ -109,7 +125,11 @@ class SquaredError(Objective):
     """Squared error, each dimension in units of its changes' spread."""
 
     def loss(
-        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: ValueFunctions
+        self,
+        prediction: Prediction,
+        target: Transition,
+        prepared: Prepared,
+        value_functions: ValueFunctions,
     ) -> tf.Tensor:
         spread = prepared["spread"]
         return losses.mse(prediction.next_observation / spread, target.next_observation / spread)
@@ -123,36 +143,56 @@ class IterVAML(ValueAware):
         return {"value": _values(value_functions, batch.next_observation)}  # [B, C]
 
     def loss(
-        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: ValueFunctions
+        self,
+        prediction: Prediction,
+        target: Transition,
+        prepared: Prepared,
+        value_functions: ValueFunctions,
     ) -> tf.Tensor:
-        return losses.itervaml(_values(value_functions, prediction.next_observation), prepared["value"])
+        return losses.itervaml(
+            _values(value_functions, prediction.next_observation), prepared["value"]
+        )
 
 
 @register_objective("calibrated_itervaml")
 class CalibratedIterVAML(IterVAML):
-    """Squared error of the expected value (Voelcker et al. 2025), estimated without bias from reparameterised samples.
+    """Squared error of the expected value (Voelcker et al. 2025), estimated without bias from
+    reparameterised samples.
 
-    The gradient runs through V and the samples into mean and variance. The reward's variance stays a read-out.
+    The gradient runs through V and the samples into mean and variance. The reward's variance stays
+    a read-out.
     """
 
     samples = True
 
     def predict(self, ensemble: DynamicsEnsemble, batch: Transition) -> Prediction:
         detached = super().predict(ensemble, batch)
-        return ensemble(batch.observation, batch.action)._replace(reward_log_variance=detached.reward_log_variance)
+        return ensemble(batch.observation, batch.action)._replace(
+            reward_log_variance=detached.reward_log_variance
+        )
 
     def loss(
-        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: ValueFunctions
+        self,
+        prediction: Prediction,
+        target: Transition,
+        prepared: Prepared,
+        value_functions: ValueFunctions,
     ) -> tf.Tensor:
-        mean, log_variance = (x[..., tf.newaxis, :] for x in (
-            prediction.next_observation, prediction.next_observation_log_variance))
+        mean, log_variance = (
+            x[..., tf.newaxis, :]
+            for x in (prediction.next_observation, prediction.next_observation_log_variance)
+        )
         *leading, _, size = mean.shape
-        noise = tf.random.stateless_normal([*leading, self.config.value_samples, size], prepared["seed"])
+        noise = tf.random.stateless_normal(
+            [*leading, self.config.value_samples, size], prepared["seed"]
+        )
         sample = mean + noise * tf.exp(0.5 * log_variance)  # [E, B, k, D]
         return losses.calibrated_itervaml(_values(value_functions, sample), prepared["value"])
 
     def readout(self, prediction: Prediction, target: Transition) -> tf.Tensor:
-        return reward_nll(tf.stop_gradient(prediction.reward), prediction.reward_log_variance, target.reward)
+        return reward_nll(
+            tf.stop_gradient(prediction.reward), prediction.reward_log_variance, target.reward
+        )
 
 
 @register_objective("taylor")
@@ -160,17 +200,29 @@ class Taylor(ValueAware):
     """First-order value error (Voelcker et al. 2022, eq. 5)."""
 
     def prepare(self, batch: Transition, value_functions: ValueFunctions) -> Prepared:
-        return {"value_gradient": value_gradients(value_functions, batch.next_observation)}  # [B, C, D]
+        return {
+            "value_gradient": value_gradients(value_functions, batch.next_observation)
+        }  # [B, C, D]
 
     def finish(self, prepared: Prepared, data: Transition) -> Prepared:
         """Clips the gradients of all critics, `[N, C, D]`."""
         quantile = self.config.value_gradient_quantile
-        return {"value_gradient": clip_in_spreads(prepared["value_gradient"], change_spread(data), quantile)}
+        return {
+            "value_gradient": clip_in_spreads(
+                prepared["value_gradient"], change_spread(data), quantile
+            )
+        }
 
     def loss(
-        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: ValueFunctions
+        self,
+        prediction: Prediction,
+        target: Transition,
+        prepared: Prepared,
+        value_functions: ValueFunctions,
     ) -> tf.Tensor:
-        return losses.taylor(prediction.next_observation, target.next_observation, prepared["value_gradient"])
+        return losses.taylor(
+            prediction.next_observation, target.next_observation, prepared["value_gradient"]
+        )
 
 
 @register_objective("vagram")
@@ -180,14 +232,22 @@ class VaGraM(Taylor):
     def finish(self, prepared: Prepared, data: Transition) -> Prepared:
         """Makes one weight of the clipped gradients of all critics, `[N, 1, D]`."""
         spread = change_spread(data)
-        gradient = super().finish(prepared, data)["value_gradient"] * spread  # free of the observation's units
+        gradient = (
+            super().finish(prepared, data)["value_gradient"] * spread
+        )  # free of the observation's units
         weights = WEIGHTS[self.config.value_gradient_weights](gradient) / spread
         return {"value_gradient": weights[:, tf.newaxis]}
 
     def loss(
-        self, prediction: Prediction, target: Transition, prepared: Prepared, value_functions: ValueFunctions
+        self,
+        prediction: Prediction,
+        target: Transition,
+        prepared: Prepared,
+        value_functions: ValueFunctions,
     ) -> tf.Tensor:
-        return losses.vagram(prediction.next_observation, target.next_observation, prepared["value_gradient"])
+        return losses.vagram(
+            prediction.next_observation, target.next_observation, prepared["value_gradient"]
+        )
 
 
 def _values(value_functions: ValueFunctions, observation: tf.Tensor) -> tf.Tensor:

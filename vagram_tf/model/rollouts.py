@@ -1,4 +1,6 @@
-"""Branched rollouts (Janner et al. 2019, algorithm 2): in the learned world, or in the simulator in its place."""
+"""Branched rollouts (Janner et al. 2019, algorithm 2): in the learned world, or in the simulator in
+its place.
+"""
 
 import abc
 from collections.abc import Callable, Iterator
@@ -12,12 +14,18 @@ from vagram_tf.model.ensemble import DynamicsEnsemble
 from vagram_tf.replay import ReplayBuffer
 from vagram_tf.types import TerminationFunction, Transition
 
-_PASS_ROWS = 5_000  # most rollouts of one compiled pass, so that the layers' outputs stay in the cache
-_CREDIBLE_MARGIN = 5.0  # imagined steps may leave the range of the real data by this many of its widths
+_PASS_ROWS = (
+    5_000  # most rollouts of one compiled pass, so that the layers' outputs stay in the cache
+)
+_CREDIBLE_MARGIN = (
+    5.0  # imagined steps may leave the range of the real data by this many of its widths
+)
 
 
 class DataRange(NamedTuple):
-    """What counts as a credible imagined step: bounds on next observation `[D]` and reward, per dimension."""
+    """What counts as a credible imagined step: bounds on next observation `[D]` and reward, per
+    dimension.
+    """
 
     observation_low: tf.Tensor
     observation_high: tf.Tensor
@@ -26,7 +34,9 @@ class DataRange(NamedTuple):
 
     @classmethod
     def of(cls, data: Transition, margin: float) -> "DataRange":
-        """Takes the range of real data `[N]` and widens it on each side by `margin` times its width."""
+        """Takes the range of real data `[N]` and widens it on each side by `margin` times its
+        width.
+        """
 
         def widened(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             low, high = tf.reduce_min(values, axis=0), tf.reduce_max(values, axis=0)
@@ -37,15 +47,23 @@ class DataRange(NamedTuple):
 
     def contains(self, next_observation: tf.Tensor, reward: tf.Tensor) -> tf.Tensor:
         """Returns `bool [B]`; false for what is not finite."""
-        inside = (next_observation >= self.observation_low) & (next_observation <= self.observation_high)
-        return tf.reduce_all(inside, axis=-1) & (reward >= self.reward_low) & (reward <= self.reward_high)
+        inside = (next_observation >= self.observation_low) & (
+            next_observation <= self.observation_high
+        )
+        return (
+            tf.reduce_all(inside, axis=-1)
+            & (reward >= self.reward_low)
+            & (reward <= self.reward_high)
+        )
 
 
 Policy = Callable[[tf.Tensor], tf.Tensor]
 """Samples actions: `[B, D] -> [B, A]`."""
 
 SimulatorStep = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
-"""Observation `[B, D]` and action `[B, A]` in [-1, 1] to next observation `[B, D]`, reward and terminated `[B]`."""
+"""Observation `[B, D]` and action `[B, A]` in [-1, 1] to next observation `[B, D]`, reward and
+terminated `[B]`.
+"""
 
 
 class Rollouts(tf.Module, abc.ABC):
@@ -53,7 +71,8 @@ class Rollouts(tf.Module, abc.ABC):
 
     Args:
       policy: samples actions.
-      shrinkage: the share of every change of state that is left out, which makes the world worse on purpose.
+      shrinkage: the share of every change of state that is left out, which makes the world worse on
+        purpose.
     """
 
     def __init__(self, policy: Policy, shrinkage: float):
@@ -80,16 +99,21 @@ class Rollouts(tf.Module, abc.ABC):
         for _ in range(passes):
             yield self.imagine(real.sample([per_elite * elites]).observation, horizon, data_range)
 
-    def imagine(self, start: tf.Tensor, horizon: int, data_range: DataRange) -> tuple[Transition, float]:
-        """Imagines up to `horizon` steps from each start; a rollout ends where it terminates or leaves the range.
+    def imagine(
+        self, start: tf.Tensor, horizon: int, data_range: DataRange
+    ) -> tuple[Transition, float]:
+        """Imagines up to `horizon` steps from each start; a rollout ends where it terminates or
+        leaves the range.
 
         Args:
-          start: `[B, D]` real observations, B a multiple of the number of elites where there are any.
+          start: `[B, D]` real observations, B a multiple of the number of elites where there are
+            any.
           horizon: H.
           data_range: steps outside it are dropped, and their rollouts with them.
 
         Returns:
-          The credible transitions, `[N]` with N at most H · B, and the share of imagined steps that was dropped.
+          The credible transitions, `[N]` with N at most H · B, and the share of imagined steps that
+          was dropped.
         """
         observation, alive = start, tf.ones([start.shape[0]], tf.bool)
         kept, imagined, dropped = [], 0, 0
@@ -142,21 +166,30 @@ class Imagination(Rollouts):
     def _step(self, observation: tf.Tensor, data_range: DataRange) -> tuple[Transition, tf.Tensor]:
         """One step of every rollout `[B]`, each by a random elite.
 
-        The rollouts are shuffled and dealt to the elites in equal shares, so that a step costs one forward pass per
-        rollout and not one per rollout and elite.
+        The rollouts are shuffled and dealt to the elites in equal shares, so that a step costs one
+        forward pass per rollout and not one per rollout and elite.
         """
         action = self._policy(observation)
         batch, elites = observation.shape[0], self._ensemble.elites.shape[0]
         deal = tf.argsort(self._generator.uniform([batch]))
-        dealt = [tf.reshape(tf.gather(x, deal), [elites, batch // elites, -1]) for x in (observation, action)]
+        dealt = [
+            tf.reshape(tf.gather(x, deal), [elites, batch // elites, -1])
+            for x in (observation, action)
+        ]
         prediction = self._ensemble(*dealt, members=self._ensemble.elites)
         next_observation, reward = prediction.next_observation, prediction.reward
         if self._noise:
-            noise = self._generator.normal([*next_observation.shape[:2], next_observation.shape[2] + 1])
-            next_observation += noise[..., :-1] * tf.exp(0.5 * prediction.next_observation_log_variance)
+            noise = self._generator.normal(
+                [*next_observation.shape[:2], next_observation.shape[2] + 1]
+            )
+            next_observation += noise[..., :-1] * tf.exp(
+                0.5 * prediction.next_observation_log_variance
+            )
             reward += noise[..., -1] * tf.exp(0.5 * prediction.reward_log_variance)
         back = tf.math.invert_permutation(deal)
-        next_observation = self._shrunk(observation, tf.gather(tf.reshape(next_observation, [batch, -1]), back))
+        next_observation = self._shrunk(
+            observation, tf.gather(tf.reshape(next_observation, [batch, -1]), back)
+        )
         reward = tf.gather(tf.reshape(reward, [batch]), back)
         discount = 1.0 - tf.cast(self._termination(next_observation), tf.float32)
         step = Transition(observation, action, reward, discount, next_observation)

@@ -1,6 +1,8 @@
-"""Which examples a fit sees: the holdout, each member's bootstrap sample, and the order of an epoch.
+"""Which examples a fit sees: the holdout, each member's bootstrap sample, and the order of an
+epoch.
 
-Examples are told by their slots in the dataset. What is random is drawn from the generator that is passed in.
+Examples are told by their slots in the dataset. What is random is drawn from the generator that is
+passed in.
 """
 
 import tensorflow as tf
@@ -9,14 +11,17 @@ import tensorflow as tf
 def held_out(count: int, share: float) -> tf.Tensor:
     """Says of each of `count` slots whether it is held out for life, at least one: bool `[count]`.
 
-    Every `1 / share`-th slot is, so no score is ever taken on data that an earlier fit has trained on.
+    Every `1 / share`-th slot is, so no score is ever taken on data that an earlier fit has trained
+    on.
     """
     step = tf.range(count, dtype=tf.float64)
     out = tf.floor((step + 1.0) * share) > tf.floor(step * share)
     return out if tf.reduce_any(out) else step == count - 1.0
 
 
-def split(count: int, share: float, most: int, generator: tf.random.Generator) -> tuple[tf.Tensor, tf.Tensor]:
+def split(
+    count: int, share: float, most: int, generator: tf.random.Generator
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the slots to train on, and at most so many random ones of those held out for life."""
     slots, out = tf.range(count), held_out(count, share)
     train, holdout = tf.boolean_mask(slots, ~out), tf.boolean_mask(slots, out)
@@ -25,7 +30,9 @@ def split(count: int, share: float, most: int, generator: tf.random.Generator) -
 
 
 def bootstrap(train: tf.Tensor, members: int, generator: tf.random.Generator) -> tf.Tensor:
-    """Returns `[E, N]` of the slots `[N]`: each member's own sample with replacement, for a whole fit."""
+    """Returns `[E, N]` of the slots `[N]`: each member's own sample with replacement, for a whole
+    fit.
+    """
     shape = [members, train.shape[0]]
     return tf.gather(train, generator.uniform(shape, maxval=train.shape[0], dtype=tf.int32))
 
@@ -35,8 +42,8 @@ def shuffled_batches(
 ) -> tf.Tensor:
     """Returns an epoch of the samples `[E, N]`: slots `[steps, E, batch]`.
 
-    Few samples are passed more often, each time in another order, until there are steps enough. A remainder that
-    fills no batch is left out.
+    Few samples are passed more often, each time in another order, until there are steps enough. A
+    remainder that fills no batch is left out.
     """
     count = samples.shape[1]
     passes = max(1, -(-least_steps * batch // count))

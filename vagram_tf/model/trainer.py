@@ -32,7 +32,8 @@ class ModelTrainer(tf.Module):
       objective: what they are trained for.
       value_functions: C functions `[B, D] -> [B]` for objectives that depend on values.
       config: learning rate, batch size, patience and so on.
-      seed: of the generator behind holdout choice, bootstrap, batch order and samples of the prediction.
+      seed: of the generator behind holdout choice, bootstrap, batch order and samples of the
+        prediction.
     """
 
     def __init__(
@@ -45,32 +46,38 @@ class ModelTrainer(tf.Module):
     ):
         super().__init__(name="model_trainer")
         self.ensemble = ensemble
-        self._objective, self._value_functions, self._config = objective, tuple(value_functions), config
+        self._objective, self._value_functions, self._config = (
+            objective,
+            tuple(value_functions),
+            config,
+        )
         self._generator = tf.random.Generator.from_seed(seed, alg="philox")
         self._optimizer = tf.keras.optimizers.legacy.Adam(config.model_learning_rate, epsilon=1e-8)
         self._optimizer._create_all_weights(ensemble.trainable_variables)
         self._chunk_steps = max(1, _CHUNK_EXAMPLES // config.model_batch_size)
 
     def fit(self, data: Transition, warm_up: bool = False) -> dict[str, float]:
-        """Fits to a dataset until nothing improves on the holdout, keeps each member's best weights, picks elites.
+        """Fits to a dataset until nothing improves on the holdout, keeps each member's best
+        weights, picks elites.
 
-        The weights that are judged and kept are averages over the last steps, which follow the loss and not a step's
-        few examples (Polyak and Juditsky 1992, with a mean that forgets).
+        The weights that are judged and kept are averages over the last steps, which follow the loss
+        and not a step's few examples (Polyak and Juditsky 1992, with a mean that forgets).
 
         Args:
           data: `[N]` transitions, N at least 2.
           warm_up: the critics do not mean anything yet, so value-aware objectives add the mse.
 
         Returns:
-          Metrics of the fit: steps, epochs, the members' mean score at its end, the sum over all weights (finite only
-          if they are), and the elites' mean terms on the holdout in their own units: the objective's, the reward's
-          and the state mse, in units of the changes' spread.
+          Metrics of the fit: steps, epochs, the members' mean score at its end, the sum over all
+          weights (finite only if they are), and the elites' mean terms on the holdout in their own
+          units: the objective's, the reward's and the state mse, in units of the changes' spread.
         """
         config, ensemble = self._config, self.ensemble
         ensemble.fit_normalizer(data)
         prepared, spread = self.prepare(data), change_spread(data)
         train, holdout = splits.split(
-            data.reward.shape[0], config.holdout_share, config.max_holdout, self._generator)
+            data.reward.shape[0], config.holdout_share, config.max_holdout, self._generator
+        )
         samples = splits.bootstrap(train, ensemble.members, self._generator)
         weights = self._objective.weights(self._reference(data, prepared, spread), warm_up)
         score_seed = self._new_seed()  # one for all scores, which would not be comparable otherwise
@@ -81,13 +88,20 @@ class ModelTrainer(tf.Module):
             stopping.judge(score, terms, steps)
             return score
 
-        # Scores judge the means. A read-out that only watches them goes on learning when they have stopped improving.
-        judged = ensemble.trainable_variables if self._objective.samples else ensemble.mean_variables
-        stopping = EarlyStopping(judged, self._objective.improved, config.patience, config.patience_steps)
+        # Scores judge the means. A read-out that only watches them goes on learning when they have
+        # stopped improving.
+        judged = (
+            ensemble.trainable_variables if self._objective.samples else ensemble.mean_variables
+        )
+        stopping = EarlyStopping(
+            judged, self._objective.improved, config.patience, config.patience_steps
+        )
         averages = [tf.identity(variable) for variable in ensemble.trainable_variables]
         score, steps, epochs = judge(), 0, 0
         while not stopping.stopped and steps < config.max_fit_steps:
-            order = splits.shuffled_batches(samples, config.model_batch_size, _EPOCH_STEPS, self._generator)
+            order = splits.shuffled_batches(
+                samples, config.model_batch_size, _EPOCH_STEPS, self._generator
+            )
             order = order[: config.max_fit_steps - steps]
             averages = self._train_epoch(data, prepared, spread, order, weights, averages)
             with _lent(ensemble.trainable_variables, averages):
@@ -95,20 +109,36 @@ class ModelTrainer(tf.Module):
             steps, epochs = steps + order.shape[0], epochs + 1
         _assign(ensemble.trainable_variables, averages)
         stopping.restore()
-        ensemble.elites.assign(tf.argsort(stopping.best_score, stable=True)[: ensemble.elites.shape[0]])
+        ensemble.elites.assign(
+            tf.argsort(stopping.best_score, stable=True)[: ensemble.elites.shape[0]]
+        )
 
-        terms = Terms(*(
-            tf.reduce_mean(term, axis=-1) for term in self._terms_on(data, prepared, spread, holdout, score_seed)))
-        # The last score is not kept, but it shows if training ended in something that is not a number; so does the sum.
+        terms = Terms(
+            *(
+                tf.reduce_mean(term, axis=-1)
+                for term in self._terms_on(data, prepared, spread, holdout, score_seed)
+            )
+        )
+        # The last score is not kept, but it shows if training ended in something that is not a
+        # number; so does the sum.
         weight_sum = tf.add_n([tf.reduce_sum(v) for v in ensemble.trainable_variables])
-        progress = {"fit_steps": steps, "fit_epochs": epochs, "fit_score": float(tf.reduce_mean(score)),
-                    "weight_sum": float(weight_sum)}
+        progress = {
+            "fit_steps": steps,
+            "fit_epochs": epochs,
+            "fit_score": float(tf.reduce_mean(score)),
+            "weight_sum": float(weight_sum),
+        }
         return progress | {
-            f"holdout_{name}": float(tf.reduce_mean(tf.gather(getattr(terms, name), ensemble.elites)))
-            for name in ("loss", "reward_loss", "mse")}
+            f"holdout_{name}": float(
+                tf.reduce_mean(tf.gather(getattr(terms, name), ensemble.elites))
+            )
+            for name in ("loss", "reward_loss", "mse")
+        }
 
     def forget(self, seed: int) -> None:
-        """Makes the trainer as new, with another seed. The ensemble's weights are whoever's who made it."""
+        """Makes the trainer as new, with another seed. The ensemble's weights are whoever's who
+        made it.
+        """
         self._generator.reset_from_seed(seed)
         for variable in self._optimizer.variables():
             variable.assign(tf.zeros_like(variable))
@@ -118,42 +148,71 @@ class ModelTrainer(tf.Module):
         return splits.held_out(count, self._config.holdout_share)
 
     def prepare(self, data: Transition) -> Prepared:
-        """Runs the objective's preparation over a dataset `[N]`, compiled, and finishes it as a whole."""
+        """Runs the objective's preparation over a dataset `[N]`, compiled, and finishes it as a
+        whole.
+        """
         slots = tf.range(data.reward.shape[0])
-        chunks = [self._prepare_chunk(_gather(data, rows)) for rows, _ in _passes(slots, _PREPARED_ROWS)]
-        prepared = {key: tf.concat([chunk[key] for chunk in chunks], axis=0)[: len(slots)] for key in chunks[0]}
+        chunks = [
+            self._prepare_chunk(_gather(data, rows)) for rows, _ in _passes(slots, _PREPARED_ROWS)
+        ]
+        prepared = {
+            key: tf.concat([chunk[key] for chunk in chunks], axis=0)[: len(slots)]
+            for key in chunks[0]
+        }
         return self._objective.finish(prepared, data)
 
     def _reference(self, data: Transition, prepared: Prepared, spread: tf.Tensor) -> Terms:
-        """Returns the terms `[1, B]` of a model that knows nothing but mean and spread of changes and rewards."""
-        rows = tf.cast(tf.linspace(0, data.reward.shape[0] - 1, min(data.reward.shape[0], _REFERENCE_ROWS)), tf.int32)
+        """Returns the terms `[1, B]` of a model that knows nothing but mean and spread of changes
+        and rewards.
+        """
+        rows = tf.cast(
+            tf.linspace(0, data.reward.shape[0] - 1, min(data.reward.shape[0], _REFERENCE_ROWS)),
+            tf.int32,
+        )
         change, _ = moments(data.next_observation - data.observation)
         reward, reward_spread = (x[0] for x in moments(data.reward[:, tf.newaxis]))
         target, extra = _gather((data, prepared), rows)
-        target, extra = tf.nest.map_structure(lambda field: field[tf.newaxis], (target, extra))  # one member
+        target, extra = tf.nest.map_structure(
+            lambda field: field[tf.newaxis], (target, extra)
+        )  # one member
         nothing = Prediction(
-            target.observation + change, tf.fill(target.reward.shape, reward),
+            target.observation + change,
+            tf.fill(target.reward.shape, reward),
             tf.broadcast_to(2.0 * tf.math.log(spread), target.observation.shape),
-            tf.fill(target.reward.shape, 2.0 * tf.math.log(reward_spread)))
+            tf.fill(target.reward.shape, 2.0 * tf.math.log(reward_spread)),
+        )
         extra |= {"spread": spread, "seed": tf.zeros([2], tf.int32)}
         return self._objective.terms(nothing, target, extra, self._value_functions)
 
     def _train_epoch(
-        self, data: Transition, prepared: Prepared, spread: tf.Tensor, order: tf.Tensor, weights: TermWeights,
+        self,
+        data: Transition,
+        prepared: Prepared,
+        spread: tf.Tensor,
+        order: tf.Tensor,
+        weights: TermWeights,
         averages: list[tf.Tensor],
     ) -> list[tf.Tensor]:
-        """Trains on the batches `[steps, E, batch]`, in compiled chunks of one shape; returns the averages after."""
+        """Trains on the batches `[steps, E, batch]`, in compiled chunks of one shape; returns the
+        averages after.
+        """
         for start in range(0, order.shape[0], self._chunk_steps):
             chunk = order[start : start + self._chunk_steps]
             steps = chunk.shape[0]
             chunk = tf.pad(chunk, [[0, self._chunk_steps - steps], [0, 0], [0, 0]])
             batch, extra = _gather((data, prepared), chunk)
             averages = self._train_steps(
-                batch, extra, spread, tf.constant(steps), self._new_seed(), weights, averages)
+                batch, extra, spread, tf.constant(steps), self._new_seed(), weights, averages
+            )
         return averages
 
     def _terms_on(
-        self, data: Transition, prepared: Prepared, spread: tf.Tensor, slots: tf.Tensor, seed: tf.Tensor
+        self,
+        data: Transition,
+        prepared: Prepared,
+        spread: tf.Tensor,
+        slots: tf.Tensor,
+        seed: tf.Tensor,
     ) -> Terms:
         """Returns the members' terms `[E, N]` on the given slots `[N]` of the data."""
         passes = []
@@ -161,7 +220,9 @@ class ModelTrainer(tf.Module):
             batch, extra = _gather((data, prepared), rows)
             pass_seed = seed + tf.constant([0, i * _SCORED_ROWS])
             passes.append(self._score_pass(batch, extra, spread, tf.constant(count), pass_seed))
-        return Terms(*(tf.concat(term, axis=-1)[:, : slots.shape[0]] for term in zip(*passes, strict=True)))
+        return Terms(
+            *(tf.concat(term, axis=-1)[:, : slots.shape[0]] for term in zip(*passes, strict=True))
+        )
 
     @compiled
     def _prepare_chunk(self, batch: Transition) -> Prepared:
@@ -169,53 +230,86 @@ class ModelTrainer(tf.Module):
 
     @compiled
     def _score_pass(
-        self, batch: Transition, prepared: Prepared, spread: tf.Tensor, count: tf.Tensor, seed: tf.Tensor
+        self,
+        batch: Transition,
+        prepared: Prepared,
+        spread: tf.Tensor,
+        count: tf.Tensor,
+        seed: tf.Tensor,
     ) -> Terms:
         """Returns the members' terms `[E, rows]`, of which the first `count` mean anything."""
         members = self.ensemble.members
         pieces = tf.nest.map_structure(
-            lambda field: tf.reshape(field, [-1, _PIECE_ROWS, *field.shape[1:]]), (batch, prepared))
+            lambda field: tf.reshape(field, [-1, _PIECE_ROWS, *field.shape[1:]]), (batch, prepared)
+        )
 
         def score_piece(i: tf.Tensor, scored: Terms) -> tuple[tf.Tensor, Terms]:
             piece = tf.nest.map_structure(lambda field: field[i], pieces)
-            rows, extra = tf.nest.map_structure(lambda field: tf.broadcast_to(field, [members, *field.shape]), piece)
+            rows, extra = tf.nest.map_structure(
+                lambda field: tf.broadcast_to(field, [members, *field.shape]), piece
+            )
             terms = self._terms(rows, extra, spread, seed + tf.stack([0, i]))
-            return i + 1, Terms(*(done.write(i, term) for done, term in zip(scored, terms, strict=True)))
+            return i + 1, Terms(
+                *(done.write(i, term) for done, term in zip(scored, terms, strict=True))
+            )
 
-        empty = Terms(*(
-            tf.TensorArray(tf.float32, _SCORED_ROWS // _PIECE_ROWS, element_shape=[members, _PIECE_ROWS])
-            for _ in Terms._fields))
-        scored = tf.while_loop(lambda i, _: i * _PIECE_ROWS < count, score_piece, [tf.constant(0), empty])[1]
+        empty = Terms(
+            *(
+                tf.TensorArray(
+                    tf.float32, _SCORED_ROWS // _PIECE_ROWS, element_shape=[members, _PIECE_ROWS]
+                )
+                for _ in Terms._fields
+            )
+        )
+        scored = tf.while_loop(
+            lambda i, _: i * _PIECE_ROWS < count, score_piece, [tf.constant(0), empty]
+        )[1]
         by_member = (tf.transpose(term.stack(), [1, 0, 2]) for term in scored)
         return Terms(*(tf.reshape(term, [members, _SCORED_ROWS]) for term in by_member))
 
     @compiled
     def _train_steps(
-        self, batch: Transition, prepared: Prepared, spread: tf.Tensor, steps: tf.Tensor, seed: tf.Tensor,
-        weights: TermWeights, averages: list[tf.Tensor],
+        self,
+        batch: Transition,
+        prepared: Prepared,
+        spread: tf.Tensor,
+        steps: tf.Tensor,
+        seed: tf.Tensor,
+        weights: TermWeights,
+        averages: list[tf.Tensor],
     ) -> list[tf.Tensor]:
         """Takes the first `steps` of `[n, E, B]` batches, and the averages of the weights along."""
         variables = self.ensemble.trainable_variables
         left = self._config.model_averaging
         kept = 1.0 - self._config.model_learning_rate * self._config.model_weight_decay
 
-        def train_step(i: tf.Tensor, averages: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
-            step_batch, step_prepared = tf.nest.map_structure(lambda field: field[i], (batch, prepared))
+        def train_step(
+            i: tf.Tensor, averages: list[tf.Tensor]
+        ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+            step_batch, step_prepared = tf.nest.map_structure(
+                lambda field: field[i], (batch, prepared)
+            )
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(variables)
                 terms = self._terms(step_batch, step_prepared, spread, seed + tf.stack([0, i]))
                 # Summed over members: each gets the gradient of its own batch.
                 loss = tf.reduce_sum(self._objective.step_loss(terms, weights))
                 loss += _BOUND_WIDTH_WEIGHT * tf.reduce_sum(self.ensemble.bound_width())
-            self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+            self._optimizer.apply_gradients(
+                zip(tape.gradient(loss, variables), variables, strict=True)
+            )
             for kernel in self.ensemble.kernels:
                 kernel.assign(kernel * kept)
-            return i + 1, [left * average + (1.0 - left) * variable
-                           for average, variable in zip(averages, variables, strict=True)]
+            return i + 1, [
+                left * average + (1.0 - left) * variable
+                for average, variable in zip(averages, variables, strict=True)
+            ]
 
         return tf.while_loop(lambda i, _: i < steps, train_step, [tf.constant(0), averages])[1]
 
-    def _terms(self, batch: Transition, prepared: Prepared, spread: tf.Tensor, seed: tf.Tensor) -> Terms:
+    def _terms(
+        self, batch: Transition, prepared: Prepared, spread: tf.Tensor, seed: tf.Tensor
+    ) -> Terms:
         """Returns the terms `[E, B]` of what the ensemble predicts of a batch `[E, B]`."""
         prediction = self._objective.predict(self.ensemble, batch)
         prepared = prepared | {"spread": spread, "seed": seed}
@@ -243,7 +337,9 @@ def _assign(variables: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> No
 
 
 def _passes(slots: tf.Tensor, rows: int) -> Iterator[tuple[tf.Tensor, int]]:
-    """Cuts slots `[N]` into pieces of so many rows, the last one padded; yields each with how many of it count."""
+    """Cuts slots `[N]` into pieces of so many rows, the last one padded; yields each with how many
+    of it count.
+    """
     for start in range(0, slots.shape[0], rows):
         count = min(rows, slots.shape[0] - start)
         yield tf.pad(slots[start : start + count], [[0, rows - count]]), count

@@ -1,4 +1,6 @@
-"""What TensorBoard shows beside the loop's own scalars: numbers after a fit, pictures after an evaluation."""
+"""What TensorBoard shows beside the loop's own scalars: numbers after a fit, pictures after an
+evaluation.
+"""
 
 import logging
 
@@ -25,7 +27,9 @@ def show_fit(dyna: Dyna, metrics: Metrics) -> None:
 
 
 def show_pictures(dyna: Dyna, metrics: Metrics) -> None:
-    """Draws what the value depends on and what the model predicts and, once the run is complete, the policy."""
+    """Draws what the value depends on and what the model predicts and, once the run is complete,
+    the policy.
+    """
     pictures = _of_the_model(dyna, metrics) if dyna.has_model else {}
     video = _video(dyna) if dyna.done and dyna.config.run.video_steps else None
     metrics.images(dyna.env_step, pictures if video is None else pictures | {"eval/policy": video})
@@ -37,13 +41,19 @@ def _of_the_model(dyna: Dyna, metrics: Metrics) -> dict[str, figures.Picture]:
     real, predicted = diagnosis.open_loop(dyna, _OPEN_LOOP_STEPS)
     return {
         "value_gradient/sensitivity": figures.sensitivity_map(env_steps, sensitivity, names),
-        "model/open_loop": figures.open_loop(real[:, shown], predicted[..., shown], [names[i] for i in shown]),
+        "model/open_loop": figures.open_loop(
+            real[:, shown], predicted[..., shown], [names[i] for i in shown]
+        ),
     }
 
 
 def _video(dyna: Dyna) -> figures.Picture | None:
-    """Draws the first of the episodes that have just been evaluated; where that fails, one line says why."""
-    seed = seeding.derive(seeding.derive(dyna.config.run.seed, "evaluation", 0), "episode", dyna.env_step)
+    """Draws the first of the episodes that have just been evaluated; where that fails, one line
+    says why.
+    """
+    seed = seeding.derive(
+        seeding.derive(dyna.config.run.seed, "evaluation", 0), "episode", dyna.env_step
+    )
     action_range = ActionRange(dyna.action_space)
 
     def policy(observation: np.ndarray) -> np.ndarray:
@@ -52,7 +62,9 @@ def _video(dyna: Dyna) -> figures.Picture | None:
 
     try:
         video = rendering.rollout_frames(dyna.config.env, policy, seed, dyna.config.run.video_steps)
-    except Exception as error:  # of any environment and any library it draws with: a video must not cost the run
+    except (
+        Exception
+    ) as error:  # of any environment and any library it draws with: a video must not cost the run
         logging.warning("no video of the policy: %s", one_line(error))
         return None
     return figures.animation(video.frames, video.frames_per_second)

@@ -1,4 +1,6 @@
-"""Checkpoints to resume a run from: everything that the next step depends on, verified before it is used."""
+"""Checkpoints to resume a run from: everything that the next step depends on, verified before it is
+used.
+"""
 
 import logging
 import shutil
@@ -20,7 +22,8 @@ class CheckpointError(Fault):
 class Checkpoints:
     """Writes and restores numbered checkpoints `checkpoints/<env step>/` of trackable objects.
 
-    A checkpoint appears whole; its manifest tells a damaged one, and the one before it is used. Nothing is pickled.
+    A checkpoint appears whole; its manifest tells a damaged one, and the one before it is used.
+    Nothing is pickled.
 
     Args:
       directory: `checkpoints/` of a run.
@@ -51,7 +54,9 @@ class Checkpoints:
             raise OSError(f"cannot write the checkpoint {target}: {one_line(error)}") from None
         self._marker.touch()
         earlier = [other for other in self.steps() if other < step]
-        later = [other for other in self.steps() if other > step]  # damaged ones, of a future that did not happen
+        later = [
+            other for other in self.steps() if other > step
+        ]  # damaged ones, of a future that did not happen
         for other in earlier[: 1 - _KEPT] + later:
             shutil.rmtree(self._directory / str(other))
         return target
@@ -83,5 +88,7 @@ class Checkpoints:
         if reasons or self._marker.exists():
             why = "; ".join(reasons) or "all have been deleted"
             raise CheckpointError(
-                f"no usable checkpoint is left in {self._directory} ({why}); to start afresh, choose another --workdir")
+                f"no usable checkpoint is left in {self._directory} ({why}); to start afresh, "
+                "choose another --workdir"
+            )
         return None

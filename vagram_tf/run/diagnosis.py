@@ -23,8 +23,8 @@ class Diagnosis(NamedTuple):
     Attributes:
       scalars: by TensorBoard name.
       histograms: by TensorBoard name, arrays of any shape.
-      sensitivity: `[D]`, root mean square of dV/ds'_d times the standard deviation of s'_d: by how much the value
-        changes when a dimension does as it usually does, in value units.
+      sensitivity: `[D]`, root mean square of dV/ds'_d times the standard deviation of s'_d: by how
+        much the value changes when a dimension does as it usually does, in value units.
     """
 
     scalars: dict[str, float]
@@ -33,7 +33,9 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(dyna: Dyna) -> Diagnosis:
-    """Looks at up to 500 held-out transitions, evenly spaced over the stored ones: no member was trained on them."""
+    """Looks at up to 500 held-out transitions, evenly spaced over the stored ones: no member was
+    trained on them.
+    """
     data = dyna.real.all()
     held_out = np.flatnonzero(dyna.trainer.held_out(data.reward.shape[0]))
     spaced = np.linspace(0, len(held_out) - 1, min(len(held_out), _EXAMPLES)).astype(int)
@@ -48,7 +50,8 @@ def diagnose(dyna: Dyna) -> Diagnosis:
     scalars = {
         "value_gradient/norm": norm.mean(),
         "value_gradient/clip_norm": longest.mean(),
-        "value_gradient/clipped_share": np.maximum(norm - longest, 0).sum() / max(norm.sum(), 1e-12),
+        "value_gradient/clipped_share": np.maximum(norm - longest, 0).sum()
+        / max(norm.sum(), 1e-12),
     }
     own = len(sensitivity) - dyna.config.env.distractors
     scalars["value_gradient/rms_task"] = _rms(sensitivity[:own])
@@ -65,12 +68,13 @@ def diagnose(dyna: Dyna) -> Diagnosis:
 def _member_errors(dyna: Dyna, data: Transition) -> np.ndarray:
     """Returns each member's error on each of `[B]` transitions, `[E, B]`.
 
-    The root mean square over the dimensions, each in standard deviations of its change: 1 is as good as always
-    predicting the mean change. A dimension that never changes does not count.
+    The root mean square over the dimensions, each in standard deviations of its change: 1 is as
+    good as always predicting the mean change. A dimension that never changes does not count.
     """
     members = [dyna.ensemble.members, 1, 1]
-    prediction = dyna.ensemble(tf.tile(data.observation[tf.newaxis], members),
-                               tf.tile(data.action[tf.newaxis], members))
+    prediction = dyna.ensemble(
+        tf.tile(data.observation[tf.newaxis], members), tf.tile(data.action[tf.newaxis], members)
+    )
     error = (prediction.next_observation - data.next_observation).numpy()
     change = np.std(data.next_observation - data.observation, axis=0)
     return _rms(error[..., change > 0] / change[change > 0], axis=-1)
@@ -94,7 +98,9 @@ def open_loop(dyna: Dyna, longest: int) -> tuple[np.ndarray, np.ndarray]:
     """
     recent = Transition(*(field[-_RECENT:] for field in dyna.real.all()))
     stretch = _newest_stretch(dyna.starts()[-_RECENT:], longest)
-    observation, action, after = (x[stretch] for x in (recent.observation, recent.action, recent.next_observation))
+    observation, action, after = (
+        x[stretch] for x in (recent.observation, recent.action, recent.next_observation)
+    )
     elites = dyna.ensemble.elites
     states = [tf.tile(observation[tf.newaxis, :1], [elites.shape[0], 1, 1])]
     for step in range(len(action)):
@@ -104,7 +110,8 @@ def open_loop(dyna: Dyna, longest: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _newest_stretch(starts: np.ndarray, longest: int) -> slice:
-    """Returns where transitions follow one another for the most steps, at most `longest`; the last such place.
+    """Returns where transitions follow one another for the most steps, at most `longest`; the last
+    such place.
 
     Args:
       starts: whether an episode starts with a transition, bool `[N]`.

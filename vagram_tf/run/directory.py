@@ -1,4 +1,6 @@
-"""A run's directory: one process at a time, one configuration for good. TensorFlow is not needed here."""
+"""A run's directory: one process at a time, one configuration for good. TensorFlow is not needed
+here.
+"""
 
 import hashlib
 from pathlib import Path
@@ -6,14 +8,14 @@ from pathlib import Path
 from vagram_tf import files
 from vagram_tf.config import FIELDS, Config
 
-# Settings that may change when a run is continued, because no step depends on them: how far it goes, and how long a
-# slow environment is waited for.
+# Settings that may change when a run is continued, because no step depends on them: how far it
+# goes, and how long a slow environment is waited for.
 _MAY_CHANGE = ("num_steps", "environment_timeout")
 
 
 class RunDirectory:
-    """Opens `<workdir>/<env>/<loss>/<seed>/`, locks it, clears it of what a killed process has left half-written, and
-    writes or compares `config.json`.
+    """Opens `<workdir>/<env>/<loss>/<seed>/`, locks it, clears it of what a killed process has left
+    half-written, and writes or compares `config.json`.
 
     Args:
       workdir: where all runs live.
@@ -62,7 +64,9 @@ class RunDirectory:
                 raise ValueError(f"{path}: {error}") from None
             different = [name for name in new if new[name] != old[name] and name not in _MAY_CHANGE]
             if different:
-                changes = ", ".join(f"{name} was {old[name]!r} and is now {new[name]!r}" for name in different)
+                changes = ", ".join(
+                    f"{name} was {old[name]!r} and is now {new[name]!r}" for name in different
+                )
                 raise ValueError(f"{self.path} holds a run with another configuration: {changes}")
             if new["num_steps"] < old["num_steps"]:
                 raise ValueError(f"num_steps may grow but not shrink: it was {old['num_steps']}")
@@ -78,6 +82,8 @@ def run_path(workdir: Path, config: Config) -> Path:
 
 
 def config_hash(config: Config) -> str:
-    """Returns the first 16 hexadecimal digits of the configuration's SHA-256, without what may change."""
+    """Returns the first 16 hexadecimal digits of the configuration's SHA-256, without what may
+    change.
+    """
     fixed = config.replace(**{name: FIELDS[name].default for name in _MAY_CHANGE})
     return hashlib.sha256(fixed.to_json().encode()).hexdigest()[:16]

@@ -1,4 +1,6 @@
-"""What a run exports: its policy, and the dynamics that were learned, each with what a reader must know of it."""
+"""What a run exports: its policy, and the dynamics that were learned, each with what a reader must
+know of it.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -29,8 +31,12 @@ def export(dyna: Dyna, directory: Path, mean_return: float | None) -> dict[str, 
       OSError: one cannot be written; those before it are whole.
     """
     modules = _modules(dyna)
-    return {kind: save(module, directory / kind / str(dyna.env_step), _metadata(dyna, kind, mean_return))
-            for kind, module in modules.items()}
+    return {
+        kind: save(
+            module, directory / kind / str(dyna.env_step), _metadata(dyna, kind, mean_return)
+        )
+        for kind, module in modules.items()
+    }
 
 
 def _modules(dyna: Dyna) -> dict[str, ExportedDynamics | ExportedPolicy | TFAgentsPolicy]:

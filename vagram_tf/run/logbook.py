@@ -1,4 +1,6 @@
-"""What a run writes down while it runs: scalars, a row per evaluation, pictures, each at its time."""
+"""What a run writes down while it runs: scalars, a row per evaluation, pictures, each at its
+time.
+"""
 
 import time
 from pathlib import Path
@@ -8,8 +10,10 @@ from vagram_tf.envs.episodes import Evaluation
 from vagram_tf.run import board
 from vagram_tf.run.metrics import Metrics
 
-_LOG_EVERY = 250  # environment steps between TensorBoard points of the quantities that change with every step
-_DRAW_EVERY = 1000  # environment steps from which on an evaluation is drawn, too: pictures take longer than numbers
+# Environment steps between TensorBoard points of the quantities that change with every step
+_LOG_EVERY = 250
+# Environment steps from which on an evaluation is drawn, too: pictures take longer than numbers
+_DRAW_EVERY = 1000
 
 # progress.csv column -> the TensorBoard scalar that it repeats
 _PROGRESS = {
@@ -57,13 +61,25 @@ class Logbook:
     def note_evaluation(self, evaluation: Evaluation) -> None:
         """Writes an evaluation's row and scalars, and pictures where they are due."""
         (returns, lengths), step = evaluation, self._dyna.env_step
-        self._metrics.scalars(step, {
-            "eval/mean_reward": returns.mean(), "eval/std_reward": returns.std(),
-            "eval/mean_ep_length": lengths.mean()})
+        self._metrics.scalars(
+            step,
+            {
+                "eval/mean_reward": returns.mean(),
+                "eval/std_reward": returns.std(),
+                "eval/mean_ep_length": lengths.mean(),
+            },
+        )
         latest = self._dyna.latest
         repeated = {column: latest[name] for column, name in _PROGRESS.items() if name in latest}
-        self._metrics.progress(step, {
-            "mean_return": returns.mean(), "stddev_return": returns.std(), "mean_length": lengths.mean(), **repeated})
+        self._metrics.progress(
+            step,
+            {
+                "mean_return": returns.mean(),
+                "stddev_return": returns.std(),
+                "mean_length": lengths.mean(),
+                **repeated,
+            },
+        )
         before = step - self._dyna.config.run.eval_every
         if self._dyna.done or step // _DRAW_EVERY > before // _DRAW_EVERY:
             board.show_pictures(self._dyna, self._metrics)

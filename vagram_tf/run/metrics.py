@@ -1,4 +1,6 @@
-"""What a run tells: TensorBoard, `progress.csv` and `value_sensitivity.csv`, all against environment steps."""
+"""What a run tells: TensorBoard, `progress.csv` and `value_sensitivity.csv`, all against
+environment steps.
+"""
 
 import contextlib
 import csv
@@ -18,19 +20,31 @@ from vagram_tf.errors import one_line
 from vagram_tf.run.figures import Picture
 
 PROGRESS_COLUMNS = (
-    "env_step", "mean_return", "stddev_return", "mean_length", "model_holdout_loss", "model_holdout_mse",
-    "critic_loss", "actor_loss", "temperature", "q_mean", "rollout_length", "imagined_share")
+    "env_step",
+    "mean_return",
+    "stddev_return",
+    "mean_length",
+    "model_holdout_loss",
+    "model_holdout_mse",
+    "critic_loss",
+    "actor_loss",
+    "temperature",
+    "q_mean",
+    "rollout_length",
+    "imagined_share",
+)
 
 _DESCRIPTION_STEP = 0  # before every environment step
 
 
 class Metrics:
-    """Writes to `tensorboard/`, one row per evaluation to `progress.csv` and one per fit to `value_sensitivity.csv`.
+    """Writes to `tensorboard/`, one row per evaluation to `progress.csv` and one per fit to
+    `value_sensitivity.csv`.
 
     Args:
       directory: the run's.
-      resume_step: the environment step that the run continues from, 0 for its start; what was written after it is
-        cut off, so that a killed run leaves neither gap nor overlap.
+      resume_step: the environment step that the run continues from, 0 for its start; what was
+        written after it is cut off, so that a killed run leaves neither gap nor overlap.
     """
 
     def __init__(self, directory: Path, resume_step: int = 0):
@@ -48,12 +62,15 @@ class Metrics:
             self._writer = tf.summary.create_file_writer(str(self._events))
 
     def describe(self, config: Config) -> None:
-        """Writes the settings for the HParams tab, and as text; once per process, as a resume cuts them off.
+        """Writes the settings for the HParams tab, and as text; once per process, as a resume cuts
+        them off.
 
         Raises:
           OSError: they cannot be written, as with every method here.
         """
-        text = "".join(f"    {line}\n" for line in config.to_json().splitlines())  # indented: a block in Markdown
+        text = "".join(
+            f"    {line}\n" for line in config.to_json().splitlines()
+        )  # indented: a block in Markdown
         with self._writing(self._events), self._writer.as_default(_DESCRIPTION_STEP):
             hparams.hparams({name: _hparam(value) for name, value in config.flat().items()})
             tf.summary.text("config", text)
@@ -71,7 +88,9 @@ class Metrics:
                 tf.summary.histogram(name, value)
 
     def images(self, step: int, pictures: dict[str, Picture]) -> None:
-        """Writes encoded pictures as they are, as `tf.summary.image` writes those that it encodes."""
+        """Writes encoded pictures as they are, as `tf.summary.image` writes those that it
+        encodes.
+        """
         metadata = image_metadata.create_summary_metadata(display_name=None, description=None)
         with self._writing(self._events), self._writer.as_default(step):
             for name, picture in pictures.items():
@@ -85,7 +104,9 @@ class Metrics:
             _append_row(self._progress, [str(step), *values])
 
     def sensitivity(self, step: int, names: Sequence[str], values: np.ndarray) -> None:
-        """Appends the value's sensitivity `[D]` to the dimensions of that name to `value_sensitivity.csv`."""
+        """Appends the value's sensitivity `[D]` to the dimensions of that name to
+        `value_sensitivity.csv`.
+        """
         with self._writing(self._sensitivity):
             if not self._sensitivity.exists():
                 files.write(self._sensitivity, files.csv_text([["env_step", *names]]))
@@ -113,22 +134,30 @@ class Metrics:
 
 
 def _append_row(path: Path, row: list[str]) -> None:
-    """Appends to a table, which is not written whole: its time would grow with the run. A resume drops half a row."""
+    """Appends to a table, which is not written whole: its time would grow with the run. A resume
+    drops half a row.
+    """
     with open(path, "a", newline="") as file:
         file.write(files.csv_text([row]))
 
 
 def _truncate_table(path: Path, last_step: int) -> None:
-    """Cuts a CSV, whose first column is the environment step, back to `last_step`; raises ValueError if it is none."""
+    """Cuts a CSV, whose first column is the environment step, back to `last_step`; raises
+    ValueError if it is none.
+    """
     if not path.exists():
         return
     try:
         with open(path, newline="") as file:
             rows = list(csv.reader(file))
-        complete = [row for row in rows[1:] if len(row) == len(rows[0])]  # a kill can leave half a row
+        complete = [
+            row for row in rows[1:] if len(row) == len(rows[0])
+        ]  # a kill can leave half a row
         kept = [row for row in complete if int(row[0]) <= last_step]
     except (ValueError, csv.Error) as error:
-        raise ValueError(f"{path} is damaged: {one_line(error)}; moved away, the run continues without it") from error
+        raise ValueError(
+            f"{path} is damaged: {one_line(error)}; moved away, the run continues without it"
+        ) from error
     if not rows:  # it lost even its header
         path.unlink()
         return
@@ -136,15 +165,20 @@ def _truncate_table(path: Path, last_step: int) -> None:
 
 
 def _truncate_events(directory: Path, last_step: int) -> None:
-    """Rewrites the event files as one that ends at `last_step`; killed at any point of it, it can be done again.
+    """Rewrites the event files as one that ends at `last_step`; killed at any point of it, it can
+    be done again.
 
     The description of the run goes, too: every process writes it.
     """
     old = sorted(directory.glob("events.out.tfevents.*"))
     if not old:
         return
-    kept = dict.fromkeys(record for path in old for record in _records(path) if _wanted(record, last_step))
-    with files.replacing(old[0], "events") as temporary:  # TensorBoard would read what has "tfevents" in its name
+    kept = dict.fromkeys(
+        record for path in old for record in _records(path) if _wanted(record, last_step)
+    )
+    with files.replacing(
+        old[0], "events"
+    ) as temporary:  # TensorBoard would read what has "tfevents" in its name
         with tf.io.TFRecordWriter(str(temporary)) as writer:
             for record in kept:
                 writer.write(record)

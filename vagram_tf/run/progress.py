@@ -12,16 +12,19 @@ from tqdm.auto import tqdm
 if TYPE_CHECKING:
     from vagram_tf.run.training import Training
 
-_BAR = "|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"  # with what is shown beside it, 80 columns
+_BAR = (
+    "|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"  # with what is shown beside it, 80 columns
+)
 _LOG_SECONDS = 30.0  # between two lines of a log
 _IN_NOTEBOOK = auto.notebook_tqdm is not std.tqdm
 
 
 class Progress:
-    """How far a run is, what it reached, how fast it is: a bar in a terminal and in a notebook, a line every
-    30 seconds in a log.
+    """How far a run is, what it reached, how fast it is: a bar in a terminal and in a notebook, a
+    line every 30 seconds in a log.
 
-    The rate is that of the last round from one model fit to the next, so that it holds one fit and what follows.
+    The rate is that of the last round from one model fit to the next, so that it holds one fit and
+    what follows.
 
     Args:
       training: the run, before its next step.
@@ -36,14 +39,22 @@ class Progress:
         self._times: deque[float] = deque(maxlen=config.dyna.retrain_every + 1)
         self._logged = time.monotonic()
         self._bar = tqdm(
-            total=self._total, initial=training.env_step, bar_format=_BAR, dynamic_ncols=True, mininterval=0.2,
-            disable=not (_IN_NOTEBOOK or sys.stderr.isatty()))
+            total=self._total,
+            initial=training.env_step,
+            bar_format=_BAR,
+            dynamic_ncols=True,
+            mininterval=0.2,
+            disable=not (_IN_NOTEBOOK or sys.stderr.isatty()),
+        )
 
     def __enter__(self) -> "Progress":
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._bar.close()
 
@@ -55,15 +66,24 @@ class Progress:
         if not self._bar.disable:
             self._bar.update()
             # The first fit, and with it the compiler, takes seconds in which no step is shown.
-            self._bar.set_postfix_str(self._state(training), refresh=training.dyna.training_step == 0)
+            self._bar.set_postfix_str(
+                self._state(training), refresh=training.dyna.training_step == 0
+            )
         elif now - self._logged >= _LOG_SECONDS:
             self._logged = now
-            print(f"step {training.dyna.env_step}/{self._total} [{self._state(training)}]", file=sys.stderr, flush=True)
+            print(
+                f"step {training.dyna.env_step}/{self._total} [{self._state(training)}]",
+                file=sys.stderr,
+                flush=True,
+            )
         if training.evaluation is not None and training.evaluation is not self._evaluation:
             self._evaluation = training.evaluation
             returns, lengths = self._evaluation
-            tqdm.write(f"step {training.dyna.env_step:>7}   greedy return {returns.mean():8.1f} ± {returns.std():.1f}"
-                       f"   length {lengths.mean():6.1f}   ({len(returns)} episodes)")
+            tqdm.write(
+                f"step {training.dyna.env_step:>7}   greedy return {returns.mean():8.1f} ± "
+                f"{returns.std():.1f}"
+                f"   length {lengths.mean():6.1f}   ({len(returns)} episodes)"
+            )
 
     def _state(self, training: "Training") -> str:
         latest, episodes, shown = training.dyna.latest, training.dyna.interaction.episodes, []
@@ -74,7 +94,9 @@ class Progress:
         if len(self._times) > 1:
             seconds = (self._times[-1] - self._times[0]) / (len(self._times) - 1)
             shown.append(f"{self._updates / seconds:.0f} updates/s")
-            shown.append(f"{tqdm.format_interval((self._total - training.dyna.env_step) * seconds)} left")
+            shown.append(
+                f"{tqdm.format_interval((self._total - training.dyna.env_step) * seconds)} left"
+            )
         elif training.dyna.training_step >= 0:
             shown.append("compiling")
         return ", ".join(shown) or "exploring"

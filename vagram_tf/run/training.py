@@ -1,4 +1,6 @@
-"""A run, from Python: it learns, is evaluated, asked and exported, and continues where it stopped."""
+"""A run, from Python: it learns, is evaluated, asked and exported, and continues where it
+stopped.
+"""
 
 import contextlib
 import os
@@ -35,14 +37,14 @@ class Training:
             run.learn(1500)
             print(run.evaluate())
 
-    It lives in `<workdir>/<env>/<loss>/<seed>/`, which one process at a time may use. Observations `[D]` or `[B, D]`
-    and actions `[A]` or `[B, A]` are in the environment's units.
+    It lives in `<workdir>/<env>/<loss>/<seed>/`, which one process at a time may use. Observations
+    `[D]` or `[B, D]` and actions `[A]` or `[B, A]` are in the environment's units.
 
     Args:
       config: the run.
       workdir: what all runs live under, or this run's directory, opened.
-      env: makes the environment, where it is not the one that `config` names. It is called once for training and once
-        for each episode of an evaluation.
+      env: makes the environment, where it is not the one that `config` names. It is called once for
+        training and once for each episode of an evaluation.
 
     Attributes:
       config: the run.
@@ -52,8 +54,8 @@ class Training:
       resumed_step: the environment step that it has continued from, 0 for its start.
 
     Raises:
-      ValueError: the environment or the objective is unknown or unsupported; the directory is in use, or belongs to
-        another configuration.
+      ValueError: the environment or the objective is unknown or unsupported; the directory is in
+        use, or belongs to another configuration.
       CheckpointError: there are checkpoints and none can be used.
       OSError: the directory cannot be written.
     """
@@ -66,7 +68,9 @@ class Training:
     ):
         quiet.set_threads(config.run.threads)
         self.config = config
-        self._directory = workdir if isinstance(workdir, RunDirectory) else RunDirectory(Path(workdir), config)
+        self._directory = (
+            workdir if isinstance(workdir, RunDirectory) else RunDirectory(Path(workdir), config)
+        )
         self.dyna = Dyna(config, env)
         self._checkpoints = Checkpoints(self._directory.checkpoints, **self.dyna.state)
         self.resumed_step = self._checkpoints.restore() or 0
@@ -113,13 +117,14 @@ class Training:
     def learn(
         self, steps: int | None = None, callback: Callback | None = None, progress_bar: bool = False
     ) -> "Training":
-        """Takes steps in the environment, with the fits and updates that are due, and saves a checkpoint at the end.
+        """Takes steps in the environment, with the fits and updates that are due, and saves a
+        checkpoint at the end.
 
         At the last step of the configuration it evaluates and exports, too.
 
         Args:
-          steps: environment steps, the random ones included; all that are left by default. More than are left raise
-            the configuration's `num_steps`.
+          steps: environment steps, the random ones included; all that are left by default. More
+            than are left raise the configuration's `num_steps`.
           callback: called after each step; if it returns true, that was the last.
           progress_bar: show how far it is; see `Progress`.
 
@@ -139,7 +144,9 @@ class Training:
                 self._take_steps(end, callbacks)
             self._save()
             if self.done:
-                self.evaluation = self.evaluation or self.dyna.evaluate()  # none if the run was complete already
+                self.evaluation = (
+                    self.evaluation or self.dyna.evaluate()
+                )  # none if the run was complete already
                 self.export()
         except BaseException:
             with contextlib.suppress(OSError):  # it must not hide what went wrong
@@ -163,35 +170,51 @@ class Training:
     def policy(self, observation: np.ndarray) -> np.ndarray:
         """Returns the greedy action."""
         batch, single = _batch(observation)
-        action = ActionRange(self.dyna.action_space).from_unit(self.dyna.agent.act_greedily(batch)).numpy()
+        action = (
+            ActionRange(self.dyna.action_space)
+            .from_unit(self.dyna.agent.act_greedily(batch))
+            .numpy()
+        )
         return action[0] if single else action
 
     def value(self, observation: np.ndarray) -> np.ndarray:
-        """Returns what the policy earns from there, discounted: the mean over both critics, `[]` or `[B]`."""
+        """Returns what the policy earns from there, discounted: the mean over both critics, `[]` or
+        `[B]`.
+        """
         batch, single = _batch(observation)
-        value = np.mean([function(batch) for function in self.dyna.agent.values_of("critics")], axis=0)
+        value = np.mean(
+            [function(batch) for function in self.dyna.agent.values_of("critics")], axis=0
+        )
         return value[0] if single else value
 
     def dynamics(self, observation: np.ndarray, action: np.ndarray) -> dict[str, np.ndarray]:
         """Asks the model, as it is now, what follows.
 
         Returns:
-          What the call of an exported model returns: `next_observation`, the mean over the elites, and its standard
-          deviation `next_observation_stddev`, `[D]` or `[B, D]`; `reward` and `terminated`, `[]` or `[B]`.
+          What the call of an exported model returns: `next_observation`, the mean over the elites,
+          and its standard deviation `next_observation_stddev`, `[D]` or `[B, D]`; `reward` and
+          `terminated`, `[]` or `[B]`.
         """
         dyna, (batch, single), (actions, _) = self.dyna, _batch(observation), _batch(action)
         ensemble = dyna.ensemble
         functions = DynamicsFunctions(
-            lambda *inputs: ensemble(*inputs, members=ensemble.elites), ensemble.elites.shape[0],
-            (ensemble.observation_size, ensemble.action_size), dyna.termination, ActionRange(dyna.action_space))
-        predicted = {name: value.numpy() for name, value in functions.predict(batch, actions).items()}
+            lambda *inputs: ensemble(*inputs, members=ensemble.elites),
+            ensemble.elites.shape[0],
+            (ensemble.observation_size, ensemble.action_size),
+            dyna.termination,
+            ActionRange(dyna.action_space),
+        )
+        predicted = {
+            name: value.numpy() for name, value in functions.predict(batch, actions).items()
+        }
         return {name: value[0] for name, value in predicted.items()} if single else predicted
 
     def export(self, directory: str | os.PathLike[str] | None = None) -> dict[str, Path]:
         """Writes SavedModels of the policy, and of the model where one is learned.
 
         Args:
-          directory: they become `<directory>/<kind>/<environment step>`; the run's own `export/` by default.
+          directory: they become `<directory>/<kind>/<environment step>`; the run's own `export/` by
+            default.
 
         Returns:
           Where they are: `dynamics`, `policy`, and `tf_agents_policy` as TF-Agents loads it.
@@ -221,19 +244,28 @@ class Training:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
-        with contextlib.suppress(OSError) if error else contextlib.nullcontext():  # it must not hide the error
+        with (
+            contextlib.suppress(OSError) if error else contextlib.nullcontext()
+        ):  # it must not hide the error
             self.close()
 
     def _thaw(self) -> None:
-        """Reopens the episode that a checkpoint has left open. Not while building: it takes the environment's time."""
+        """Reopens the episode that a checkpoint has left open. Not while building: it takes the
+        environment's time.
+        """
         if self._frozen:
             self.dyna.thaw()
             self._frozen = False
 
     def _end_of(self, steps: int | None) -> int:
-        """Returns the environment step that `learn` ends at, and makes sure that the configuration goes that far."""
+        """Returns the environment step that `learn` ends at, and makes sure that the configuration
+        goes that far.
+        """
         if steps is None:
             return self.last_step
         if steps < 0:
@@ -273,7 +305,9 @@ class Training:
             return
         self._log.flush()  # what the checkpoint has seen is on disk before it
         self.dyna.freeze()
-        self._checkpoints.save(step, {"config_hash": config_hash(self.config), "versions": versions()})
+        self._checkpoints.save(
+            step, {"config_hash": config_hash(self.config), "versions": versions()}
+        )
         self._saved_step = step
 
 

@@ -1,6 +1,7 @@
 """What the peers' programs share: arguments, repetitions, clocks, rows of JSON.
 
-They run in an environment of their own (`experiments/speed/peers/install`), so nothing here imports `vagram_tf`.
+They run in an environment of their own (`experiments/speed/peers/install`), so nothing here imports
+`vagram_tf`.
 """
 
 import argparse
@@ -47,12 +48,16 @@ def need(*packages: str) -> None:
     """Exits where a peer is not installed, which is so outside of its environment."""
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     if missing:
-        fail(f"{' and '.join(missing)} cannot be imported by {sys.executable}; experiments/speed/peers/install makes "
-             "an environment that can")
+        fail(
+            f"{' and '.join(missing)} cannot be imported by {sys.executable}; "
+            "experiments/speed/peers/install makes "
+            "an environment that can"
+        )
 
 
 def rates(work: Callable[[], object], count: int, seconds: float, repetitions: int) -> list[float]:
-    """Returns how often something happens per second, once per repetition, after one call to warm up.
+    """Returns how often something happens per second, once per repetition, after one call to warm
+    up.
 
     Args:
       work: does it `count` times.
@@ -82,7 +87,9 @@ def print_row(row: Row) -> None:
 
 
 class Clock:
-    """Adds up `seconds` and `calls` of functions by phase; a phase within another one adds to `calls` alone."""
+    """Adds up `seconds` and `calls` of functions by phase; a phase within another one adds to
+    `calls` alone.
+    """
 
     def __init__(self) -> None:
         self.seconds: collections.defaultdict[str, float] = collections.defaultdict(float)

@@ -1,6 +1,7 @@
-"""Measures the SAC updates of Stable-Baselines-JAX on Hopper-v5, as its own training loop takes them.
+"""Measures the SAC updates of Stable-Baselines-JAX on Hopper-v5, as its own training loop takes
+them.
 
-    .peers/bin/python -m experiments.speed.peers.sbx_sac --units=256 --per_call=20
+.peers/bin/python -m experiments.speed.peers.sbx_sac --units=256 --per_call=20
 """
 
 import os
@@ -19,20 +20,39 @@ def main() -> None:
     parser.add("per_call", 20, "updates per call of train(), which compiles them into one program")
     arguments = parser.parse_args()
     measure.need("sbx", "mujoco")
-    os.environ["PJRT_NPROC"] = str(arguments.threads)  # JAX reads its number of threads there, when it is imported
+    os.environ["PJRT_NPROC"] = str(
+        arguments.threads
+    )  # JAX reads its number of threads there, when it is imported
     os.environ["JAX_PLATFORMS"] = "cpu"
     from sbx import SAC
 
     model = SAC(
-        "MlpPolicy", "Hopper-v5", batch_size=arguments.batch, learning_starts=_TRANSITIONS, buffer_size=_TRANSITIONS,
-        policy_kwargs={"net_arch": [arguments.units, arguments.units]}, seed=0)
+        "MlpPolicy",
+        "Hopper-v5",
+        batch_size=arguments.batch,
+        learning_starts=_TRANSITIONS,
+        buffer_size=_TRANSITIONS,
+        policy_kwargs={"net_arch": [arguments.units, arguments.units]},
+        seed=0,
+    )
     model.learn(_TRANSITIONS)  # random actions, no updates
     rates = measure.rates(
-        lambda: model.train(arguments.per_call, arguments.batch), arguments.per_call, arguments.seconds,
-        arguments.repetitions)
-    measure.print_row(measure.rates_row(
-        rates, peer="sbx", threads=arguments.threads, what="sac_updates_per_second", units=arguments.units,
-        batch=arguments.batch, per_call=arguments.per_call))
+        lambda: model.train(arguments.per_call, arguments.batch),
+        arguments.per_call,
+        arguments.seconds,
+        arguments.repetitions,
+    )
+    measure.print_row(
+        measure.rates_row(
+            rates,
+            peer="sbx",
+            threads=arguments.threads,
+            what="sac_updates_per_second",
+            units=arguments.units,
+            batch=arguments.batch,
+            per_call=arguments.per_call,
+        )
+    )
 
 
 if __name__ == "__main__":

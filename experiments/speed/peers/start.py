@@ -1,4 +1,6 @@
-"""The same work done by what a user would pick instead, in an environment of its own (`install`, beside this file)."""
+"""The same work done by what a user would pick instead, in an environment of its own (`install`,
+beside this file).
+"""
 
 import functools
 import json
@@ -20,10 +22,15 @@ class Peers:
 
     def __init__(self, python: Path | None, threads: int, quick: bool):
         self.python = python
-        self._shape = [f"--threads={threads}", *(["--seconds=1", "--repetitions=2"] if quick else [])]
+        self._shape = [
+            f"--threads={threads}",
+            *(["--seconds=1", "--repetitions=2"] if quick else []),
+        ]
 
     def sac(self, units: int) -> list[Measurement]:
-        """SAC updates with 2×`units` networks; calling one raises RuntimeError if the peer's program fails."""
+        """SAC updates with 2×`units` networks; calling one raises RuntimeError if the peer's
+        program fails.
+        """
         what = f"SAC updates, 2×{units}"
 
         def sbx(per_call: int) -> list[Row]:
@@ -34,7 +41,11 @@ class Peers:
             (row,) = self._run("mbrl_lib", "sac", f"--units={units}")
             return [_row(f"{what}, mbrl-lib", "updates/s", row)]
 
-        return [functools.partial(sbx, 20), functools.partial(sbx, 200), mbrl_lib] if self.python else []
+        return (
+            [functools.partial(sbx, 20), functools.partial(sbx, 200), mbrl_lib]
+            if self.python
+            else []
+        )
 
     def ensemble(self, batch: int) -> list[Measurement]:
         """Ensemble steps, likewise."""
@@ -42,7 +53,10 @@ class Peers:
 
         def mbrl_lib() -> list[Row]:
             without, with_holdout = self._run("mbrl_lib", "ensemble", f"--batch={batch}")
-            return [_row(what, "steps/s", with_holdout), _row(f"{what} without holdout scores", "steps/s", without)]
+            return [
+                _row(what, "steps/s", with_holdout),
+                _row(f"{what} without holdout scores", "steps/s", without),
+            ]
 
         return [mbrl_lib] if self.python else []
 
@@ -52,7 +66,9 @@ class Peers:
 
 
 def whole_loop(python: Path, threads: int, steps: int, model_epochs: int) -> dict[str, Any]:
-    """Runs mbrl-lib's MBPO on Hopper for so many training steps, with so many epochs in each fit."""
+    """Runs mbrl-lib's MBPO on Hopper for so many training steps, with so many epochs in each
+    fit.
+    """
     arguments = [f"--threads={threads}", f"--steps={steps}", f"--model_epochs={model_epochs}"]
     return _run(python, "mbrl_lib", "loop", *arguments)[0]
 

@@ -15,7 +15,9 @@ from vagram_tf.envs import rendering
 _MOST_STEPS = 1000
 
 
-def film(environment: EnvConfig, policy: Callable[[np.ndarray], tf.Tensor], seed: int, path: Path) -> None:
+def film(
+    environment: EnvConfig, policy: Callable[[np.ndarray], tf.Tensor], seed: int, path: Path
+) -> None:
     """Draws the first of the episodes to a file, or says in one line why it cannot be drawn.
 
     Args:
@@ -26,14 +28,24 @@ def film(environment: EnvConfig, policy: Callable[[np.ndarray], tf.Tensor], seed
     """
     try:
         video = rendering.rollout_frames(
-            environment, lambda observation: policy(observation[np.newaxis].astype(np.float32))[0].numpy(),
-            seeding.derive(seeding.derive(seed, "evaluation", 0), "episode", 0), _MOST_STEPS)
+            environment,
+            lambda observation: policy(observation[np.newaxis].astype(np.float32))[0].numpy(),
+            seeding.derive(seeding.derive(seed, "evaluation", 0), "episode", 0),
+            _MOST_STEPS,
+        )
     except rendering.RenderingUnavailable as error:
         print(f"no video: {error}", file=sys.stderr)
         return
     with files.replacing(path) as temporary:
         if path.suffix == ".gif":
-            imageio.imwrite(temporary, video.frames, duration=1000 / video.frames_per_second, loop=0)
+            imageio.imwrite(
+                temporary, video.frames, duration=1000 / video.frames_per_second, loop=0
+            )
         else:
-            imageio.imwrite(temporary, video.frames, fps=video.frames_per_second, macro_block_size=2)
-    print(f"video    {path}    {len(video.frames)} pictures, {len(video.frames) / video.frames_per_second:.1f} s")
+            imageio.imwrite(
+                temporary, video.frames, fps=video.frames_per_second, macro_block_size=2
+            )
+    print(
+        f"video    {path}    {len(video.frames)} pictures, "
+        f"{len(video.frames) / video.frames_per_second:.1f} s"
+    )

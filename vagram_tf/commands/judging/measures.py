@@ -1,7 +1,8 @@
 """What a model gets wrong: a model's predictions beside real steps, as arrays and in numbers.
 
-Pure functions of NumPy arrays. `N` is the number of real steps, the other letters are those of `types`; observations,
-actions and rewards are in the environment's own units. A value is the mean over the critics.
+Pure functions of NumPy arrays. `N` is the number of real steps, the other letters are those of
+`types`; observations, actions and rewards are in the environment's own units. A value is the mean
+over the critics.
 """
 
 from collections.abc import Callable
@@ -40,9 +41,11 @@ class Comparison(NamedTuple):
     """A model beside the steps that it was asked about.
 
     Attributes:
-      predicted: `[H, N, D]`, k + 1 steps after the n-th observation, from it and the real actions alone.
+      predicted: `[H, N, D]`, k + 1 steps after the n-th observation, from it and the real actions
+        alone.
       real: `[H, N, D]`, what came instead.
-      fits: bool `[H, N]`, whether the episode lasted so long; elsewhere the other arrays mean nothing.
+      fits: bool `[H, N]`, whether the episode lasted so long; elsewhere the other arrays mean
+        nothing.
       stddev: `[N, D]`, the predicted spread of the first step.
       reward: `[N]`, predicted for the first step.
       terminated: bool `[N]`, predicted for the first step.
@@ -74,9 +77,11 @@ Value = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
 def compare(steps: Steps, predict: Predict, value: Value, horizon: int) -> Comparison:
-    """Asks the model about every step, and for what follows if it is left alone for up to `horizon` steps.
+    """Asks the model about every step, and for what follows if it is left alone for up to `horizon`
+    steps.
 
-    Where the model says that an episode ends, its state is predicted on; `terminated` is compared by itself.
+    Where the model says that an episode ends, its state is predicted on; `terminated` is compared
+    by itself.
     """
     count = len(steps.reward)
     fits = windows(steps.last, horizon)
@@ -99,7 +104,8 @@ def compare(steps: Steps, predict: Predict, value: Value, horizon: int) -> Compa
         value_real=np.stack([value_real[index] for index in later]),
         value_start=np.mean(value(steps.observation)["value"], axis=0),
         value_gradient=real_values["value_gradient"],
-        scale=np.where(scale > 0, scale, 1.0))
+        scale=np.where(scale > 0, scale, 1.0),
+    )
 
 
 def windows(last: np.ndarray, horizon: int) -> np.ndarray:
@@ -115,7 +121,8 @@ def windows(last: np.ndarray, horizon: int) -> np.ndarray:
 
 
 def root_mean_square(error: np.ndarray, fits: np.ndarray | None = None) -> np.ndarray:
-    """Root mean square over the axis of steps: `[..., N, D] -> [..., D]`, of the rows `[..., N]` that fit alone.
+    """Root mean square over the axis of steps: `[..., N, D] -> [..., D]`, of the rows `[..., N]`
+    that fit alone.
 
     NaN where no row fits.
     """
@@ -126,8 +133,12 @@ def root_mean_square(error: np.ndarray, fits: np.ndarray | None = None) -> np.nd
         return np.sqrt(np.sum(squares, axis=-2) / np.sum(fits, axis=-1)[..., np.newaxis])
 
 
-def coverage(error: np.ndarray, stddev: np.ndarray, levels: tuple[float, ...] = LEVELS) -> np.ndarray:
-    """Returns the share of errors `[N, D]` within the central intervals of a Gaussian `[N, D]`: `[levels, D]`."""
+def coverage(
+    error: np.ndarray, stddev: np.ndarray, levels: tuple[float, ...] = LEVELS
+) -> np.ndarray:
+    """Returns the share of errors `[N, D]` within the central intervals of a Gaussian `[N, D]`:
+    `[levels, D]`.
+    """
     size = np.abs(error) / stddev
     return np.stack([np.mean(size <= stats.norm.ppf(0.5 + level / 2), axis=0) for level in levels])
 
@@ -143,8 +154,12 @@ def confusion(predicted: np.ndarray, real: np.ndarray) -> dict[str, int]:
 
 
 def state_error(comparison: Comparison) -> np.ndarray:
-    """Returns the size of each first step's error: `[N]`, the root mean square over dimensions in units of `scale`."""
-    return np.sqrt(np.mean(((comparison.predicted[0] - comparison.real[0]) / comparison.scale) ** 2, axis=-1))
+    """Returns the size of each first step's error: `[N]`, the root mean square over dimensions in
+    units of `scale`.
+    """
+    return np.sqrt(
+        np.mean(((comparison.predicted[0] - comparison.real[0]) / comparison.scale) ** 2, axis=-1)
+    )
 
 
 def value_error(comparison: Comparison) -> np.ndarray:
@@ -155,10 +170,10 @@ def value_error(comparison: Comparison) -> np.ndarray:
 def summarise(steps: Steps, comparison: Comparison) -> dict[str, Any]:
     """Returns all numbers as lists; `[H]` counts steps from 1, `[D]` dimensions.
 
-    `no_change` is the error of predicting that nothing changes. `all` is the root mean square over dimensions, each in
-    units of its standard deviation over the steps. `rank_correlation` is Spearman's, between the sizes of a first
-    step's state error and value error; NaN where one of them is constant. The value gradient's `share` is of its mean
-    square.
+    `no_change` is the error of predicting that nothing changes. `all` is the root mean square over
+    dimensions, each in units of its standard deviation over the steps. `rank_correlation` is
+    Spearman's, between the sizes of a first step's state error and value error; NaN where one of
+    them is constant. The value gradient's `share` is of its mean square.
     """
     c = comparison
     error = c.predicted - c.real
@@ -181,10 +196,15 @@ def summarise(steps: Steps, comparison: Comparison) -> dict[str, Any]:
             "error": _column(c.value_predicted - c.value_real, c.fits),
             "no_change": _column(c.value_start - c.value_real, c.fits),
             "first_order_error": float(np.sqrt(np.mean(first_order**2))),
-            "rank_correlation": float("nan") if constant else float(stats.spearmanr(*sizes).statistic),
+            "rank_correlation": float("nan")
+            if constant
+            else float(stats.spearmanr(*sizes).statistic),
         },
         "calibration": {
-            "levels": list(LEVELS), "coverage": covered.tolist(), "all": np.mean(covered, axis=-1).tolist()},
+            "levels": list(LEVELS),
+            "coverage": covered.tolist(),
+            "all": np.mean(covered, axis=-1).tolist(),
+        },
         "value_gradient": {
             "root_mean_square": np.sqrt(squared_gradient).tolist(),
             "share": (squared_gradient / (np.sum(squared_gradient) or 1.0)).tolist(),
@@ -194,8 +214,10 @@ def summarise(steps: Steps, comparison: Comparison) -> dict[str, Any]:
             "always_the_mean": float(np.std(steps.reward)),
         },
         "termination": confusion(c.terminated, steps.terminated),
-        "behaviours": {str(name): _behaviour(steps.behaviour == name, steps, c)
-                       for name in dict.fromkeys(steps.behaviour.tolist())},
+        "behaviours": {
+            str(name): _behaviour(steps.behaviour == name, steps, c)
+            for name in dict.fromkeys(steps.behaviour.tolist())
+        },
     }
 
 
@@ -211,7 +233,9 @@ def _behaviour(chosen: np.ndarray, steps: Steps, comparison: Comparison) -> dict
 
 
 def _over_dimensions(error: np.ndarray, comparison: Comparison) -> np.ndarray:
-    return np.sqrt(np.mean((root_mean_square(error, comparison.fits) / comparison.scale) ** 2, axis=-1))
+    return np.sqrt(
+        np.mean((root_mean_square(error, comparison.fits) / comparison.scale) ** 2, axis=-1)
+    )
 
 
 def _column(error: np.ndarray, fits: np.ndarray) -> list[float]:

@@ -1,4 +1,6 @@
-"""The work of `inspect_model`: what an exported model predicts, beside what the real environment does."""
+"""The work of `inspect_model`: what an exported model predicts, beside what the real environment
+does.
+"""
 
 import json
 import math
@@ -18,14 +20,21 @@ from vagram_tf.export.load import Export, open_export
 def run(order: Order) -> None:
     """Judges a model; raises ValueError, OSError or EnvironmentFault."""
     dynamics, policy = open_export(order.export, "dynamics"), open_export(order.policy, "policy")
-    report = inspect(dynamics, policy, order.environment, order.steps, order.horizon, order.seed, order.output)
+    report = inspect(
+        dynamics, policy, order.environment, order.steps, order.horizon, order.seed, order.output
+    )
     print(table(report))
     print(f"\nnumbers   {order.output / 'inspect.json'}\nfigure    {order.output / 'inspect.png'}")
 
 
 def inspect(
-    dynamics: Export, policy: Export, environment: gymnasium.Env, count: int, horizon: int, seed: int,
-    output: Path
+    dynamics: Export,
+    policy: Export,
+    environment: gymnasium.Env,
+    count: int,
+    horizon: int,
+    seed: int,
+    output: Path,
 ) -> dict[str, Any]:
     """Plays the environment, writes `inspect.json` and `inspect.png`, and returns the numbers."""
     steps = collect(environment, policy.module, count, seed)
@@ -33,20 +42,30 @@ def inspect(
     def as_arrays(call: Any) -> Any:
         return lambda *inputs: {name: tensor.numpy() for name, tensor in call(*inputs).items()}
 
-    comparison = measures.compare(steps, as_arrays(dynamics.module), as_arrays(policy.module.value), horizon)
+    comparison = measures.compare(
+        steps, as_arrays(dynamics.module), as_arrays(policy.module.value), horizon
+    )
     metadata = dynamics.metadata
     report = {
         **{name: metadata[name] for name in ("environment", "distractors", "loss", "env_step")},
-        "run_seed": metadata["seed"], "seed": seed, "horizon": horizon,
-        "dimensions": metadata["dimension_names"], **measures.summarise(steps, comparison),
-        "signs": _signs(steps, comparison, metadata.get("model_hidden_units"))}
-    files.write(output / "inspect.json", json.dumps(_finite(report), indent=1, allow_nan=False) + "\n")
+        "run_seed": metadata["seed"],
+        "seed": seed,
+        "horizon": horizon,
+        "dimensions": metadata["dimension_names"],
+        **measures.summarise(steps, comparison),
+        "signs": _signs(steps, comparison, metadata.get("model_hidden_units")),
+    }
+    files.write(
+        output / "inspect.json", json.dumps(_finite(report), indent=1, allow_nan=False) + "\n"
+    )
     figure.draw(report, steps, comparison, output / "inspect.png")
     return report
 
 
 def _signs(steps: Steps, comparison: Comparison, layers: list[int] | None) -> dict[str, Any]:
-    """Returns the signs that value-aware weights pay, and what they came with in the nearest cell of a fit study."""
+    """Returns the signs that value-aware weights pay, and what they came with in the nearest cell
+    of a fit study.
+    """
     change = steps.next_observation - steps.observation
     of = signs.signs(steps.observation, steps.action, change, comparison.value_gradient)
     report = {**of._asdict(), "narrowest_layer": min(layers) if layers else None, "nearest": None}
@@ -63,13 +82,21 @@ def table(report: dict[str, Any]) -> str:
     far = max(k for k, count in enumerate(loop["count"]) if count)
     width = max(10, *(len(name) for name in report["dimensions"]))
     lines = [
-        f"{report['environment']}, {report['loss']}, run seed {report['run_seed']}, environment step "
-        f"{report['env_step']}, {report['distractors']} distractors", "",
+        f"{report['environment']}, {report['loss']}, run seed {report['run_seed']}, environment "
+        "step "
+        f"{report['env_step']}, {report['distractors']} distractors",
+        "",
         f"{'actions':{width}}   steps  episodes   state error  value error  reward error",
-        *(f"{name:{width}}  {of['steps']:6}  {of['episodes']:8}  {of['error']:12.4g}  {of['value_error']:11.4g}  "
-          f"{of['reward_error']:12.4g}" for name, of in report["behaviours"].items()), "",
+        *(
+            f"{name:{width}}  {of['steps']:6}  {of['episodes']:8}  {of['error']:12.4g}  "
+            f"{of['value_error']:11.4g}  "
+            f"{of['reward_error']:12.4g}"
+            for name, of in report["behaviours"].items()
+        ),
+        "",
         f"{'':{width}}  error after      as a share of   within the interval of     value gradient",
-        f"{'dimension':{width}}  1 step {f'{far + 1} steps':>9}   no change        50 %   80 %   95 %    "
+        f"{'dimension':{width}}  1 step {f'{far + 1} steps':>9}   no change        50 %   80 %   "
+        "95 %    "
         "dV/ds'   share",
     ]
     for d, name in enumerate(report["dimensions"]):
@@ -78,16 +105,21 @@ def table(report: dict[str, Any]) -> str:
             f"{name:{width}}  {loop['error'][0][d]:<7.2g} {loop['error'][far][d]:>8.2g}  "
             f"{_share(loop['error'][0][d], loop['no_change'][0][d])} "
             f"{_share(loop['error'][far][d], loop['no_change'][far][d])}   {covered}"
-            f"  {gradient['root_mean_square'][d]:8.3g}  {100 * gradient['share'][d]:5.1f} %")
+            f"  {gradient['root_mean_square'][d]:8.3g}  {100 * gradient['share'][d]:5.1f} %"
+        )
     covered = "".join(f"{100 * level:6.1f} " for level in calibration["all"])
     lines += [
         f"{'all':{width}}  {loop['all'][0]:<7.2g} {loop['all'][far]:>8.2g}  "
         f"{_share(loop['all'][0], loop['all_no_change'][0])} "
-        f"{_share(loop['all'][far], loop['all_no_change'][far])}   {covered}", "",
-        f"value        error {value['error'][0]:.4g} after 1 step, {value['error'][far]:.4g} after {far + 1}; of no "
-        f"change {value['no_change'][0]:.4g} and {value['no_change'][far]:.4g}; rank correlation with the state error "
+        f"{_share(loop['all'][far], loop['all_no_change'][far])}   {covered}",
+        "",
+        f"value        error {value['error'][0]:.4g} after 1 step, {value['error'][far]:.4g} "
+        f"after {far + 1}; of no "
+        f"change {value['no_change'][0]:.4g} and {value['no_change'][far]:.4g}; rank correlation "
+        "with the state error "
         f"{value['rank_correlation']:.2f}",
-        f"reward       error {reward['error']:.4g}; of always the mean {reward['always_the_mean']:.4g}",
+        f"reward       error {reward['error']:.4g}; of always the mean "
+        f"{reward['always_the_mean']:.4g}",
         f"termination  {ended['true_positives']} foreseen, {ended['false_negatives']} missed, "
         f"{ended['false_positives']} false alarms in {sum(ended.values())} steps",
         *_sign_lines(report["signs"], len(report["dimensions"])),
@@ -96,11 +128,14 @@ def table(report: dict[str, Any]) -> str:
 
 
 def _sign_lines(found: dict[str, Any], dimensions: int) -> list[str]:
-    """Says whether value-aware weights may pay; see docs/studies.md for what each of the numbers means."""
+    """Says whether value-aware weights may pay; see docs/studies.md for what each of the numbers
+    means.
+    """
     units, near = found["narrowest_layer"], found["nearest"]
     of_units = f" for the {units} units of the narrowest layer" if units else ""
     lines = [
-        "", "do value-aware weights pay?",
+        "",
+        "do value-aware weights pay?",
         f"rank         {found['rank']:.1f} predictable directions that hardly matter{of_units}",
         f"agreement    {found['agreement']:.2f} between the critics' gradients",
         f"dimensions   {found['dimensions']:.1f} of {dimensions} that the value depends on",
@@ -108,8 +143,10 @@ def _sign_lines(found: dict[str, Any], dimensions: int) -> list[str]:
     if near:
         lines.append(
             f"nearest      {near['width']} units and {near['task']} in the fit study: "
-            f"{near['rank']:.1f}, {near['agreement']:.2f}, {near['dimensions']:.1f} of {near['of_dimensions']}; "
-            f"there vagram had {near['value_error']:.2f} of the value error of mle")
+            f"{near['rank']:.1f}, {near['agreement']:.2f}, {near['dimensions']:.1f} of "
+            f"{near['of_dimensions']}; "
+            f"there vagram had {near['value_error']:.2f} of the value error of mle"
+        )
     return lines
 
 
@@ -118,7 +155,9 @@ def _share(error: float, of: float) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """Returns a report with null for numbers that are not finite, which JSON has no way to write."""
+    """Returns a report with null for numbers that are not finite, which JSON has no way to
+    write.
+    """
     if isinstance(value, dict):
         return {name: _finite(part) for name, part in value.items()}
     if isinstance(value, list):

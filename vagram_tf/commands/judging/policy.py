@@ -24,40 +24,69 @@ def run(order: Order) -> None:
     if order.video:
         from vagram_tf.commands.judging.film import film  # imageio is an extra
 
-        film(export.environment, greedy_or_sampled(export, order.sample, order.seed), order.seed, order.video)
+        film(
+            export.environment,
+            greedy_or_sampled(export, order.sample, order.seed),
+            order.seed,
+            order.video,
+        )
 
 
 def evaluate(export: Export, environments: list[Any], sample: bool, seed: int) -> dict[str, Any]:
     """Plays one episode in each environment, in lockstep, and returns the numbers."""
-    action_range, act = ActionRange(environments[0].action_space), greedy_or_sampled(export, sample, seed)
+    action_range, act = (
+        ActionRange(environments[0].action_space),
+        greedy_or_sampled(export, sample, seed),
+    )
     returns, lengths = episodes.evaluate(
-        [GymnasiumEnvironment(env, seeding.derive(seed, "evaluation", i)) for i, env in enumerate(environments)],
-        lambda observation: action_range.to_unit(act(observation)))
+        [
+            GymnasiumEnvironment(env, seeding.derive(seed, "evaluation", i))
+            for i, env in enumerate(environments)
+        ],
+        lambda observation: action_range.to_unit(act(observation)),
+    )
     metadata = export.metadata
     return {
         **{name: metadata[name] for name in ("environment", "distractors", "loss", "env_step")},
-        "run_seed": metadata["seed"], "seed": seed, "actions": "sampled" if sample else "greedy",
-        "return": summary(returns, seed), "length": summary(lengths, seed),
-        "returns": returns.tolist(), "lengths": lengths.tolist()}
+        "run_seed": metadata["seed"],
+        "seed": seed,
+        "actions": "sampled" if sample else "greedy",
+        "return": summary(returns, seed),
+        "length": summary(lengths, seed),
+        "returns": returns.tolist(),
+        "lengths": lengths.tolist(),
+    }
 
 
 def table(report: dict[str, Any]) -> str:
     """Returns the report for the terminal."""
     lines = [
-        f"{report['environment']}, {report['loss']}, run seed {report['run_seed']}, environment step "
+        f"{report['environment']}, {report['loss']}, run seed {report['run_seed']}, environment "
+        "step "
         f"{report['env_step']}, {report['distractors']} distractors",
-        f"{len(report['returns'])} episodes, {report['actions']} actions, seed {report['seed']}", "",
-        f"{'':6}  {'mean':>10}  {'95 % interval':>22}  {'median':>10}  {'min':>10}  {'max':>10}"]
+        f"{len(report['returns'])} episodes, {report['actions']} actions, seed {report['seed']}",
+        "",
+        f"{'':6}  {'mean':>10}  {'95 % interval':>22}  {'median':>10}  {'min':>10}  {'max':>10}",
+    ]
     for name in ("return", "length"):
         of = report[name]
-        interval = "one episode has none" if of["interval"] is None else "{:.1f} to {:.1f}".format(*of["interval"])
-        lines.append(f"{name:6}  {of['mean']:10.1f}  {interval:>22}  {of['median']:10.1f}  {of['min']:10.1f}  "
-                     f"{of['max']:10.1f}")
+        interval = (
+            "one episode has none"
+            if of["interval"] is None
+            else "{:.1f} to {:.1f}".format(*of["interval"])
+        )
+        lines.append(
+            f"{name:6}  {of['mean']:10.1f}  {interval:>22}  {of['median']:10.1f}  "
+            f"{of['min']:10.1f}  "
+            f"{of['max']:10.1f}"
+        )
     return "\n".join([*lines, ""])
 
 
 def greedy_or_sampled(export: Export, sample: bool, seed: int) -> Any:
-    """Returns observations `[B, D]` -> actions `[B, A]`; sampled ones begin with the same random numbers each time."""
+    """Returns observations `[B, D]` -> actions `[B, A]`; sampled ones begin with the same random
+    numbers each time.
+    """
     if not sample:
         return lambda observation: export.module(observation)["action"]
     sampling, calls = seeding.derive(seed, "policy"), itertools.count()

@@ -1,6 +1,8 @@
-"""Signs that value-aware weights pay: three numbers of data and critics, and what they came with in a fit study.
+"""Signs that value-aware weights pay: three numbers of data and critics, and what they came with in
+a fit study.
 
-Pure functions of NumPy arrays. `N` is the number of real steps, the other letters are those of `vagram_tf.types`.
+Pure functions of NumPy arrays. `N` is the number of real steps, the other letters are those of
+`vagram_tf.types`.
 """
 
 import csv
@@ -19,11 +21,12 @@ class Signs(NamedTuple):
     """What decides whether a model should be told what matters.
 
     Attributes:
-      rank: how many directions of change can be predicted and hardly matter; `rank / width` is how often they would
-        fill the narrowest layer of a model.
-      agreement: of the critics' gradients, 1 if they are the same and 0 if they have nothing in common: how much of
-        what the weights see is there.
-      dimensions: how many of the D dimensions the value depends on: 1 if on one alone, D if on all alike.
+      rank: how many directions of change can be predicted and hardly matter; `rank / width` is how
+        often they would fill the narrowest layer of a model.
+      agreement: of the critics' gradients, 1 if they are the same and 0 if they have nothing in
+        common: how much of what the weights see is there.
+      dimensions: how many of the D dimensions the value depends on: 1 if on one alone, D if on all
+        alike.
     """
 
     rank: float
@@ -32,7 +35,9 @@ class Signs(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A cell of a fit study: its signs, and the value error of `vagram` as a share of that of `mle`."""
+    """A cell of a fit study: its signs, and the value error of `vagram` as a share of that of
+    `mle`.
+    """
 
     task: str
     width: str
@@ -43,13 +48,17 @@ class Measured(NamedTuple):
     value_error: float
 
 
-def signs(observation: np.ndarray, action: np.ndarray, change: np.ndarray, value_gradient: np.ndarray) -> Signs:
+def signs(
+    observation: np.ndarray, action: np.ndarray, change: np.ndarray, value_gradient: np.ndarray
+) -> Signs:
     """Returns the signs of a run.
 
-    A dimension matters as much as the value changes where it changes by its spread, squared; one that matters less
-    than the average hardly matters. What can be predicted is what a linear function of observation and action
-    explains; it has a rank of `Σ min(λ, 1)` over the eigenvalues of its covariance, with changes in units of their
-    spread: a direction counts for as much of it as can be predicted, and twice the same direction once.
+    A dimension matters as much as the value changes where it changes by its spread, squared; one
+    that matters less than the average hardly matters. What can be predicted is what a linear
+    function of observation and action explains; it has a rank of `Σ min(λ, 1)` over the eigenvalues
+    of its covariance, with changes in units of their
+    spread: a direction counts for as much of it as can be predicted, and twice the same direction
+      once.
 
     Args:
       observation: `[N, D]`.
@@ -62,8 +71,11 @@ def signs(observation: np.ndarray, action: np.ndarray, change: np.ndarray, value
     matters = np.mean(slope**2, axis=(0, 1))
     share = matters / (np.sum(matters) or 1.0)
     idle = (share < 1.0 / len(share)) & (spread > 0)
-    return Signs(_rank(observation, action, change[:, idle] / spread[idle]), _agreement(slope),
-                 float(1.0 / (np.sum(share**2) or 1.0)))
+    return Signs(
+        _rank(observation, action, change[:, idle] / spread[idle]),
+        _agreement(slope),
+        float(1.0 / (np.sum(share**2) or 1.0)),
+    )
 
 
 def _rank(observation: np.ndarray, action: np.ndarray, change: np.ndarray) -> float:
@@ -78,10 +90,15 @@ def _rank(observation: np.ndarray, action: np.ndarray, change: np.ndarray) -> fl
 
 
 def _agreement(slope: np.ndarray) -> float:
-    """Returns the mean over pairs of critics of the cosine between their slopes, all `[N, D]` as one vector."""
+    """Returns the mean over pairs of critics of the cosine between their slopes, all `[N, D]` as
+    one vector.
+    """
     size = np.sqrt(np.sum(slope**2, axis=(1, 2)))
-    cosines = [np.sum(slope[i] * slope[j]) / (size[i] * size[j] or 1.0)
-               for i in range(len(slope)) for j in range(i)]
+    cosines = [
+        np.sum(slope[i] * slope[j]) / (size[i] * size[j] or 1.0)
+        for i in range(len(slope))
+        for j in range(i)
+    ]
     return float(np.mean(cosines)) if cosines else math.nan
 
 
@@ -95,17 +112,24 @@ def read(path: Path) -> list[Measured]:
     if not path.exists():
         return []
     with open(path, newline="") as file:
-        return [Measured(*(kind(row[name]) for name, kind in Measured.__annotations__.items()))
-                for row in csv.DictReader(file)]
+        return [
+            Measured(*(kind(row[name]) for name, kind in Measured.__annotations__.items()))
+            for row in csv.DictReader(file)
+        ]
 
 
 def nearest(of: Signs, width: int, dimensions: int, cells: Sequence[Measured]) -> Measured:
-    """Returns the cell whose signs are nearest: in powers of two of `rank / width`, and in fourths of the rest."""
+    """Returns the cell whose signs are nearest: in powers of two of `rank / width`, and in fourths
+    of the rest.
+    """
 
     def distance(cell: Measured) -> float:
         crowding = (of.rank + 1) / width, (cell.rank + 1) / narrowest(cell.width)
         share = of.dimensions / dimensions, cell.dimensions / cell.of_dimensions
         return math.hypot(
-            math.log2(crowding[0] / crowding[1]), 4 * (of.agreement - cell.agreement), 4 * (share[0] - share[1]))
+            math.log2(crowding[0] / crowding[1]),
+            4 * (of.agreement - cell.agreement),
+            4 * (share[0] - share[1]),
+        )
 
     return min(cells, key=distance)

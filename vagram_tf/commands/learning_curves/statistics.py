@@ -1,4 +1,6 @@
-"""The numbers of `plot`: means, interquartile means and bootstrap intervals over seeds, per setting."""
+"""The numbers of `plot`: means, interquartile means and bootstrap intervals over seeds, per
+setting.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -38,8 +40,9 @@ class Score(NamedTuple):
 
     Attributes:
       loss: its name.
-      iqm: interquartile mean of final scores over seeds and panels. A final return's score is 0 at the smallest
-        and 1 at the largest mean return that any setting of its panel had at any evaluation.
+      iqm: interquartile mean of final scores over seeds and panels. A final return's score is 0 at
+        the smallest and 1 at the largest mean return that any setting of its panel had at any
+        evaluation.
       low: end of its 95 % bootstrap interval, stratified by panel; NaN where a panel has one seed.
       high: the other end.
       panels: how many panels the loss is in.
@@ -59,8 +62,11 @@ def curves(evaluations: Sequence[Evaluation]) -> list[Point]:
     returns: dict[str, dict[int, list[float]]] = {}
     for of in evaluations:
         returns.setdefault(of.setting, {}).setdefault(of.env_step, []).append(of.total)
-    return [_point(setting, step, totals) for setting, by_step in returns.items()
-            for step, totals in sorted(by_step.items())]
+    return [
+        _point(setting, step, totals)
+        for setting, by_step in returns.items()
+        for step, totals in sorted(by_step.items())
+    ]
 
 
 def final(evaluations: Sequence[Evaluation], last: float) -> list[Point]:
@@ -70,12 +76,15 @@ def final(evaluations: Sequence[Evaluation], last: float) -> list[Point]:
       evaluations: of all settings.
       last: the share of a panel's environment steps, at their end, whose evaluations are averaged.
     """
-    return [_point(setting, end, list(by_seed.values()))
-            for setting, (end, by_seed) in _final_returns(evaluations, last).items()]
+    return [
+        _point(setting, end, list(by_seed.values()))
+        for setting, (end, by_seed) in _final_returns(evaluations, last).items()
+    ]
 
 
 def scores(evaluations: Sequence[Evaluation], last: float) -> list[Score]:
-    """Returns the losses over all panels: those that are in every panel that has several losses, if these are two.
+    """Returns the losses over all panels: those that are in every panel that has several losses, if
+      these are two.
 
     Args: those of `final`.
     """
@@ -86,7 +95,9 @@ def scores(evaluations: Sequence[Evaluation], last: float) -> list[Score]:
     for setting, (_, by_seed) in _final_returns(evaluations, last).items():
         panel, loss = panel_of(setting)
         low, high = min(ranges[panel]), max(ranges[panel])
-        panels.setdefault(panel, {})[loss] = (np.array(list(by_seed.values())) - low) / (high - low or 1.0)
+        panels.setdefault(panel, {})[loss] = (np.array(list(by_seed.values())) - low) / (
+            high - low or 1.0
+        )
     compared = [by_loss for by_loss in panels.values() if len(by_loss.keys() & COLOURS.keys()) > 1]
     if len(compared) < 2:
         return []
@@ -97,15 +108,32 @@ def scores(evaluations: Sequence[Evaluation], last: float) -> list[Score]:
         low, high = np.nan, np.nan
         if min(map(len, groups)) > 1:
             low, high = stats.bootstrap(
-                groups, lambda *parts, axis: interquartile_mean(np.concatenate(parts, axis), axis),
-                method="percentile", vectorized=True, rng=0).confidence_interval
+                groups,
+                lambda *parts, axis: interquartile_mean(np.concatenate(parts, axis), axis),
+                method="percentile",
+                vectorized=True,
+                rng=0,
+            ).confidence_interval
         pooled = np.concatenate(groups)
-        found.append(Score(loss, float(interquartile_mean(pooled)), float(low), float(high), len(groups), len(pooled)))
+        found.append(
+            Score(
+                loss,
+                float(interquartile_mean(pooled)),
+                float(low),
+                float(high),
+                len(groups),
+                len(pooled),
+            )
+        )
     return found
 
 
-def _final_returns(evaluations: Sequence[Evaluation], last: float) -> dict[str, tuple[int, dict[int, float]]]:
-    """Returns for each setting its panel's last environment step and each seed's mean return at the end."""
+def _final_returns(
+    evaluations: Sequence[Evaluation], last: float
+) -> dict[str, tuple[int, dict[int, float]]]:
+    """Returns for each setting its panel's last environment step and each seed's mean return at the
+    end.
+    """
     ends: dict[str, int] = {}
     for of in evaluations:
         panel = panel_of(of.setting)[0]
@@ -115,12 +143,19 @@ def _final_returns(evaluations: Sequence[Evaluation], last: float) -> dict[str, 
         end = ends[panel_of(of.setting)[0]]
         if end - of.env_step <= last * end + 1e-6:
             late.setdefault(of.setting, {}).setdefault(of.seed, []).append(of.total)
-    return {setting: (ends[panel_of(setting)[0]], {seed: float(np.mean(of)) for seed, of in by_seed.items()})
-            for setting, by_seed in late.items()}
+    return {
+        setting: (
+            ends[panel_of(setting)[0]],
+            {seed: float(np.mean(of)) for seed, of in by_seed.items()},
+        )
+        for setting, by_seed in late.items()
+    }
 
 
 def _point(setting: str, env_step: int, totals: Sequence[float]) -> Point:
     values = np.array(totals)
     of = summary(values, seed=0)
     low, high = of["interval"] or (np.nan, np.nan)
-    return Point(setting, env_step, of["mean"], low, high, float(interquartile_mean(values)), len(values))
+    return Point(
+        setting, env_step, of["mean"], low, high, float(interquartile_mean(values)), len(values)
+    )

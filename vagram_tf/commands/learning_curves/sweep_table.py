@@ -1,4 +1,6 @@
-"""What a sweep has left: its evaluations, what is missing of them, which panel a setting belongs to."""
+"""What a sweep has left: its evaluations, what is missing of them, which panel a setting belongs
+to.
+"""
 
 import csv
 import json
@@ -22,48 +24,63 @@ class Evaluation(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a setting's runs will have been: their seeds, and the environment step of their last evaluation."""
+    """What a setting's runs will have been: their seeds, and the environment step of their last
+    evaluation.
+    """
 
     seeds: list[int]
     end: int
 
 
 def read(paths: Sequence[Path]) -> tuple[list[Evaluation], dict[str, Plan]]:
-    """Reads sweeps' CSVs, and the settings that a sweep writes beside its CSV, as .json, where they are there.
+    """Reads sweeps' CSVs, and the settings that a sweep writes beside its CSV, as .json, where they
+    are there.
 
     Returns:
       The evaluations, and the plan of each setting that has one.
 
     Raises:
-      ValueError: in one sentence, a file cannot be read, is empty, has no such column, holds what is no number, or two
-        different returns for the same evaluation.
+      ValueError: in one sentence, a file cannot be read, is empty, has no such column, holds what
+        is no number, or two different returns for the same evaluation.
     """
     rows: dict[tuple[str, str, int, int], float] = {}
     planned: dict[tuple[str, str], Plan] = {}
     for path in paths:
         for number, row in enumerate(_rows(path), start=2):
-            key = (row["study"], row["setting"], _number(path, number, row, "seed", int),
-                   _number(path, number, row, "env_step", int))
+            key = (
+                row["study"],
+                row["setting"],
+                _number(path, number, row, "seed", int),
+                _number(path, number, row, "env_step", int),
+            )
             total = _number(path, number, row, "return", float)
             if rows.setdefault(key, total) != total:
-                raise ValueError(f"{path}, line {number}: another return of {key[1]!r}, seed {key[2]}, step {key[3]} "
-                                 "was read before")
+                raise ValueError(
+                    f"{path}, line {number}: another return of {key[1]!r}, seed {key[2]}, step "
+                    f"{key[3]} "
+                    "was read before"
+                )
         study = row["study"]  # the only one: a sweep writes no more into a file
-        planned |= {(study, setting): plan for setting, plan in _plans(path.with_suffix(".json")).items()}
+        planned |= {
+            (study, setting): plan for setting, plan in _plans(path.with_suffix(".json")).items()
+        }
     several = len({study for study, *_ in rows}) > 1
 
     def name(study: str, setting: str) -> str:
         return f"{study}/{setting}" if several else setting
 
-    evaluations = [Evaluation(name(study, setting), seed, step, total)
-                   for (study, setting, seed, step), total in rows.items()]
+    evaluations = [
+        Evaluation(name(study, setting), seed, step, total)
+        for (study, setting, seed, step), total in rows.items()
+    ]
     return evaluations, {name(*key): plan for key, plan in planned.items()}
 
 
 def missing(evaluations: Sequence[Evaluation], plans: Mapping[str, Plan]) -> list[str]:
     """Returns a line for each setting that lacks seeds, and for each seed that lacks evaluations.
 
-    Where a setting has no plan, it is to have the seeds of its study and the last step of its panel.
+    Where a setting has no plan, it is to have the seeds of its study and the last step of its
+    panel.
     """
     found: dict[str, dict[int, set[int]]] = {setting: {} for setting in plans}
     seeds: dict[str, set[int]] = {}
@@ -79,16 +96,22 @@ def missing(evaluations: Sequence[Evaluation], plans: Mapping[str, Plan]) -> lis
             lines.append(f"missing  {setting}")
             continue
         expected = plans.get(setting) or Plan(
-            sorted(seeds[setting.rpartition("/")[0]]), ends[panel_of(setting)[0]])
+            sorted(seeds[setting.rpartition("/")[0]]), ends[panel_of(setting)[0]]
+        )
         everything = set().union(*by_seed.values())
         if absent := [seed for seed in expected.seeds if seed not in by_seed]:
             lines.append(f"missing  {setting}: {_listed('seed', absent)}")
         for seed, steps in sorted(by_seed.items()):
             last = max(steps)
             if gaps := sorted(step for step in everything - steps if step < last):
-                lines.append(f"missing  {setting}: seed {seed} at {_listed('environment step', gaps)}")
+                lines.append(
+                    f"missing  {setting}: seed {seed} at {_listed('environment step', gaps)}"
+                )
             if last < expected.end:
-                lines.append(f"missing  {setting}: seed {seed} after environment step {last} of {expected.end}")
+                lines.append(
+                    f"missing  {setting}: seed {seed} after environment step {last} of "
+                    f"{expected.end}"
+                )
         if len(by_seed) == 1:
             lines.append(f"note     {setting}: one seed, so there is no interval")
     return lines
@@ -99,12 +122,16 @@ def _listed(what: str, numbers: Sequence[int]) -> str:
 
 
 def _plans(path: Path) -> dict[str, Plan]:
-    """Returns the plans of a sweep's settings; none without the file, or with one that no sweep has written."""
+    """Returns the plans of a sweep's settings; none without the file, or with one that no sweep has
+    written.
+    """
     try:
         content = json.loads(path.read_text())
         steps = {setting: config["dyna"] for setting, config in content["settings"].items()}
-        return {setting: Plan(list(map(int, content["seeds"])), of["random_steps"] + of["num_steps"])
-                for setting, of in steps.items()}
+        return {
+            setting: Plan(list(map(int, content["seeds"])), of["random_steps"] + of["num_steps"])
+            for setting, of in steps.items()
+        }
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
 
@@ -137,13 +164,15 @@ def _number(path: Path, number: int, row: dict[str, str], column: str, kind: Any
 
 
 def panel_of(setting: str) -> tuple[str, str]:
-    """Returns the panel and the curve of a setting: `vagram_Hopper_2x64` is vagram in the panel Hopper_2x64.
+    """Returns the panel and the curve of a setting: `vagram_Hopper_2x64` is vagram in the panel
+    Hopper_2x64.
 
-    A setting whose name does not begin with a loss is a curve of its own name in the panel without a name, where those
-    are, too, that are called after a loss alone. A study in front, as in `study/setting`, stays with the panel.
+    A setting whose name does not begin with a loss is a curve of its own name in the panel without
+    a name, where those are, too, that are called after a loss alone. A study in front, as in
+    `study/setting`, stays with the panel.
     """
     study, slash, own = setting.rpartition("/")
     losses = [loss for loss in COLOURS if own == loss or own.startswith(f"{loss}_")]
     curve = max(losses, key=len, default=own)
-    rest = own[len(curve):].removeprefix("_")
+    rest = own[len(curve) :].removeprefix("_")
     return (f"{study}{slash}{rest}" if rest else study), curve

@@ -16,8 +16,13 @@ def run(order: Order) -> None:
         print(line)
     ended = {point.setting for point in final}
     for setting in dict.fromkeys(point.setting for point in curve if point.setting not in ended):
-        print(f"note     {setting}: not in the last {100 * last:g} % of its panel's steps, so without a final return")
+        print(
+            f"note     {setting}: not in the last {100 * last:g} % of its panel's steps, so "
+            "without a final return"
+        )
     for point in final:
-        interval = "no interval" if math.isnan(point.low) else f"{point.low:.1f} to {point.high:.1f}"
+        interval = (
+            "no interval" if math.isnan(point.low) else f"{point.low:.1f} to {point.high:.1f}"
+        )
         print(f"{point.setting:40}  {point.mean:10.1f}  {interval:>22}  {point.seeds} seeds")
     print("\n".join(f"written  {path}" for path in written))

@@ -11,17 +11,28 @@ _CONFIDENCE = 0.95
 
 
 def summary(values: np.ndarray, seed: int) -> dict[str, Any]:
-    """Returns mean, 95 % bootstrap interval of the mean, median, smallest and largest of one value per episode.
+    """Returns mean, 95 % bootstrap interval of the mean, median, smallest and largest of one value
+    per episode.
 
     The interval is the percentile bootstrap's, None for a single episode.
     """
     interval = None
     if len(values) > 1:
-        low, high = stats.bootstrap((values,), np.mean, confidence_level=_CONFIDENCE, method="percentile",
-                                    rng=seeding.derive(seed, "bootstrap")).confidence_interval
+        low, high = stats.bootstrap(
+            (values,),
+            np.mean,
+            confidence_level=_CONFIDENCE,
+            method="percentile",
+            rng=seeding.derive(seed, "bootstrap"),
+        ).confidence_interval
         interval = [float(low), float(high)]
-    return {"mean": float(np.mean(values)), "interval": interval, "median": float(np.median(values)),
-            "min": float(np.min(values)), "max": float(np.max(values))}
+    return {
+        "mean": float(np.mean(values)),
+        "interval": interval,
+        "median": float(np.median(values)),
+        "min": float(np.min(values)),
+        "max": float(np.max(values)),
+    }
 
 
 def interquartile_mean(values: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -17,10 +17,22 @@ COLOURS = {
     "vagram": "#D55E00",
 }
 _OTHERS = (  # the light half of Matplotlib's tab20, for what is no loss of the package
-    "#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94", "#f7b6d2", "#c7c7c7", "#dbdb8d", "#9edae5")
+    "#aec7e8",
+    "#ffbb78",
+    "#98df8a",
+    "#ff9896",
+    "#c5b0d5",
+    "#c49c94",
+    "#f7b6d2",
+    "#c7c7c7",
+    "#dbdb8d",
+    "#9edae5",
+)
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
-    """Returns the colours of the curves of a panel: a loss has its own everywhere, the others take turns."""
+    """Returns the colours of the curves of a panel: a loss has its own everywhere, the others take
+    turns.
+    """
     others = itertools.cycle(_OTHERS)
     return {name: COLOURS.get(name) or next(others) for name in names}

@@ -14,8 +14,14 @@ matplotlib.use("Agg")
 
 
 STYLE: Any = {
-    "font.size": 9, "axes.titlesize": 9.5, "axes.spines.top": False, "axes.spines.right": False,
-    "legend.frameon": False, "svg.hashsalt": "vagram_tf", "svg.fonttype": "none"}
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "svg.hashsalt": "vagram_tf",
+    "svg.fonttype": "none",
+}
 
 
 def save(figure: Figure, output: str) -> list[Path]:
@@ -23,7 +29,9 @@ def save(figure: Figure, output: str) -> list[Path]:
     written = []
     for suffix in ("png", "svg"):
         picture = io.BytesIO()
-        figure.savefig(picture, format=suffix, dpi=115, metadata={"Date": None} if suffix == "svg" else None)
+        figure.savefig(
+            picture, format=suffix, dpi=115, metadata={"Date": None} if suffix == "svg" else None
+        )
         written.append(write(Path(f"{output}.{suffix}"), picture.getvalue()))
     plt.close(figure)
     return written

@@ -2,7 +2,8 @@
 
     python -m vagram_tf.commands.sweeps.child <process id of the parent> --config=... --workdir=...
 
-A worker that is killed must not leave a run behind that holds the directory in which another worker continues it.
+A worker that is killed must not leave a run behind that holds the directory in which another worker
+continues it.
 """
 
 import ctypes
@@ -16,7 +17,9 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def end_with(parent: int) -> None:
-    """Lets this process end when its parent, of that process id, does (on Linux); ends it if the parent has."""
+    """Lets this process end when its parent, of that process id, does (on Linux); ends it if the
+    parent has.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

@@ -1,4 +1,6 @@
-"""What a person sees of a sweep: a live table in a terminal, lines now and then in a log, closing words."""
+"""What a person sees of a sweep: a live table in a terminal, lines now and then in a log, closing
+words.
+"""
 
 import shutil
 import statistics
@@ -38,14 +40,16 @@ def progress(files: RunFiles) -> Progress:
     step, dyna = files.step(), files.run.config.dyna
     evaluations = files.evaluations()
     share = min(1.0, max(0, step - dyna.random_steps) / dyna.num_steps)
-    return Progress(step, share, files.spent()[0], evaluations[-1].mean_return if evaluations else "")
+    return Progress(
+        step, share, files.spent()[0], evaluations[-1].mean_return if evaluations else ""
+    )
 
 
 def seconds_left(runs: Sequence[tuple[str, Progress]]) -> list[float | None]:
     """Estimates the seconds of computing that each run still needs.
 
-    A run that has come some way is as fast from now on as it was; another takes what those of its setting take in all,
-    or those of all settings.
+    A run that has come some way is as fast from now on as it was; another takes what those of its
+    setting take in all, or those of all settings.
 
     Args:
       runs: setting and progress of each.
@@ -99,18 +103,30 @@ class Display:
                 self._seen[i] = progress(files)
                 if before[i] != self._seen[i]:
                     self._moved[i] = now
-        news = [self._ending(i, outcome) for i, outcome in enumerate(outcomes)
-                if outcome is not None and i not in self._ended]
+        news = [
+            self._ending(i, outcome)
+            for i, outcome in enumerate(outcomes)
+            if outcome is not None and i not in self._ended
+        ]
         self._ended |= {i for i, outcome in enumerate(outcomes) if outcome is not None}
-        working = [i for i in range(len(self._runs)) if i not in self._ended and now - self._moved[i] < _SILENT_SECONDS]
+        working = [
+            i
+            for i in range(len(self._runs))
+            if i not in self._ended and now - self._moved[i] < _SILENT_SECONDS
+        ]
         head = self._head(outcomes, working) + (", stopping" if stopping else "")
         if self._live:
             self._draw([*filter(None, news)], [head, *self._table(working)])
         else:
             due = now - self._logged >= _LOG_SECONDS
             self._logged = now if due else self._logged
-            print(*filter(None, news), *([head] if due else []), sep="\n", end="\n" if due or any(news) else "",
-                  flush=True)
+            print(
+                *filter(None, news),
+                *([head] if due else []),
+                sep="\n",
+                end="\n" if due or any(news) else "",
+                flush=True,
+            )
 
     def _ending(self, i: int, outcome: Outcome) -> str:
         """Returns the line of a run that has ended, empty for one that was asked to."""
@@ -118,8 +134,11 @@ class Display:
         if outcome.error:
             return f"failed    {self._runs[i].run}: {outcome.error}"
         if outcome.finished:
-            return (f"finished  {self._runs[i].run}: return {float(done.mean_return):.1f} at step {done.step:,}, "
-                    f"{tqdm.format_interval(done.seconds)}")
+            return (
+                f"finished  {self._runs[i].run}: return {float(done.mean_return):.1f} at step "
+                f"{done.step:,}, "
+                f"{tqdm.format_interval(done.seconds)}"
+            )
         return ""
 
     def _head(self, outcomes: Sequence[Outcome | None], working: list[int]) -> str:
@@ -132,11 +151,15 @@ class Display:
         else:
             seconds = [each for each in waiting if each is not None]
             rest = f", {tqdm.format_interval(max(sum(seconds) / len(working), *seconds))} left"
-        return (f"{self._title}: {finished} of {len(self._runs)} runs finished, {len(working)} at work"
-                f"{f', {failed} failed' if failed else ''}{rest}")
+        return (
+            f"{self._title}: {finished} of {len(self._runs)} runs finished, {len(working)} at work"
+            f"{f', {failed} failed' if failed else ''}{rest}"
+        )
 
     def _left(self) -> list[float | None]:
-        return seconds_left([(files.run.setting, done) for files, done in zip(self._runs, self._seen, strict=True)])
+        return seconds_left(
+            [(files.run.setting, done) for files, done in zip(self._runs, self._seen, strict=True)]
+        )
 
     def _table(self, working: list[int]) -> list[str]:
         left = self._left()
@@ -146,14 +169,16 @@ class Display:
             done, run, rest = self._seen[i], self._runs[i].run, left[i]
             step = f"{done.step:,}/{self._runs[i].last_step:,}"
             shown = f"{float(done.mean_return):.1f}" if done.mean_return else "–"
-            lines.append(f"  {run.setting:{width}}  {run.seed:>4}  {step:>17}  {shown:>9}  "
-                         f"{'–' if rest is None else tqdm.format_interval(rest):>9}")
+            lines.append(
+                f"  {run.setting:{width}}  {run.seed:>4}  {step:>17}  {shown:>9}  "
+                f"{'–' if rest is None else tqdm.format_interval(rest):>9}"
+            )
         return lines
 
     def _draw(self, news: list[str], table: list[str]) -> None:
         """Writes lines that stay, and the table below them in the place of the one before."""
         columns, rows = shutil.get_terminal_size()
-        shown = [line[:columns - 1] for line in table[:rows - 2]]
+        shown = [line[: columns - 1] for line in table[: rows - 2]]
         back = f"\x1b[{self._drawn}A" if self._drawn else ""
         sys.stdout.write(f"{back}\r\x1b[J" + "".join(f"{line}\n" for line in [*news, *shown]))
         sys.stdout.flush()
@@ -161,7 +186,9 @@ class Display:
 
 
 def closing_words(runs: Sequence[RunFiles], outcomes: Sequence[Outcome]) -> str:
-    """Returns what came out: the last return of each setting, mean over its finished runs, and what has failed."""
+    """Returns what came out: the last return of each setting, mean over its finished runs, and what
+    has failed.
+    """
     settings: dict[str, list[float]] = {files.run.setting: [] for files in runs}
     counts = dict.fromkeys(settings, 0)
     for files, outcome in zip(runs, outcomes, strict=True):
@@ -169,13 +196,20 @@ def closing_words(runs: Sequence[RunFiles], outcomes: Sequence[Outcome]) -> str:
         if outcome.finished:
             settings[files.run.setting].append(float(files.evaluations()[-1].mean_return))
     width = max(7, *map(len, settings))
-    lines = [f"{'setting':{width}}  {'runs':>7}  {'last return':>11}  {'lowest':>9}  {'highest':>9}"]
+    lines = [
+        f"{'setting':{width}}  {'runs':>7}  {'last return':>11}  {'lowest':>9}  {'highest':>9}"
+    ]
     for name, returns in settings.items():
         numbers = [statistics.fmean(returns), min(returns), max(returns)] if returns else []
         shown = [f"{number:.1f}" for number in numbers] or ["–"] * 3
-        lines.append(f"{name:{width}}  {f'{len(returns)}/{counts[name]}':>7}  {shown[0]:>11}  {shown[1]:>9}  "
-                     f"{shown[2]:>9}")
-    failed = [(files, outcome) for files, outcome in zip(runs, outcomes, strict=True) if outcome.error]
+        lines.append(
+            f"{name:{width}}  {f'{len(returns)}/{counts[name]}':>7}  {shown[0]:>11}  "
+            f"{shown[1]:>9}  "
+            f"{shown[2]:>9}"
+        )
+    failed = [
+        (files, outcome) for files, outcome in zip(runs, outcomes, strict=True) if outcome.error
+    ]
     if failed:
         lines += ["", "failed:"]
         lines += [f"  {files.run}: {outcome.error}\n    {files.log}" for files, outcome in failed]

@@ -1,4 +1,6 @@
-"""One run of a study in a process of its own: started, timed, started again after a kill, stopped."""
+"""One run of a study in a process of its own: started, timed, started again after a kill,
+stopped.
+"""
 
 import os
 import signal
@@ -28,16 +30,20 @@ class Environment(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a run ended: `error` is one line, or empty for a run that is complete or was asked to stop."""
+    """How a run ended: `error` is one line, or empty for a run that is complete or was asked to
+    stop.
+    """
 
     finished: bool
     error: str = ""
 
 
 def supervise(files: RunFiles, stop: Path, environment: Environment) -> Outcome:
-    """Runs a run until it is complete, has failed, or is asked to stop, which it does at its next step.
+    """Runs a run until it is complete, has failed, or is asked to stop, which it does at its next
+    step.
 
-    Killed by a signal, it is started again as long as each start leaves a newer checkpoint, three times at most.
+    Killed by a signal, it is started again as long as each start leaves a newer checkpoint, three
+    times at most.
 
     Args:
       files: the run's.
@@ -73,14 +79,25 @@ def _supervise(files: RunFiles, stop: Path, environment: Environment) -> Outcome
 
 
 def _run(files: RunFiles, stop: Path, environment: Environment) -> int:
-    """Starts the process and waits for its end; returns its exit code, minus the signal's number after a signal."""
+    """Starts the process and waits for its end; returns its exit code, minus the signal's number
+    after a signal.
+    """
     before, evaluations = files.spent()
     start = noted = time.monotonic()
     asked = ended = False
     # Appended to, as the process prints: what a kill leaves of the log is all there is to read.
-    with open(files.log, "a") as log, subprocess.Popen(
-            command(files), cwd=environment.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            env={**os.environ, "PYTHONPATH": environment.pythonpath}, start_new_session=True) as process:
+    with (
+        open(files.log, "a") as log,
+        subprocess.Popen(
+            command(files),
+            cwd=environment.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "PYTHONPATH": environment.pythonpath},
+            start_new_session=True,
+        ) as process,
+    ):
         while not ended:
             if not asked and stop.exists():
                 process.terminate()
@@ -98,5 +115,11 @@ def _run(files: RunFiles, stop: Path, environment: Environment) -> int:
 
 def command(files: RunFiles) -> list[str]:
     """Returns the command of a run that does not outlive the process that starts it."""
-    return [sys.executable, "-m", "vagram_tf.commands.sweeps.child", str(os.getpid()),
-            f"--config={files.config.resolve()}", f"--workdir={files.workdir.resolve()}"]
+    return [
+        sys.executable,
+        "-m",
+        "vagram_tf.commands.sweeps.child",
+        str(os.getpid()),
+        f"--config={files.config.resolve()}",
+        f"--workdir={files.workdir.resolve()}",
+    ]

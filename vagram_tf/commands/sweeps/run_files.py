@@ -1,9 +1,12 @@
-"""Where a study's runs and results live, and what their files say of them. TensorFlow is not needed here.
+"""Where a study's runs and results live, and what their files say of them. TensorFlow is not needed
+here.
 
-    <workdir>/<study>/<size>.csv            all evaluations of all runs
-    <workdir>/<study>/<size>.json           all settings
-    <workdir>/<study>/<size>/<setting>/     work directory of the setting's runs: <env>/<loss>/<seed>/ ...
-      seed_<seed>.json, .log, .time         ... and of each what it is started with, what it prints, what it took
+<workdir>/<study>/<size>.csv            all evaluations of all runs
+<workdir>/<study>/<size>.json           all settings
+<workdir>/<study>/<size>/<setting>/     work directory of the setting's runs: <env>/<loss>/<seed>/
+...
+  seed_<seed>.json, .log, .time         ... and of each what it is started with, what it prints,
+  what it took
 """
 
 import csv
@@ -44,38 +47,58 @@ class RunFiles:
         self.run, self.workdir = run, directory / run.setting
         self.path, self._hash = run_path(self.workdir, run.config), config_hash(run.config)
         self.config, self.log, self.time = (
-            self.workdir / f"seed_{run.seed}.{kind}" for kind in ("json", "log", "time"))
+            self.workdir / f"seed_{run.seed}.{kind}" for kind in ("json", "log", "time")
+        )
         self.last_step = run.config.dyna.random_steps + run.config.dyna.num_steps
 
     def evaluations(self) -> list[Evaluation]:
-        """Returns the complete rows of `progress.csv`: none of a damaged one, or of a run of another configuration."""
+        """Returns the complete rows of `progress.csv`: none of a damaged one, or of a run of
+        another configuration.
+        """
         try:
             if config_hash(self._stored_config()) != self._hash:
                 return []
-            lines = (self.path / "progress.csv").read_text().split("\n")[:-1]  # the last one is being written
+            lines = (
+                (self.path / "progress.csv").read_text().split("\n")[:-1]
+            )  # the last one is being written
             rows = list(csv.DictReader(lines))
             for row in rows:
                 float(row["mean_return"]), float(row["mean_length"])
-            return [Evaluation(int(row["env_step"]), row["mean_return"], row["mean_length"]) for row in rows]
+            return [
+                Evaluation(int(row["env_step"]), row["mean_return"], row["mean_length"])
+                for row in rows
+            ]
         except (OSError, ValueError, TypeError, KeyError, csv.Error):
             return []
 
     def finished(self) -> bool:
-        """Whether the run has taken its last step, with this configuration, and left its exports."""
+        """Whether the run has taken its last step, with this configuration, and left its
+        exports.
+        """
         try:
             if self._stored_config() != self.run.config:
                 return False
-            for kind in ("policy", "dynamics") if self.run.config.dyna.rollout_model == "learned" else ("policy",):
+            for kind in (
+                ("policy", "dynamics")
+                if self.run.config.dyna.rollout_model == "learned"
+                else ("policy",)
+            ):
                 check_export(self.path / "export" / kind / str(self.last_step), kind)
         except (OSError, ValueError):
             return False
         last_export = self.path / "export" / "tf_agents_policy" / str(self.last_step)
-        return last_export.is_dir() and [row.env_step for row in self.evaluations()[-1:]] == [self.last_step]
+        return last_export.is_dir() and [row.env_step for row in self.evaluations()[-1:]] == [
+            self.last_step
+        ]
 
     def step(self) -> int:
-        """Returns the environment step that the run has last told of, in its log or in `progress.csv`."""
+        """Returns the environment step that the run has last told of, in its log or in
+        `progress.csv`.
+        """
         steps = re.findall(r"step +(\d+)", self.log_tail())
-        return max([int(steps[-1]) if steps else 0, *(row.env_step for row in self.evaluations()[-1:])])
+        return max(
+            [int(steps[-1]) if steps else 0, *(row.env_step for row in self.evaluations()[-1:])]
+        )
 
     def log_tail(self) -> str:
         try:
@@ -87,14 +110,18 @@ class RunFiles:
 
     def checkpoint(self) -> int:
         """Returns the environment step of the newest checkpoint, 0 without one."""
-        steps = [path.name for path in (self.path / "checkpoints").glob("*") if path.name.isdecimal()]
+        steps = [
+            path.name for path in (self.path / "checkpoints").glob("*") if path.name.isdecimal()
+        ]
         return max(map(int, steps), default=0)
 
     def spent(self) -> tuple[float, dict[int, float]]:
         """Returns the seconds of computing so far, and when each evaluation was first seen."""
         try:
             content = json.loads(self.time.read_text())
-            return float(content["seconds"]), {int(step): float(at) for step, at in content["evaluations"].items()}
+            return float(content["seconds"]), {
+                int(step): float(at) for step, at in content["evaluations"].items()
+            }
         except (OSError, ValueError, KeyError):
             return 0.0, {}
 
@@ -116,10 +143,11 @@ def write_settings(path: Path, runs: Sequence[Run]) -> None:
 
 
 def write_results(path: Path, study: str, runs: Sequence[RunFiles]) -> None:
-    """Writes all evaluations of all runs as CSV: return and length are means over the evaluation's episodes.
+    """Writes all evaluations of all runs as CSV: return and length are means over the evaluation's
+    episodes.
 
-    `wall_time` is the time in seconds that the run had computed when the evaluation was first there, in all of its
-    processes; empty if nobody has measured it.
+    `wall_time` is the time in seconds that the run had computed when the evaluation was first
+    there, in all of its processes; empty if nobody has measured it.
     """
     rows: list[Sequence[Any]] = [COLUMNS]
     for each in sorted(runs, key=lambda each: (each.run.setting, each.run.seed)):

@@ -15,7 +15,10 @@ from vagram_tf.errors import one_line
 from vagram_tf.study import Study
 
 _NAME = re.compile(r"\w[\w.+=-]*")  # also the name of a directory
-_NOT_A_SETTING = {"seed": "the study's seeds are listed beside its settings", "threads": "each run has one thread"}
+_NOT_A_SETTING = {
+    "seed": "the study's seeds are listed beside its settings",
+    "threads": "each run has one thread",
+}
 
 
 class Run(NamedTuple):
@@ -39,7 +42,8 @@ def read(study: str, size: str) -> tuple[str, Study]:
     """Reads a study.
 
     Args:
-      study: name of a file in `experiments/studies/`, or the path of another one, which ends with .py.
+      study: name of a file in `experiments/studies/`, or the path of another one, which ends with
+        .py.
       size: name of the file's constant, in lower case.
 
     Returns:
@@ -52,7 +56,9 @@ def read(study: str, size: str) -> tuple[str, Study]:
     if path.suffix != ".py":
         path = _known(study)
     module = _load(path)
-    sizes = {name.lower(): value for name, value in vars(module).items() if isinstance(value, Study)}
+    sizes = {
+        name.lower(): value for name, value in vars(module).items() if isinstance(value, Study)
+    }
     if size not in sizes:
         there = ", ".join(sizes) or "none: it has no constant that is a Study"
         raise ValueError(f"{path} has no size {size!r}; it has {there}")
@@ -60,21 +66,27 @@ def read(study: str, size: str) -> tuple[str, Study]:
 
 
 def runs(study: Study) -> list[Run]:
-    """Returns the runs of a study, the first seed of every setting first, so that comparisons appear early.
+    """Returns the runs of a study, the first seed of every setting first, so that comparisons
+    appear early.
 
     Raises:
-      ValueError: in one sentence, for a study without settings or seeds, for names that are no names of directories,
-        seeds that are none or occur twice, settings that do not exist or whose values are impossible, equal settings.
+      ValueError: in one sentence, for a study without settings or seeds, for names that are no
+        names of directories, seeds that are none or occur twice, settings that do not exist or
+        whose values are impossible, equal settings.
     """
     seeds = _seeds(study.seeds)
     if not isinstance(study.settings, Mapping):
-        raise ValueError(f"a study's settings must be a dictionary, got {type(study.settings).__name__}")
+        raise ValueError(
+            f"a study's settings must be a dictionary, got {type(study.settings).__name__}"
+        )
     if not study.settings:
         raise ValueError("the study has no settings")
     configs: dict[str, Config] = {}
     for name, changes in study.settings.items():
         if not (isinstance(name, str) and _NAME.fullmatch(name)):
-            raise ValueError(f"a setting's name must be letters, digits and any of _.+=-, got {name!r}")
+            raise ValueError(
+                f"a setting's name must be letters, digits and any of _.+=-, got {name!r}"
+            )
         try:
             config = _config({**study.common, **changes})
         except (ValueError, TypeError) as error:
@@ -83,18 +95,26 @@ def runs(study: Study) -> list[Run]:
         if same:
             raise ValueError(f"settings {same[0]} and {name} are the same")
         configs[name] = config
-    return [Run(name, seed, config.replace(seed=seed)) for seed in seeds for name, config in configs.items()]
+    return [
+        Run(name, seed, config.replace(seed=seed))
+        for seed in seeds
+        for name, config in configs.items()
+    ]
 
 
 def _known(study: str) -> Path:
-    """Returns the file of one of the paper's studies, which a clone has in `experiments/studies`."""
+    """Returns the file of one of the paper's studies, which a clone has in
+    `experiments/studies`.
+    """
     try:
         spec = importlib.util.find_spec("experiments.studies")
     except ModuleNotFoundError:
         spec = None
     if spec is None or not spec.submodule_search_locations:
-        raise ValueError(f"there is no study {study!r}: the paper's are in a clone of the repository, in "
-                         "experiments/studies; a file of your own ends with .py")
+        raise ValueError(
+            f"there is no study {study!r}: the paper's are in a clone of the repository, in "
+            "experiments/studies; a file of your own ends with .py"
+        )
     place = spec.submodule_search_locations[0]
     known = sorted(module.name for module in pkgutil.iter_modules([place]))
     if study not in known:
@@ -120,7 +140,9 @@ def _load(path: Path) -> ModuleType:
 def _seeds(seeds: Sequence[int]) -> list[int]:
     """Returns seeds that are possible and differ, as Python's own numbers."""
     if not isinstance(seeds, Sequence):
-        raise ValueError(f"a study's seeds must be a list of whole numbers or a range, got {seeds!r}")
+        raise ValueError(
+            f"a study's seeds must be a list of whole numbers or a range, got {seeds!r}"
+        )
     if not seeds:
         raise ValueError("the study has no seeds")
     checked = [RunConfig(seed=seed).seed for seed in seeds]

@@ -22,14 +22,26 @@ def run(order: Order) -> int:
     return sweep(f"{study}, {order.size}", study, runs, results, order.workers, order.interrupts)
 
 
-def sweep(title: str, study: str, runs: Sequence[RunFiles], results: Path, workers: Workers,
-          interrupts: Interrupts) -> int:
-    """Runs what is not finished, and returns the exit code: 0, or 1 if a run has failed, or 130 after Ctrl-C."""
+def sweep(
+    title: str,
+    study: str,
+    runs: Sequence[RunFiles],
+    results: Path,
+    workers: Workers,
+    interrupts: Interrupts,
+) -> int:
+    """Runs what is not finished, and returns the exit code: 0, or 1 if a run has failed, or 130
+    after Ctrl-C.
+    """
     stop = results.with_suffix("") / "stop"
     stop.unlink(missing_ok=True)
     outcomes: list[Outcome | None] = [Outcome(True) if files.finished() else None for files in runs]
     rest = [i for i, outcome in enumerate(outcomes) if outcome is None]
-    print(f"{title}: {len(runs)} runs, {len(runs) - len(rest)} of them finished already, in {stop.parent}", flush=True)
+    print(
+        f"{title}: {len(runs)} runs, {len(runs) - len(rest)} of them finished already, in "
+        f"{stop.parent}",
+        flush=True,
+    )
     shown = display.Display(title, runs, outcomes)
     if rest:
         workers.start([runs[i] for i in rest], stop)
@@ -50,7 +62,10 @@ def sweep(title: str, study: str, runs: Sequence[RunFiles], results: Path, worke
         raise
     complete = _write_results(results, study, runs)
     ended = [outcome for outcome in outcomes if outcome is not None]
-    print(f"\n{display.closing_words(runs, ended)}\n\nresults   {results}\nsettings  {results.with_suffix('.json')}")
+    print(
+        f"\n{display.closing_words(runs, ended)}\n\nresults   {results}\nsettings  "
+        f"{results.with_suffix('.json')}"
+    )
     unfinished = sum(not outcome.finished and not outcome.error for outcome in ended)
     if unfinished:
         print(f"stopped with {unfinished} runs to go; the same command continues them")
@@ -60,7 +75,9 @@ def sweep(title: str, study: str, runs: Sequence[RunFiles], results: Path, worke
 
 
 def _write_results(path: Path, study: str, runs: Sequence[RunFiles]) -> bool:
-    """Writes the CSV, or says why it cannot be, which is no reason to stop the runs; returns whether it could."""
+    """Writes the CSV, or says why it cannot be, which is no reason to stop the runs; returns
+    whether it could.
+    """
     try:
         run_files.write_results(path, study, runs)
     except OSError as error:

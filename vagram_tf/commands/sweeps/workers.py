@@ -1,4 +1,6 @@
-"""Who supervises the runs: threads of this process, one process per core, or the workers of a Ray cluster."""
+"""Who supervises the runs: threads of this process, one process per core, or the workers of a Ray
+cluster.
+"""
 
 import contextlib
 import importlib.util
@@ -75,7 +77,8 @@ def connected(address: str, jobs: int) -> Iterator[RayWorkers]:
     """Connects to a Ray cluster, or starts one on this machine and ends it afterwards.
 
     Args:
-      address: `local` for a cluster of its own; `auto`, or host:port, for one that this machine is part of.
+      address: `local` for a cluster of its own; `auto`, or host:port, for one that this machine is
+        part of.
       jobs: processors of a cluster of its own.
 
     Raises:
@@ -101,7 +104,9 @@ def connected(address: str, jobs: int) -> Iterator[RayWorkers]:
 
 
 def _check_answers(address: str) -> None:
-    """Raises ValueError unless somebody listens at host:port; Ray itself ends the process where nobody does."""
+    """Raises ValueError unless somebody listens at host:port; Ray itself ends the process where
+    nobody does.
+    """
     host, _, port = address.rpartition(":")
     if not (host and port.isdecimal()):
         raise ValueError(f"--ray_address must be auto, local or host:port, got {address!r}")
