@@ -9,7 +9,7 @@ Writes <output>.png, .svg and .npz: the value function and the five losses on a 
 
 from absl import flags as absl_flags
 
-from experiments.paper.pendulum import (
+from experiments.paper.task import (
     ENVIRONMENT,
     LARGEST_ANGLE,
     LARGEST_VELOCITY,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from absl import flags as absl_flags
 
-from experiments.paper.pendulum import ENVIRONMENT, MEASUREMENTS, DriftOrder, check_policy
+from experiments.paper.task import ENVIRONMENT, MEASUREMENTS, DriftOrder, check_policy
 from vagram_tf.commands import inputs
 from vagram_tf.commands.program import Program
 

@@ -10,7 +10,7 @@ import pytest
 
 from vagram_tf import seeding
 from vagram_tf.config import EnvConfig
-from vagram_tf.envs import suite
+from vagram_tf.envs import tasks
 from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -189,7 +189,7 @@ def test_skip_to_and_seed():
 )
 def test_restore_is_exact(config):
     """A run of several episodes, and another process that joins it in the middle of episode 2."""
-    run_through = GymnasiumEnvironment(suite.make(config), seed=1)
+    run_through = GymnasiumEnvironment(tasks.make(config), seed=1)
     size = run_through.action_spec().shape[0]
     actions = np.random.default_rng(0).uniform(-1, 1, (12, size)).astype(np.float32)
 
@@ -203,7 +203,7 @@ def test_restore_is_exact(config):
     expected = play(run_through, actions)
     after = run_through.reset()
 
-    resumed = GymnasiumEnvironment(suite.make(config), seed=1)
+    resumed = GymnasiumEnvironment(tasks.make(config), seed=1)
     time_step = resumed.restore(2, actions[:6])
     np.testing.assert_array_equal(time_step.observation, expected[5])
     assert resumed.episode == 2
@@ -282,7 +282,7 @@ def test_an_interrupt_is_no_fault():
 
 
 def test_registered_environments_are_named_by_their_id():
-    environment = GymnasiumEnvironment(suite.make(EnvConfig("Pendulum-v1")), seed=0)
+    environment = GymnasiumEnvironment(tasks.make(EnvConfig("Pendulum-v1")), seed=0)
     environment.reset()
     environment._env.unwrapped.state = np.array([np.nan, 0.0])
     with pytest.raises(EnvironmentFault, match=r"^Pendulum-v1, episode 0, step 1: observation\[0"):

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from experiments.speed import flop, profiling, report, timing
-from experiments.speed.timing import Row
+from experiments.speed.timing import BenchmarkRow
 
 QUICK_ROWS = [
     "limit: matrix product, 2,048 rows and columns",
@@ -51,7 +51,7 @@ def test_quick_benchmark_is_complete(tmp_path):
     assert process.returncode == 0, process.stderr
     assert programs.error_lines(process) == []
     document = json.loads((tmp_path / "made" / "speed.json").read_text())
-    rows = [Row(**row) for row in document["rows"]]
+    rows = [BenchmarkRow(**row) for row in document["rows"]]
     assert [row.name for row in rows] == QUICK_ROWS
     for row in rows:
         assert math.isfinite(row.value) and row.value > 0
@@ -119,7 +119,7 @@ def test_a_variance_that_is_only_read_out_costs_no_backward_product():
 
 
 def row(name, value, unit="updates/s", share=None):
-    return Row(name, value, unit, share, [value])
+    return BenchmarkRow(name, value, unit, share, [value])
 
 
 ROWS = [
@@ -157,7 +157,7 @@ def test_table_puts_peers_and_phases_beside_ours():
 
 def test_readme_shows_the_committed_benchmark():
     document = json.loads((programs.ROOT / "results" / "benchmark.json").read_text())
-    rows = [Row(**row) for row in document["rows"]]
+    rows = [BenchmarkRow(**row) for row in document["rows"]]
     table = report.table(document["machine"], rows)
     assert (programs.ROOT / "results" / "benchmark.md").read_text() == table
     assert table in (programs.ROOT / "README.md").read_text()

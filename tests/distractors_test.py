@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vagram_tf.config import DISTRACTOR_KINDS, EnvConfig
-from vagram_tf.envs import distractors, suite
+from vagram_tf.envs import distractors, tasks
 from vagram_tf.envs.distractors import Distractors
 
 KINDS = DISTRACTOR_KINDS
@@ -301,7 +301,7 @@ def test_closing_closes_the_task_and_every_bystander(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["rotation", "bystander"])
 def test_a_task_with_them_is_made_by_name(kind):
-    env = suite.make(EnvConfig("InvertedPendulum-v5", distractors=20, distractor_kind=kind))
+    env = tasks.make(EnvConfig("InvertedPendulum-v5", distractors=20, distractor_kind=kind))
     observation, _ = env.reset(seed=0)
     assert observation.shape == env.observation_space.shape == (4 + 20,)
     assert env.step(env.action_space.sample())[0].shape == (24,)

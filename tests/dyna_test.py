@@ -13,7 +13,7 @@ import tensorflow as tf
 from vagram_tf.commands.sweeps import study
 from vagram_tf.config import LOSSES
 from vagram_tf.dyna import Dyna
-from vagram_tf.envs import suite
+from vagram_tf.envs import tasks
 from vagram_tf.envs.adapter import EnvironmentFault
 from vagram_tf.envs.simulator import Simulator
 from vagram_tf.guards import Diverged
@@ -211,7 +211,7 @@ def test_with_a_simulator_rollouts_are_its_own_and_no_model_is_fitted():
     take(dyna, 11)
     assert dyna.latest["model/imagined_transitions"] > 0 and "model/holdout_mse" not in dyna.latest
     imagined = dyna.imagined.all()
-    simulated = Simulator(suite.make(dyna.config.env)).step(
+    simulated = Simulator(tasks.make(dyna.config.env)).step(
         imagined.observation.numpy(), imagined.action.numpy()
     )
     expected = imagined.observation + 0.5 * (simulated[0] - imagined.observation)
@@ -698,7 +698,7 @@ def test_distractors_of_the_study_have_the_same_dynamics_in_training_and_evaluat
     dyna = Dyna(config.replace(eval_episodes=2))
     take(dyna, 30)
     dyna.evaluate()
-    other = suite.make(
+    other = tasks.make(
         dataclasses.replace(config.env, distractor_seed=config.env.distractor_seed + 1)
     )
     actions = np.random.default_rng(0).uniform(-1.0, 1.0, [100, 3])

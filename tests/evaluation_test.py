@@ -8,14 +8,14 @@ import tensorflow as tf
 from vagram_tf import seeding
 from vagram_tf.config import EnvConfig
 from vagram_tf.dyna import Dyna
-from vagram_tf.envs import suite
+from vagram_tf.envs import tasks
 from vagram_tf.envs.adapter import GymnasiumEnvironment
 from vagram_tf.envs.episodes import evaluate
 
 
 def countdowns(count):
     return [
-        GymnasiumEnvironment(suite.make(EnvConfig("programs:Countdown-v0")), seed)
+        GymnasiumEnvironment(tasks.make(EnvConfig("programs:Countdown-v0")), seed)
         for seed in range(count)
     ]
 
@@ -123,7 +123,7 @@ def test_evaluation_is_greedy(dyna, monkeypatch):
     """Its return is that of the policy's mode, in an environment of the documented seed."""
     returns = dyna.evaluate().returns
     environment = GymnasiumEnvironment(
-        suite.make(dyna.config.env), seeding.derive(0, "evaluation", 1)
+        tasks.make(dyna.config.env), seeding.derive(0, "evaluation", 1)
     )
     environment.skip_to(dyna.env_step)
     time_step, total = environment.reset(), 0.0

@@ -21,7 +21,7 @@ import vagram_tf
 from vagram_tf import seeding
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.config import AgentConfig, EnvConfig
-from vagram_tf.envs import suite
+from vagram_tf.envs import tasks
 from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.export.dynamics import ExportedDynamics, start_states
 from vagram_tf.export.policy import ExportedPolicy, TFAgentsPolicy
@@ -139,7 +139,7 @@ class Models:
     """
 
     def __init__(self, name):
-        env = suite.make(EnvConfig(name))
+        env = tasks.make(EnvConfig(name))
         self.space = env.action_space
         self.termination = known_termination.find(env)
         size, actions = env.observation_space.shape[0], env.action_space.shape[0]
@@ -571,7 +571,7 @@ def test_start_states_of_a_run():
     states = np.load(
         directory / "export" / "dynamics" / "90" / "start_states.npy", allow_pickle=False
     )
-    environment = suite.make(EnvConfig("programs:Short-v0"))
+    environment = tasks.make(EnvConfig("programs:Short-v0"))
     expected = [environment.reset(seed=seeding.derive(0, "episode", k))[0] for k in range(4)]
     assert states.tolist() == np.float32(expected).tolist()
 

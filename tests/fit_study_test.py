@@ -15,7 +15,7 @@ from experiments.fits import data, figure, judge, table, work
 from experiments.fits.data import FitData
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.config import AgentConfig, Config
-from vagram_tf.envs import suite
+from vagram_tf.envs import tasks
 from vagram_tf.model.splits import held_out
 from vagram_tf.types import Transition
 
@@ -144,7 +144,7 @@ def test_a_run_gives_its_data_its_critics_and_what_its_simulator_does(tmp_path):
     count = study.real.reward.shape[0]
     assert count == 90 and study.judged.reward.shape[0] == 8
     out = study.real.observation.numpy()[held_out(count, study.config.model.holdout_share).numpy()]
-    env = suite.make(study.config.env)
+    env = tasks.make(study.config.env)
     for i, observation in enumerate(study.judged.observation.numpy()):
         assert (out == observation).all(axis=1).any()  # never trained on
         env.reset(seed=0)
@@ -214,7 +214,7 @@ def test_cells_that_are_none_are_refused(objectives, widths, message):
 
 
 def row(objective="vagram", width="16", seed=0, task="0", value_error=1.0, own_loss=1.0):
-    return table.Row(
+    return table.FitRow(
         f"run_{task}",
         task,
         width,

@@ -136,7 +136,7 @@ def test_modules_that_are_named_exist():
         and isinstance(node.value, str)
         and re.fullmatch(r"(vagram_tf|experiments)(\.\w+)+", node.value)
     }
-    assert "vagram_tf.commands.training" in named and named <= set(MODULES)
+    assert "vagram_tf.commands.train_work" in named and named <= set(MODULES)
 
 
 @pytest.mark.parametrize(

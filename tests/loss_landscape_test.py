@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from experiments.paper import landscape, landscape_figure
-from experiments.paper.pendulum import LOSSES
+from experiments.paper.task import LOSSES
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,7 @@ def test_a_clock_counts_every_call_and_times_the_outermost():
             time.sleep(0.01)
             return "done"
 
-    clock = measure.Clock()
+    clock = measure.PhaseClock()
     clock.watch(Trainer, "fit", "fit")
     clock.watch(Trainer, "step", "step")
     assert Trainer().fit(3) == ["done"] * 3

@@ -4,7 +4,7 @@ import numpy as np
 
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.config import AgentConfig, EnvConfig
-from vagram_tf.envs import suite
+from vagram_tf.envs import tasks
 from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.export.load import FORMAT
 from vagram_tf.export.policy import ExportedPolicy
@@ -13,7 +13,7 @@ from vagram_tf.export.save import save
 
 def write(run, env_step, environment="Pendulum-v1"):
     """Writes the export of a policy whose weights depend on the step; returns its directory."""
-    env = suite.make(EnvConfig("Pendulum-v1"))
+    env = tasks.make(EnvConfig("Pendulum-v1"))
     agent = SoftActorCritic(3, 1, AgentConfig(agent_hidden_units=(8, 8)), seed=0)
     rng = np.random.default_rng(env_step)
     for variable in (*agent.actor_variables, *agent.critic_variables):

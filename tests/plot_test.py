@@ -87,7 +87,7 @@ def test_final_returns_are_those_of_the_seeds_that_came_to_the_end(drawn):
 
 def test_final_returns_of_all_the_steps_are_means_over_them():
     evaluations = [
-        sweep_table.Evaluation("mle", seed, step, float(total))
+        sweep_table.SeedReturn("mle", seed, step, float(total))
         for seed, step, total in ((0, 10, 1), (0, 20, 3), (0, 100, 8), (1, 100, 2))
     ]
     assert [point[2] for point in statistics.final(evaluations, 1.0)] == [(4 + 2) / 2]
@@ -96,7 +96,7 @@ def test_final_returns_of_all_the_steps_are_means_over_them():
     ]  # from step 20 on
     assert [point[2] for point in statistics.final(evaluations, 0.1)] == [(8 + 2) / 2]
     third = [
-        sweep_table.Evaluation("mle", 0, step, float(step)) for step in (200, 300, 1000)
+        sweep_table.SeedReturn("mle", 0, step, float(step)) for step in (200, 300, 1000)
     ]  # (1 - 0.7) * 1000 > 300
     assert [point[2] for point in statistics.final(third, 0.7)] == [650.0]
 
@@ -104,7 +104,7 @@ def test_final_returns_of_all_the_steps_are_means_over_them():
 def test_interval_of_two_seeds():
     """Both means of equal seeds, 0 and 1, have probability 1/4, far more than 2.5 %."""
     (point,) = statistics.curves(
-        [sweep_table.Evaluation("mle_a", seed, 5, float(seed)) for seed in (0, 1)]
+        [sweep_table.SeedReturn("mle_a", seed, 5, float(seed)) for seed in (0, 1)]
     )
     assert point == ("mle_a", 5, 0.5, 0.0, 1.0, 0.5, 2)
 
@@ -183,7 +183,7 @@ def test_what_is_missing_is_known_from_the_sweeps_own_settings(tmp_path):
 
 def test_gap_in_a_seed_is_missing():
     evaluations = [
-        sweep_table.Evaluation("mle", seed, step, 0.0)
+        sweep_table.SeedReturn("mle", seed, step, 0.0)
         for seed, steps in ((0, (1, 2, 3, 4)), (1, (1, 4)))
         for step in steps
     ]
@@ -204,7 +204,7 @@ def test_setting_that_ends_before_the_others_of_its_panel_has_no_final_return(tm
 
 def test_panels_without_losses_do_not_keep_the_others_from_being_scored():
     evaluations = [
-        sweep_table.Evaluation(setting, 0, 10, 1.0)
+        sweep_table.SeedReturn(setting, 0, 10, 1.0)
         for setting in ("vagram_a", "mle_a", "vagram_b", "mle_b", "known", "learned")
     ]
     assert [score.loss for score in statistics.scores(evaluations, 0.1)] == ["vagram", "mle"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vagram_tf.config import EnvConfig
-from vagram_tf.envs import suite
+from vagram_tf.envs import tasks
 from vagram_tf.envs.simulator import Simulator
 
 
@@ -14,7 +14,7 @@ def steps(name, count=60):
     """Takes steps with random actions: observation, action in [-1, 1], next observation, reward,
     terminated.
     """
-    env, generator, rows = suite.make(EnvConfig(name=name)), np.random.default_rng(0), []
+    env, generator, rows = tasks.make(EnvConfig(name=name)), np.random.default_rng(0), []
     low, high = env.action_space.low, env.action_space.high
     observation, _ = env.reset(seed=0)
     for _ in range(count):
@@ -32,7 +32,7 @@ def steps(name, count=60):
 def test_answers_as_the_task_does(name):
     observation, action, after, reward, terminated = steps(name)
     assert terminated.any()
-    found = Simulator(suite.make(EnvConfig(name=name))).step(observation, action)
+    found = Simulator(tasks.make(EnvConfig(name=name))).step(observation, action)
     np.testing.assert_allclose(found[0], after, atol=2e-5)
     np.testing.assert_allclose(found[1], reward, atol=1e-5)
     np.testing.assert_array_equal(found[2], terminated)
@@ -40,7 +40,7 @@ def test_answers_as_the_task_does(name):
 
 def test_an_answer_does_not_depend_on_those_before():
     observation, action, *_ = steps("Hopper-v5", 20)
-    simulator = Simulator(suite.make(EnvConfig(name="Hopper-v5")))
+    simulator = Simulator(tasks.make(EnvConfig(name="Hopper-v5")))
     together = simulator.step(observation, action)
     alone = simulator.step(observation[7:8], action[7:8])
     for one, other in zip(together, alone, strict=True):
@@ -63,4 +63,4 @@ def test_an_answer_does_not_depend_on_those_before():
 )
 def test_an_observation_that_does_not_hold_the_state_is_refused(config, words):
     with pytest.raises(ValueError, match=words):
-        Simulator(suite.make(config))
+        Simulator(tasks.make(config))

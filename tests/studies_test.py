@@ -11,7 +11,7 @@ import pytest
 
 from vagram_tf.commands.learning_curves.sweep_table import panel_of
 from vagram_tf.commands.sweeps import study
-from vagram_tf.envs import suite
+from vagram_tf.envs import tasks
 from vagram_tf.study import Study, vary
 
 NAMES = [
@@ -40,7 +40,7 @@ def configs(name, size):
 def test_study_can_be_run(name, size):
     settings, seeds = configs(name, size)
     for environment in {config.env.name for config in settings.values()}:
-        suite.check_name(environment)
+        tasks.check_name(environment)
     assert {config.run.threads for config in settings.values()} == {1}
     if size == "full":
         assert seeds == 10

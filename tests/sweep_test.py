@@ -15,8 +15,8 @@ import programs
 import pytest
 
 from vagram_tf.commands.sweeps import display, process, run_files, study, work, workers
-from vagram_tf.commands.sweeps.display import Progress
-from vagram_tf.commands.sweeps.process import Environment, Outcome
+from vagram_tf.commands.sweeps.display import RunProgress
+from vagram_tf.commands.sweeps.process import Outcome, StartedIn
 from vagram_tf.commands.sweeps.study import Run
 from vagram_tf.study import Study, product, vary
 
@@ -198,7 +198,7 @@ def test_only_a_killed_run_that_gets_further_is_started_again(
     faked, tmp_path, statement, starts, error
 ):
     files = faked("a", statement)
-    assert process.supervise(files, tmp_path / "stop", Environment.here()) == Outcome(False, error)
+    assert process.supervise(files, tmp_path / "stop", StartedIn.here()) == Outcome(False, error)
     assert files.log.read_text().count("of the fake") == starts
     assert files.spent()[0] > 0
 
@@ -209,10 +209,10 @@ def test_time_is_summed_over_processes(faked, tmp_path):
         "(checkpoints.parent / 'progress.csv').write_text('env_step,mean_return,mean_length\\n'\n"
         "    + ''.join(f'{i},1.5,2\\n' for i in range(step)))\ntime.sleep(0.2)",
     )
-    process.supervise(files, tmp_path / "stop", Environment.here())
+    process.supervise(files, tmp_path / "stop", StartedIn.here())
     first, seen = files.spent()
     assert 0.2 <= first and list(seen) == [0] and seen[0] <= first
-    process.supervise(files, tmp_path / "stop", Environment.here())
+    process.supervise(files, tmp_path / "stop", StartedIn.here())
     second, both = files.spent()
     assert second >= first + 0.2 and both == {0: seen[0], 1: both[1]} and first < both[1] <= second
     run_files.write_results(tmp_path / "out.csv", "s", [files])
@@ -234,7 +234,7 @@ def test_run_that_ends_at_once_is_timed_and_its_evaluations_are_seen(faked, tmp_
         "(checkpoints.parent / "
         "'progress.csv').write_text('env_step,mean_return,mean_length\\n7,1.5,2\\n')",
     )
-    process.supervise(files, tmp_path / "stop", Environment.here())
+    process.supervise(files, tmp_path / "stop", StartedIn.here())
     seconds, evaluations = files.spent()
     assert 0 < seconds and evaluations == {7: seconds}
 
@@ -327,14 +327,14 @@ def test_time_left():
     of a third 120 s.
     """
     runs = [
-        ("a", Progress(0, 0.5, 100.0, "")),
-        ("b", Progress(0, 0.25, 10.0, "")),
-        ("a", Progress(0, 0.0, 0.0, "")),
-        ("c", Progress(0, 0.0, 5.0, "")),
-        ("a", Progress(0, 1.0, 200.0, "1")),
+        ("a", RunProgress(0, 0.5, 100.0, "")),
+        ("b", RunProgress(0, 0.25, 10.0, "")),
+        ("a", RunProgress(0, 0.0, 0.0, "")),
+        ("c", RunProgress(0, 0.0, 5.0, "")),
+        ("a", RunProgress(0, 1.0, 200.0, "1")),
     ]
     assert display.seconds_left(runs) == [100.0, 30.0, 200.0, pytest.approx(440 / 3 - 5), 0.0]
-    assert display.seconds_left([("a", Progress(31, 0.01, 90.0, ""))]) == [
+    assert display.seconds_left([("a", RunProgress(31, 0.01, 90.0, ""))]) == [
         None
     ]  # nearly all of it its start
 
@@ -372,13 +372,13 @@ def test_terminal_shows_a_table_in_the_place_of_the_one_before(tmp_path, monkeyp
 
 def test_step_is_the_last_that_the_log_or_the_table_tells(tmp_path):
     files = run_files.RunFiles(tmp_path, Run("a", 0, programs.tiny()))
-    assert (files.step(), display.progress(files)) == (0, Progress(0, 0.0, 0.0, ""))
+    assert (files.step(), display.progress(files)) == (0, RunProgress(0, 0.0, 0.0, ""))
     files.path.mkdir(parents=True)
     (files.path / "config.json").write_text(files.run.config.to_json())
     (files.path / "progress.csv").write_text(
         "env_step,mean_return,mean_length\n40,-3.5,25\n50,-2.5,2"
     )
-    assert display.progress(files) == Progress(40, 10 / 60, 0.0, "-3.5")
+    assert display.progress(files) == RunProgress(40, 10 / 60, 0.0, "-3.5")
     files.log.write_text("step 30/90 [exploring]\nstep      60   greedy return     -3.5\n")
     assert files.step() == 60
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from vagram_tf.config import EnvConfig
-from vagram_tf.envs import suite
+from vagram_tf.envs import tasks
 from vagram_tf.model import known_termination
 
 STEPS = 2000
@@ -51,10 +51,10 @@ def hopper_like(rows):
     [f"{name}-v5" for name in ENDING + ENDLESS] + ["Hopper-v4", "Ant-v4", *ENDLESS_OTHERS],
 )
 def test_agrees_with_the_environment_on_random_steps(name):
-    env = suite.make(EnvConfig(name, distractors=DISTRACTORS))
+    env = tasks.make(EnvConfig(name, distractors=DISTRACTORS))
     observations, flags = random_steps(env)
     np.testing.assert_array_equal(known_termination.find(env)(observations), flags)
-    plain = known_termination.find(suite.make(EnvConfig(name)))
+    plain = known_termination.find(tasks.make(EnvConfig(name)))
     np.testing.assert_array_equal(plain(observations[:, :-DISTRACTORS]), flags)
     if name.split("-")[0] in ENDING:
         assert 10 < flags.sum() < STEPS / 2
@@ -78,7 +78,7 @@ def test_agrees_on_humanoids_full_observation():
 
 
 def test_distractors_are_not_read():
-    function = known_termination.find(suite.make(EnvConfig("Hopper-v5", distractors=2)))
+    function = known_termination.find(tasks.make(EnvConfig("Hopper-v5", distractors=2)))
     healthy, fallen = np.array([[1.25] + [0.0] * 10, [0.5] + [0.0] * 10], np.float32)
     for value in (0.0, 1000.0, -1000.0, np.nan, np.inf):
         extra = np.full(2, value, np.float32)
@@ -124,7 +124,7 @@ def test_hopper_at_its_thresholds():
     ],
 )
 def test_thresholds(name, column, values, expected):
-    env = suite.make(EnvConfig(name))
+    env = tasks.make(EnvConfig(name))
     observations = np.zeros((len(values), env.observation_space.shape[0]), np.float32)
     observations[:, 0] = 1.0 if name == "Ant-v5" else 1.5
     observations[:, column] = values
@@ -157,7 +157,7 @@ def test_thresholds_come_from_the_environment():
 @pytest.mark.parametrize("name", ["Hopper-v5", "HalfCheetah-v5", "dm_control/walker-walk-v0"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_prediction_that_is_not_finite_terminates(name, value):
-    env = suite.make(EnvConfig(name))
+    env = tasks.make(EnvConfig(name))
     observations = np.zeros((2, env.observation_space.shape[0]), np.float32)
     observations[:, 0] = 1.25
     observations[1, -1] = value
@@ -167,7 +167,7 @@ def test_a_prediction_that_is_not_finite_terminates(name, value):
 
 @pytest.mark.parametrize("name", [f"{name}-v5" for name in ENDING])
 def test_compiled_and_exported_functions_agree(name, tmp_path):
-    env = suite.make(EnvConfig(name, distractors=DISTRACTORS))
+    env = tasks.make(EnvConfig(name, distractors=DISTRACTORS))
     observations, flags = random_steps(env, steps=100)
     observations[0, 0] = np.nan
     flags[0] = True
@@ -205,7 +205,7 @@ def test_register(monkeypatch):
         return lambda observation: observation[:, -1] > 0.5
 
     known_termination.register("MountainCarContinuous-v0", factory)
-    env = suite.make(EnvConfig("MountainCarContinuous-v0", distractors=2))
+    env = tasks.make(EnvConfig("MountainCarContinuous-v0", distractors=2))
     function = known_termination.find(env)
     observations = np.array([[0, 0.4, 9, 9], [0, 0.6, 0, 0], [np.nan, 0, 0, 0]], np.float32)
     np.testing.assert_array_equal(function(observations), [False, True, True])

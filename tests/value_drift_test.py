@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from experiments.paper import drift, drift_figure
 from experiments.paper.drift_models import Models
-from experiments.paper.pendulum import LOSSES
+from experiments.paper.task import LOSSES
 from vagram_tf.types import Transition
 
 
@@ -88,7 +88,7 @@ def test_committed_figure_is_that_of_the_committed_data(tmp_path):
     directory = programs.ROOT / "results" / "value_drift"
     with open(directory / "value_drift.csv", newline="") as file:
         rows = [
-            drift.Row(
+            drift.DriftRow(
                 of["loss"],
                 *(int(of[name]) for name in ("seed", "gradient_step", "value_step")),
                 *(float(of[name]) for name in ("value_error", "state_error")),
@@ -152,7 +152,7 @@ def test_errors_are_as_defined_and_training_lowers_them():
 
 def test_summary_is_of_the_ends_and_beginnings():
     rows = [
-        drift.Row(loss, seed, step, value, error, state)
+        drift.DriftRow(loss, seed, step, value, error, state)
         for loss in LOSSES
         for seed in (0, 1)
         for step, value, error, state in (

@@ -10,7 +10,7 @@ from vagram_tf import seeding
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.cadence import Cadence
 from vagram_tf.config import Config
-from vagram_tf.envs import suite
+from vagram_tf.envs import tasks
 from vagram_tf.envs.adapter import GymnasiumEnvironment
 from vagram_tf.envs.simulator import Simulator
 from vagram_tf.model import known_termination
@@ -114,8 +114,8 @@ def environment_factory(config: Config, make_env: EnvironmentFactory | None) -> 
       make_env: the person's own, None for the one that is named.
     """
     if make_env is None:
-        return lambda: suite.make(config.env)
-    return lambda: suite.adapt(make_env(), config.env)
+        return lambda: tasks.make(config.env)
+    return lambda: tasks.adapt(make_env(), config.env)
 
 
 def _termination(

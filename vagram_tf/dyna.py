@@ -14,7 +14,7 @@ from vagram_tf.assembly import EnvironmentFactory, assemble, environment_factory
 from vagram_tf.bookkeeping import Clock, LatestMetrics
 from vagram_tf.cadence import Cadence
 from vagram_tf.config import Config
-from vagram_tf.envs import suite
+from vagram_tf.envs import tasks
 from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
 from vagram_tf.envs.episodes import Evaluation, evaluate
 from vagram_tf.envs.interaction import Interaction
@@ -46,7 +46,7 @@ class Dyna:
         self._make_env = environment_factory(config, make_env)
         env = self._make_env()
         self.goal = env.spec.reward_threshold if env.spec else None
-        self.dimension_names = suite.dimension_names(env)
+        self.dimension_names = tasks.dimension_names(env)
         self.action_space: gymnasium.spaces.Box = env.action_space  # type: ignore[assignment]
 
         parts = assemble(config, env, self._make_env)

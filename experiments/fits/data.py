@@ -14,7 +14,7 @@ from vagram_tf import files, seeding
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.config import Config
 from vagram_tf.dyna import Dyna
-from vagram_tf.envs import suite
+from vagram_tf.envs import tasks
 from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
 from vagram_tf.errors import one_line
 from vagram_tf.model import splits
@@ -146,7 +146,7 @@ def _replay(
     """Yields reward, discount and next observation `[D]` of other actions `[M, A]` in the states of
     the slots `[M]`.
     """
-    environment = GymnasiumEnvironment(suite.make(config.env), config.run.seed)
+    environment = GymnasiumEnvironment(tasks.make(config.env), config.run.seed)
     observation = real.observation.numpy()
     try:
         for slot, action in zip(slots, actions, strict=True):

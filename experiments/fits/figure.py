@@ -12,14 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from scipy import stats
 
-from experiments.fits.table import Row
+from experiments.fits.table import FitRow
 from vagram_tf.commands.report import style
 
 _SUBJECT = "vagram"
 _FACTOR = 2.0  # the colours end where one is so many times as good as the other
 
 
-def draw(rows: Sequence[Row], output: str) -> list[Path]:
+def draw(rows: Sequence[FitRow], output: str) -> list[Path]:
     """Draws a phase diagram of value error, and one of own loss, against every other objective;
     returns the files.
 
@@ -58,7 +58,7 @@ def ratio(above: np.ndarray, below: np.ndarray) -> tuple[float, float, float]:
     return value, float(interval.low), float(interval.high)
 
 
-def _phases(axes: Axes, rows: Sequence[Row], name: str, other: str) -> None:
+def _phases(axes: Axes, rows: Sequence[FitRow], name: str, other: str) -> None:
     widths, sources = (
         list(dict.fromkeys(getattr(row, of) for row in rows)) for of in ("width", "source")
     )

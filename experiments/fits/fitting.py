@@ -6,18 +6,18 @@ from pathlib import Path
 
 from experiments.fits import data, judge
 from experiments.fits.data import FitData
-from experiments.fits.table import Cell, Row, Size, source_name
+from experiments.fits.table import Cell, FitRow, Size, source_name
 from vagram_tf.commands.judging import signs
 from vagram_tf.model.value_gradients import values_and_gradients
 
 
-def fit(cell: Cell, size: Size, seeds: Sequence[int]) -> list[Row]:
+def fit(cell: Cell, size: Size, seeds: Sequence[int]) -> list[FitRow]:
     """Fits and judges one cell with each of the seeds."""
     study = open_source(cell.source, size.states)
     of = judge.Judge(study)
     model = cell.model(size)
     return [
-        Row(
+        FitRow(
             source_name(cell.source),
             study.task,
             cell.width,

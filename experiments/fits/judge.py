@@ -17,7 +17,7 @@ from vagram_tf.model.value_gradients import clip_in_spreads, example_weights, va
 from vagram_tf.types import Transition
 
 
-class Errors(NamedTuple):
+class FitErrors(NamedTuple):
     """What a fitted ensemble's elites get wrong in the judged states.
 
     Attributes:
@@ -44,7 +44,7 @@ class Errors(NamedTuple):
 class Fit(NamedTuple):
     """One fit: its errors, and what it took."""
 
-    errors: Errors
+    errors: FitErrors
     steps: int
     seconds: float
 
@@ -72,7 +72,7 @@ class Judge:
         """
         return float(tf.math.reduce_std(self._value))
 
-    def errors(self, next_observation: tf.Tensor, reward: tf.Tensor) -> Errors:
+    def errors(self, next_observation: tf.Tensor, reward: tf.Tensor) -> FitErrors:
         """Returns what is wrong with predictions `[E, M, D]` and `[E, M]`."""
         judged, own = self._study.judged, self._study.task_dimensions
         error = next_observation - judged.next_observation
@@ -81,7 +81,7 @@ class Judge:
         wrong_reward = reward - judged.reward
         discount = self._study.config.agent.discount * judged.discount
         share = _rms(error, [0, 1]) / _rms(judged.next_observation - judged.observation, 0)  # [D]
-        return Errors(
+        return FitErrors(
             *map(
                 float,
                 (

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.fits.table import Row
+from experiments.fits.table import FitRow
 from vagram_tf import files
 from vagram_tf.commands.judging.signs import Measured, Signs
 
 
-def measured(rows: Sequence[Row], of_source: dict[str, tuple[Signs, int]]) -> list[Measured]:
+def measured(rows: Sequence[FitRow], of_source: dict[str, tuple[Signs, int]]) -> list[Measured]:
     """Returns the cells of a fit study that have `vagram` and `mle`.
 
     Args:

@@ -81,14 +81,14 @@ class Order(NamedTuple):
     cells: list[Cell]
     size: Size
     jobs: int
-    done: list["Row"]
+    done: list["FitRow"]
     output: str
     keep: Path | None
 
 
-class Row(NamedTuple):
-    """One fit. Errors are those of `judge.Errors`; `value_spread` is the standard deviation of V in
-    the judged states.
+class FitRow(NamedTuple):
+    """One fit. Errors are those of `judge.FitErrors`; `value_spread` is the standard deviation of
+    V in the judged states.
 
     Attributes:
       source: the run's directory or the data's file, by name.
@@ -145,7 +145,7 @@ def cells(sources: Sequence[Path], objectives: Sequence[str], widths: Sequence[s
     ]
 
 
-def read(path: Path, size: Size) -> list[Row]:
+def read(path: Path, size: Size) -> list[FitRow]:
     """Returns the rows of a study that was begun, none if there is none.
 
     Raises:
@@ -156,7 +156,7 @@ def read(path: Path, size: Size) -> list[Row]:
     try:
         with open(path, newline="") as file:
             rows = [
-                Row(*(kind(row[name]) for name, kind in Row.__annotations__.items()))
+                FitRow(*(kind(row[name]) for name, kind in FitRow.__annotations__.items()))
                 for row in csv.DictReader(file)
             ]
     except (KeyError, TypeError, ValueError) as error:
@@ -169,12 +169,12 @@ def read(path: Path, size: Size) -> list[Row]:
     return rows
 
 
-def save(path: Path, rows: Sequence[Row]) -> None:
+def save(path: Path, rows: Sequence[FitRow]) -> None:
     """Writes the rows as CSV."""
-    files.write(path, files.csv_text([Row._fields, *rows], digits=5))
+    files.write(path, files.csv_text([FitRow._fields, *rows], digits=5))
 
 
-def summary(rows: Sequence[Row]) -> str:
+def summary(rows: Sequence[FitRow]) -> str:
     """Returns means over seeds, and the standard errors of value error and own loss, in a table per
     source.
     """
@@ -192,10 +192,10 @@ def summary(rows: Sequence[Row]) -> str:
         for width, objective in dict.fromkeys((row.width, row.objective) for row in mine):
             cell = [row for row in mine if (row.width, row.objective) == (width, objective)]
 
-            def mean(name: str, cell: list[Row] = cell) -> float:
+            def mean(name: str, cell: list[FitRow] = cell) -> float:
                 return float(np.mean([getattr(row, name) for row in cell]))
 
-            def error(name: str, cell: list[Row] = cell) -> float:
+            def error(name: str, cell: list[FitRow] = cell) -> float:
                 values = [getattr(row, name) for row in cell]
                 return (
                     float(np.std(values, ddof=1) / len(values) ** 0.5)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from experiments.fits.table import Cell, Row, Size, save, source_name
+from experiments.fits.table import Cell, FitRow, Size, save, source_name
 from vagram_tf.commands.judging.signs import Signs
 from vagram_tf.commands.program import with_tensorflow
 from vagram_tf.commands.sweeps.child import end_with
@@ -26,7 +26,9 @@ def keep(source: Path, states: int, path: Path) -> Path:
     return path
 
 
-def run(cells: Sequence[Cell], size: Size, jobs: int, done: Sequence[Row], path: Path) -> list[Row]:
+def run(
+    cells: Sequence[Cell], size: Size, jobs: int, done: Sequence[FitRow], path: Path
+) -> list[FitRow]:
     """Fits and judges what is not done yet, and writes the table after every cell.
 
     Args:
@@ -81,7 +83,7 @@ def workers(jobs: int) -> ProcessPoolExecutor:
     )
 
 
-def fit(cell: Cell, size: Size, seeds: Sequence[int]) -> list[Row]:
+def fit(cell: Cell, size: Size, seeds: Sequence[int]) -> list[FitRow]:
     """Fits and judges one cell with each of the seeds, in a process that is given nothing else to
     do.
     """

@@ -9,16 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 from experiments.paper.drift_models import Models
-from experiments.paper.pendulum import LOSSES, MEASUREMENTS, DriftOrder
+from experiments.paper.task import LOSSES, MEASUREMENTS, DriftOrder
 from vagram_tf import seeding
 from vagram_tf.commands.judging.steps import collect
-from vagram_tf.envs import suite
+from vagram_tf.envs import tasks
 from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.export.load import Export, open_export
 from vagram_tf.types import Transition
 
 
-class Row(NamedTuple):
+class DriftRow(NamedTuple):
     """How good one model is at one moment.
 
     Attributes:
@@ -39,7 +39,7 @@ class Row(NamedTuple):
     state_error: float
 
 
-def measure(order: DriftOrder) -> list[Row]:
+def measure(order: DriftOrder) -> list[DriftRow]:
     """Trains models with each loss while the value function is replaced, and returns how good they
     were.
 
@@ -82,13 +82,14 @@ def measure(order: DriftOrder) -> list[Row]:
                     *(error.numpy().tolist() for error in models.errors(test)), strict=True
                 )
                 rows += [
-                    Row(loss, member, taken, value_step, *of) for member, of in enumerate(errors)
+                    DriftRow(loss, member, taken, value_step, *of)
+                    for member, of in enumerate(errors)
                 ]
         print(f"{loss:9} {taken} gradient steps", flush=True)
     return rows
 
 
-def summary(rows: list[Row]) -> str:
+def summary(rows: list[DriftRow]) -> str:
     """Returns what the figure shows in numbers: medians over seeds and value functions, and the
     largest jump.
 
@@ -99,7 +100,7 @@ def summary(rows: list[Row]) -> str:
         f"{'largest jump':>12}"
     ]
     for loss in LOSSES:
-        at: dict[tuple[int, int], list[Row]] = {}
+        at: dict[tuple[int, int], list[DriftRow]] = {}
         for row in rows:
             if row.loss == loss:
                 at.setdefault((row.gradient_step, row.value_step), []).append(row)
@@ -128,7 +129,7 @@ def _transitions(export: Export, count: int, seed: int) -> Transition:
     """Returns real steps with the policy's greedy actions, its sampled ones and random ones,
     `count` of each.
     """
-    env = suite.make(export.environment)
+    env = tasks.make(export.environment)
     steps = collect(env, export.module, count, seed)
     action = ActionRange(env.action_space).to_unit(steps.action)
     return Transition(

@@ -7,11 +7,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from experiments.paper.drift import Row
+from experiments.paper.drift import DriftRow
 from vagram_tf.commands.report import palette, style
 
 
-def draw(rows: Sequence[Row], output: str) -> list[Path]:
+def draw(rows: Sequence[DriftRow], output: str) -> list[Path]:
     """Draws medians over seeds, and the range of all seeds; returns the files."""
     with plt.rc_context(style.STYLE):
         figure, panels = plt.subplots(2, 1, figsize=(7.2, 5.6), sharex=True, layout="constrained")
@@ -33,7 +33,7 @@ def draw(rows: Sequence[Row], output: str) -> list[Path]:
         return style.save(figure, output)
 
 
-def _errors(axes: Axes, rows: Sequence[Row], name: str) -> None:
+def _errors(axes: Axes, rows: Sequence[DriftRow], name: str) -> None:
     for loss in dict.fromkeys(row.loss for row in rows):
         seeds = sorted({row.seed for row in rows})
         mine = [[row for row in rows if row.loss == loss and row.seed == seed] for seed in seeds]
@@ -48,7 +48,7 @@ def _errors(axes: Axes, rows: Sequence[Row], name: str) -> None:
     axes.margins(x=0)
 
 
-def _value_functions(panels: Sequence[Axes], rows: Sequence[Row]) -> None:
+def _value_functions(panels: Sequence[Axes], rows: Sequence[DriftRow]) -> None:
     """Marks where the value function is replaced, and names on top the environment step that it is
     from.
     """

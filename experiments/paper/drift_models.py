@@ -17,7 +17,7 @@ from vagram_tf.types import Transition, ValueFunction
 _BATCH = 128
 
 
-class Errors(NamedTuple):
+class DriftErrors(NamedTuple):
     """Of each model, `[E]`: root mean squares of the value's error, in standard deviations of the
     value, and of the state's, each dimension in units of its standard deviation."""
 
@@ -88,7 +88,7 @@ class Models(tf.Module):
         )
 
     @compiled
-    def errors(self, data: Transition) -> Errors:
+    def errors(self, data: Transition) -> DriftErrors:
         """Returns the models' errors on transitions `[N]`, under the value function as it is
         now.
         """
@@ -106,7 +106,7 @@ class Models(tf.Module):
         scaled = losses.mse(
             *(each / tf.math.reduce_std(real, axis=0) for each in (predicted, real))
         )
-        return Errors(
+        return DriftErrors(
             *(
                 tf.sqrt(tf.reduce_mean(error, axis=-1))
                 for error in (squared / tf.math.reduce_variance(value), scaled)

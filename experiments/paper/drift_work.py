@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 
 from experiments.paper import drift, drift_figure
-from experiments.paper.pendulum import DriftOrder
+from experiments.paper.task import DriftOrder
 from vagram_tf import files
 
 
@@ -17,7 +17,7 @@ def run(order: DriftOrder) -> None:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerows(
-        [drift.Row._fields, *((*row[:4], f"{row[4]:.5g}", f"{row[5]:.5g}") for row in rows)]
+        [drift.DriftRow._fields, *((*row[:4], f"{row[4]:.5g}", f"{row[5]:.5g}") for row in rows)]
     )
     written = [
         files.write(Path(f"{order.output}.csv"), text.getvalue().encode()),

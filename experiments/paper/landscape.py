@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from experiments.paper.pendulum import LARGEST_ANGLE, LARGEST_VELOCITY, LOSSES
+from experiments.paper.task import LARGEST_ANGLE, LARGEST_VELOCITY, LOSSES
 from vagram_tf.model import losses
 from vagram_tf.model.value_gradients import value_gradients
 from vagram_tf.types import ValueFunction

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.paper import landscape, landscape_figure
-from experiments.paper.pendulum import ENVIRONMENT, LOSSES, LandscapeOrder
+from experiments.paper.task import ENVIRONMENT, LOSSES, LandscapeOrder
 from vagram_tf import files
 from vagram_tf.export.load import open_export
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from vagram_tf import preset
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.config import Config
-from vagram_tf.envs import suite
+from vagram_tf.envs import tasks
 from vagram_tf.model.ensemble import DynamicsEnsemble
 from vagram_tf.model.objectives import make_objective
 from vagram_tf.model.trainer import ModelTrainer
@@ -31,7 +31,7 @@ D, A = 11, 3
 
 def random_transitions(count: int) -> Transition:
     """Returns `[count]` transitions of Hopper under a random policy."""
-    env = suite.make(HOPPER.env)
+    env = tasks.make(HOPPER.env)
     env.action_space.seed(0)
     observation, _ = env.reset(seed=0)
     # Not a list of steps, which would take more memory than the run that is measured.

@@ -10,7 +10,7 @@ from pathlib import Path
 from experiments.speed import parts, programs, report
 from experiments.speed.order import Order
 from experiments.speed.peers.start import Peers
-from experiments.speed.timing import Row, Stopwatch
+from experiments.speed.timing import BenchmarkRow, Stopwatch
 
 _REPETITIONS, _QUICK_REPETITIONS = 7, 2
 
@@ -42,7 +42,7 @@ def run(order: Order) -> None:
     print(f"\nwritten to {order.output}.json and {order.output}.md")
 
 
-def _measure(watch: Stopwatch, peers: Path | None, order: Order) -> Iterator[Row]:
+def _measure(watch: Stopwatch, peers: Path | None, order: Order) -> Iterator[BenchmarkRow]:
     compared = Peers(peers, order.threads, order.quick)
     yield from parts.sac(watch, compared, order.quick)
     yield from parts.ensemble(watch, compared, order.quick)

@@ -15,7 +15,7 @@ import tensorflow as tf
 from experiments.speed import floor, flop
 from experiments.speed.hopper import HOPPER, A, D, make_trainer, random_transitions, transitions
 from experiments.speed.peers.start import Peers
-from experiments.speed.timing import Measurement, Row, Stopwatch, median_row, seconds
+from experiments.speed.timing import BenchmarkRow, Measurement, Stopwatch, median_row, seconds
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.dyna import Dyna
 from vagram_tf.model.ensemble import DynamicsEnsemble
@@ -29,7 +29,7 @@ _FIT_EPOCHS = 10
 _ROLLOUTS = 20_000
 
 
-def sac(watch: Stopwatch, peers: Peers, quick: bool) -> Iterator[Row]:
+def sac(watch: Stopwatch, peers: Peers, quick: bool) -> Iterator[BenchmarkRow]:
     """SAC updates per second, in compiled calls of 20; beside the peers'."""
     for units in (256,) if quick else (128, 256, 1024):
         config = HOPPER.replace(agent_hidden_units=(units, units)).agent
@@ -55,7 +55,7 @@ def sac(watch: Stopwatch, peers: Peers, quick: bool) -> Iterator[Row]:
         )
 
 
-def ensemble(watch: Stopwatch, peers: Peers, quick: bool) -> Iterator[Row]:
+def ensemble(watch: Stopwatch, peers: Peers, quick: bool) -> Iterator[BenchmarkRow]:
     """Training steps of an ensemble of 7, beside the peers'."""
     for batch in (256,) if quick else (256, 1024):
         shape = HOPPER.model.members, batch, D, A, HOPPER.model.model_hidden_units
@@ -73,12 +73,14 @@ def ensemble(watch: Stopwatch, peers: Peers, quick: bool) -> Iterator[Row]:
         )
         quotient = mle.value / vagram.value
         yield from (mle, vagram, *others)
-        yield Row(
+        yield BenchmarkRow(
             f"time of a vagram fit by an mle fit, batch {batch}", quotient, "×", None, [quotient]
         )
 
 
-def fits(watch: Stopwatch, loss: str, batch: int, between: Sequence[Measurement] = ()) -> list[Row]:
+def fits(
+    watch: Stopwatch, loss: str, batch: int, between: Sequence[Measurement] = ()
+) -> list[BenchmarkRow]:
     """Training steps as a fit takes them: bootstrap, shuffling and holdout scores included."""
     steps = 20 * _FIT_EPOCHS
     config = HOPPER.replace(loss=loss, model_batch_size=batch, patience=10**6, max_fit_steps=steps)
@@ -91,7 +93,7 @@ def fits(watch: Stopwatch, loss: str, batch: int, between: Sequence[Measurement]
     )
 
 
-def value_gradients(watch: Stopwatch, quick: bool) -> Iterator[Row]:
+def value_gradients(watch: Stopwatch, quick: bool) -> Iterator[BenchmarkRow]:
     """The pass over the whole real buffer that starts a vagram fit."""
     count = 10_000 if quick else 100_000
     config = HOPPER.replace(loss="vagram")
@@ -106,7 +108,7 @@ def value_gradients(watch: Stopwatch, quick: bool) -> Iterator[Row]:
     )
 
 
-def imagination(watch: Stopwatch, quick: bool) -> Iterator[Row]:
+def imagination(watch: Stopwatch, quick: bool) -> Iterator[BenchmarkRow]:
     """Imagined transitions per second: the policy, the ensemble's elites, termination, dropping and
     gathering.
     """
@@ -133,7 +135,7 @@ def imagination(watch: Stopwatch, quick: bool) -> Iterator[Row]:
         )
 
 
-def environment(watch: Stopwatch, quick: bool) -> Iterator[Row]:
+def environment(watch: Stopwatch, quick: bool) -> Iterator[BenchmarkRow]:
     """Steps of the real environment, with the policy and the replay buffer in the loop and nothing
     learned.
     """
@@ -150,7 +152,7 @@ def environment(watch: Stopwatch, quick: bool) -> Iterator[Row]:
     yield from watch.rate("environment steps with the policy", "steps/s", call, steps)
 
 
-def checkpoint(watch: Stopwatch, quick: bool) -> Iterator[Row]:
+def checkpoint(watch: Stopwatch, quick: bool) -> Iterator[BenchmarkRow]:
     """A checkpoint of a Hopper run: 10,000 real and all the imagined transitions that it keeps."""
     dyna = Dyna(HOPPER)
     dyna.real.add(random_transitions(1_000 if quick else 10_000))
@@ -161,7 +163,7 @@ def checkpoint(watch: Stopwatch, quick: bool) -> Iterator[Row]:
         written = [seconds(lambda: checkpoints.save(1, {})) for _ in range(watch.repetitions)]
         size = sum(path.stat().st_size for path in Path(directory).rglob("*") if path.is_file())
         restored = [seconds(checkpoints.restore) for _ in range(watch.repetitions)]
-    yield Row("checkpoint: size", size / 1e6, "MB", None, [size / 1e6])
+    yield BenchmarkRow("checkpoint: size", size / 1e6, "MB", None, [size / 1e6])
     yield median_row("checkpoint: write", "s", written)
     yield median_row("checkpoint: restore", "s", restored)
 

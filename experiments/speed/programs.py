@@ -7,7 +7,7 @@ from typing import Any
 from experiments.speed import runs
 from experiments.speed.hopper import REFERENCE
 from experiments.speed.peers import start as peers
-from experiments.speed.timing import Row, median_row
+from experiments.speed.timing import BenchmarkRow, median_row
 
 _STORED = (10_000, 30_000, 100_000, 125_000)
 _ROUND = 250  # training steps from one model fit to the next
@@ -15,7 +15,7 @@ _EQUAL = "Hopper, equal epochs"  # the loop that is compared with mbrl-lib's
 _EQUAL_EPOCHS = 20  # of every fit in it
 
 
-def start_up(repetitions: int) -> Iterator[Row]:
+def start_up(repetitions: int) -> Iterator[BenchmarkRow]:
     """What a user waits for before anything is learned."""
     for name, arguments in (
         ("mbpo --help", ["--help"]),
@@ -28,7 +28,7 @@ def start_up(repetitions: int) -> Iterator[Row]:
     yield median_row("from the command to the first training step", "s", first)
 
 
-def whole_runs(threads: int, python: Path | None) -> Iterator[Row]:
+def whole_runs(threads: int, python: Path | None) -> Iterator[BenchmarkRow]:
     """Hopper: 1,000 training steps from the start, then 250, from one model fit to the next, late
     in a run.
     """
@@ -47,9 +47,9 @@ def whole_runs(threads: int, python: Path | None) -> Iterator[Row]:
     )
 
 
-def _run_rows(name: str, steps: int, run: dict[str, Any]) -> Iterator[Row]:
-    def row(what: str, value: float, unit: str) -> Row:
-        return Row(f"{name}: {what}", value, unit, None, [value])
+def _run_rows(name: str, steps: int, run: dict[str, Any]) -> Iterator[BenchmarkRow]:
+    def row(what: str, value: float, unit: str) -> BenchmarkRow:
+        return BenchmarkRow(f"{name}: {what}", value, unit, None, [value])
 
     yield row(f"{steps:,} training steps", run["seconds"], "s")
     for phase, spent in run["phases"].items():
@@ -60,7 +60,7 @@ def _run_rows(name: str, steps: int, run: dict[str, Any]) -> Iterator[Row]:
     yield row("peak memory", run["peak_memory_gb"], "GB")
 
 
-def _equal_epochs(settings: dict[str, Any], threads: int, python: Path) -> Iterator[Row]:
+def _equal_epochs(settings: dict[str, Any], threads: int, python: Path) -> Iterator[BenchmarkRow]:
     """The whole loop with as many ensemble steps as mbrl-lib takes, without its evaluations and
     ours.
     """
@@ -73,7 +73,7 @@ def _equal_epochs(settings: dict[str, Any], threads: int, python: Path) -> Itera
         ("", ours, run["fit_steps"]),
         (", mbrl-lib", other["seconds"], other["model_steps"]),
     ):
-        yield Row(
+        yield BenchmarkRow(
             f"{_EQUAL}: {settings['num_steps']:,} training steps{peer}", spent, "s", None, [spent]
         )
-        yield Row(f"{_EQUAL}: ensemble steps taken{peer}", taken, "steps", None, [taken])
+        yield BenchmarkRow(f"{_EQUAL}: ensemble steps taken{peer}", taken, "steps", None, [taken])

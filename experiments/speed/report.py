@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from experiments.speed.timing import Row, median_row
+from experiments.speed.timing import BenchmarkRow, median_row
 from vagram_tf import files
 
 PEERS = {
@@ -30,18 +30,18 @@ RUN_COLUMNS = {
 _EARLY, _LATE = (f"Hopper, {stored} stored: 250 training steps" for stored in ("10,000", "100,000"))
 
 
-def line(row: Row) -> str:
+def line(row: BenchmarkRow) -> str:
     """Returns a row for the terminal."""
     share = "" if row.share is None else f"   {row.share:4.0%} of the limit"
     return f"{row.name:<62} {_number(row.value):>10} {row.unit}{share}"
 
 
-def limit_row(limits: list[float]) -> Row:
+def limit_row(limits: list[float]) -> BenchmarkRow:
     """Returns the row of the limit itself."""
     return median_row("limit: matrix product, 2,048 rows and columns", "GFLOP/s", limits)
 
 
-def ratios(rows: list[Row]) -> list[Row]:
+def ratios(rows: list[BenchmarkRow]) -> list[BenchmarkRow]:
     """Returns how many times as fast as each peer this is, and what late rounds cost beside early
     ones.
     """
@@ -55,17 +55,17 @@ def ratios(rows: list[Row]) -> list[Row]:
     if _EARLY in values and _LATE in values:
         quotient = values[_LATE].value / values[_EARLY].value
         found.append(("cost at 100,000 stored transitions by that at 10,000", quotient))
-    return [Row(name, quotient, "×", None, [quotient]) for name, quotient in found]
+    return [BenchmarkRow(name, quotient, "×", None, [quotient]) for name, quotient in found]
 
 
-def write(output: Path, machine: dict[str, Any], rows: list[Row]) -> None:
+def write(output: Path, machine: dict[str, Any], rows: list[BenchmarkRow]) -> None:
     """Writes `<output>.json` and `<output>.md`."""
     document = {"machine": machine, "rows": [row._asdict() for row in rows]}
     files.write(output.with_name(f"{output.name}.json"), json.dumps(document, indent=1) + "\n")
     files.write(output.with_name(f"{output.name}.md"), table(machine, rows))
 
 
-def table(machine: dict[str, Any], rows: list[Row]) -> str:
+def table(machine: dict[str, Any], rows: list[BenchmarkRow]) -> str:
     """Returns the rows as two Markdown tables, parts and whole runs, under a line that describes
     the machine.
     """
@@ -116,12 +116,12 @@ def _cells(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _times_as_fast(row: Row, peer: Row) -> float:
+def _times_as_fast(row: BenchmarkRow, peer: BenchmarkRow) -> float:
     """Returns the quotient of two speeds, or of two durations the other way round."""
     return peer.value / row.value if row.unit == "s" else row.value / peer.value
 
 
-def _beside(row: Row, peer: Row | None) -> str:
+def _beside(row: BenchmarkRow, peer: BenchmarkRow | None) -> str:
     return "" if peer is None else f"{_number(peer.value)} ({_times_as_fast(row, peer):.2f} ×)"
 
 

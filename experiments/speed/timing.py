@@ -12,7 +12,7 @@ import tensorflow as tf
 _LIMIT_SIZE = 2048
 
 
-class Row(NamedTuple):
+class BenchmarkRow(NamedTuple):
     """One line of the benchmark.
 
     Attributes:
@@ -31,7 +31,7 @@ class Row(NamedTuple):
     repetitions: list[float]
 
 
-Measurement = Callable[[], list[Row]]
+Measurement = Callable[[], list[BenchmarkRow]]
 
 
 class Stopwatch:
@@ -61,7 +61,7 @@ class Stopwatch:
         units: float,
         flop: float | None = None,
         between: Sequence[Measurement] = (),
-    ) -> list[Row]:
+    ) -> list[BenchmarkRow]:
         """Returns how many units per second `call` does, after a first call that may compile; then
         `between`'s rows.
 
@@ -83,7 +83,7 @@ class Stopwatch:
                 if flop is not None:
                     shares.append(rates[-1] * flop / (limit * 1e9))
         share = statistics.median(shares) if shares else None
-        return [Row(name, statistics.median(rates), unit, share, rates), *others]
+        return [BenchmarkRow(name, statistics.median(rates), unit, share, rates), *others]
 
     def limit(self) -> float:
         """Measures the limit now; the best of three, since anything else on the machine only slows
@@ -101,5 +101,5 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def median_row(name: str, unit: str, repetitions: list[float]) -> Row:
-    return Row(name, statistics.median(repetitions), unit, None, repetitions)
+def median_row(name: str, unit: str, repetitions: list[float]) -> BenchmarkRow:
+    return BenchmarkRow(name, statistics.median(repetitions), unit, None, repetitions)

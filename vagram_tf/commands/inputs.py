@@ -19,10 +19,10 @@ def environment(config: EnvConfig) -> "gymnasium.Env":
     not supported.
     """
     from vagram_tf.envs import (
-        suite,
+        tasks,
     )  # Gymnasium may be missing, which is said before, and `--help` is to be quick
 
-    return suite.make(config)
+    return tasks.make(config)
 
 
 def check_environment(name: str) -> None:

@@ -14,15 +14,15 @@ from typing import NamedTuple
 from absl import flags as absl_flags
 
 from vagram_tf.commands import inputs
-from vagram_tf.commands.learning_curves.sweep_table import Evaluation, Plan, read
+from vagram_tf.commands.learning_curves.sweep_table import SeedReturn, SettingPlan, read
 from vagram_tf.commands.program import Program
 
 
 class Order(NamedTuple):
     """What is drawn, and where to."""
 
-    evaluations: list[Evaluation]
-    plans: dict[str, Plan]
+    evaluations: list[SeedReturn]
+    plans: dict[str, SettingPlan]
     last: float
     output: str
 

@@ -29,7 +29,7 @@ _REPLY = (
 )
 
 
-class Plan(NamedTuple):
+class SweepPlan(NamedTuple):
     """A study's name, the files of its runs, and the CSV of their results."""
 
     study: str
@@ -42,7 +42,7 @@ class Order(NamedTuple):
     asks it to stop.
     """
 
-    plan: Plan
+    plan: SweepPlan
     size: str
     workers: Workers
     interrupts: Interrupts
@@ -67,7 +67,7 @@ def define() -> None:
     )
 
 
-def check() -> Plan:
+def check() -> SweepPlan:
     """Returns the study that the flags name; raises ValueError."""
     given = absl_flags.FLAGS
     if not given.study:
@@ -83,13 +83,13 @@ def check() -> Plan:
     for loss in dict.fromkeys(run.config.model.loss for run in runs):
         inputs.check_loss(loss)
     place = Path(given.workdir).resolve() / name
-    return Plan(
+    return SweepPlan(
         name, [RunFiles(place / given.size, run) for run in runs], place / f"{given.size}.csv"
     )
 
 
 @contextlib.contextmanager
-def hold(plan: Plan) -> Iterator[Order]:
+def hold(plan: SweepPlan) -> Iterator[Order]:
     """Finds who does the work, takes the study's directory and writes what is known from the start.
 
     Raises:

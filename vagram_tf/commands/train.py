@@ -70,7 +70,7 @@ def main() -> None:
     Program(
         define,
         check,
-        "vagram_tf.commands.training",
+        "vagram_tf.commands.train_work",
         lambda order: order.config.run.threads,
         hold=hold,
     ).main()

@@ -1,6 +1,6 @@
 """The real world: tasks by name, distractors, termination functions, and the adapter to TF-Agents.
 
-Nothing is imported here, so that a name can be refused (`suite`) before TensorFlow is loaded.
+Nothing is imported here, so that a name can be refused (`tasks`) before TensorFlow is loaded.
 """
 
 # Shimmy and TF-Agents both import the abandoned `gym`, which looks its notice up in this dictionary

@@ -23,7 +23,7 @@ class EnvironmentFault(Fault):
 
 
 class GymnasiumEnvironment(py_environment.PyEnvironment):
-    """Adapts an environment from `suite.make`.
+    """Adapts an environment from `tasks.make`.
 
     Observations are float32 `[D]` and rewards float32 scalars, both in the environment's own units.
     Actions are float32 `[A]` in [-1, 1]: -1 and 1 are the ends of the environment's range, and

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from vagram_tf.config import EnvConfig
-from vagram_tf.envs import suite
+from vagram_tf.envs import tasks
 
 MOST_FRAMES_PER_SECOND = 30
 REFUSED = 3
@@ -30,8 +30,8 @@ def main(request_text: str, actions_path: str, frames_path: str) -> None:
     request = json.loads(request_text)
     config = EnvConfig(**request["config"])
     try:
-        env = suite.make(config, render_mode="rgb_array")
-        is_dm_control = config.name.startswith(suite.DM_CONTROL_PREFIX)
+        env = tasks.make(config, render_mode="rgb_array")
+        is_dm_control = config.name.startswith(tasks.DM_CONTROL_PREFIX)
         is_mujoco = hasattr(env.unwrapped, "mujoco_renderer")
         if request["missing"] and (is_dm_control or is_mujoco):
             raise Refusal(request["missing"])

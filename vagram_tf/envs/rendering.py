@@ -23,7 +23,7 @@ import gymnasium
 import numpy as np
 
 from vagram_tf.config import EnvConfig
-from vagram_tf.envs import drawing, suite
+from vagram_tf.envs import drawing, tasks
 from vagram_tf.errors import Fault
 
 _BACKENDS = ("egl", "osmesa", "glfw")  # GLFW needs a display, or macOS
@@ -83,7 +83,7 @@ def rollout_frames(
       RenderingUnavailable: OpenGL is missing, or the environment does not draw.
       ValueError: the environment cannot be made.
     """
-    env = suite.make(config)
+    env = tasks.make(config)
     space, actions = cast(gymnasium.spaces.Box, env.action_space), []
     observation, _ = env.reset(seed=seed)
     for _ in range(max_steps):

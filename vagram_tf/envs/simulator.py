@@ -16,7 +16,7 @@ class Simulator:
     on, and all velocities. Where the task clips the velocities that it shows, those are the state.
 
     Args:
-      env: as `suite.make` returns it; nothing else may step it.
+      env: as `tasks.make` returns it; nothing else may step it.
 
     Raises:
       ValueError: its observation does not hold its state.

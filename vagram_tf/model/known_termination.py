@@ -32,7 +32,7 @@ def find(env: gymnasium.Env) -> TerminationFunction | None:
     """Returns the termination function of an environment, or None where nobody wrote one.
 
     Args:
-      env: an environment with a vector observation `[D]`, as `suite.make` returns it.
+      env: an environment with a vector observation `[D]`, as `tasks.make` returns it.
 
     Returns:
       A function `[B, D] -> bool [B]` of next observations, float32, distractors included.

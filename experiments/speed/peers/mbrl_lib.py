@@ -214,14 +214,14 @@ def _random_transitions(env: Any, settings: Any) -> Any:
     return buffer
 
 
-def _clock() -> measure.Clock:
+def _clock() -> measure.PhaseClock:
     """Returns a clock on the phases of mbrl-lib's MBPO."""
     from mbrl.algorithms import mbpo
     from mbrl.models import OneDTransitionRewardModel
     from mbrl.third_party.pytorch_sac_pranz24 import SAC
     from mbrl.util import common
 
-    clock = measure.Clock()
+    clock = measure.PhaseClock()
     clock.watch(common, "rollout_agent_trajectories", "random")
     clock.watch(common, "step_env_and_add_to_buffer", "collect")
     clock.watch(common, "train_model_and_save_model_and_data", "fit")

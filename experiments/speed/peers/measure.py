@@ -86,7 +86,7 @@ def print_row(row: Row) -> None:
     print(json.dumps(row))
 
 
-class Clock:
+class PhaseClock:
     """Adds up `seconds` and `calls` of functions by phase; a phase within another one adds to
     `calls` alone.
     """

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from experiments.speed.timing import Measurement, Row
+from experiments.speed.timing import BenchmarkRow, Measurement
 
 
 class Peers:
@@ -33,11 +33,11 @@ class Peers:
         """
         what = f"SAC updates, 2×{units}"
 
-        def sbx(per_call: int) -> list[Row]:
+        def sbx(per_call: int) -> list[BenchmarkRow]:
             (row,) = self._run("sbx_sac", f"--units={units}", f"--per_call={per_call}")
             return [_row(f"{what}, sbx ({per_call} per call)", "updates/s", row)]
 
-        def mbrl_lib() -> list[Row]:
+        def mbrl_lib() -> list[BenchmarkRow]:
             (row,) = self._run("mbrl_lib", "sac", f"--units={units}")
             return [_row(f"{what}, mbrl-lib", "updates/s", row)]
 
@@ -51,7 +51,7 @@ class Peers:
         """Ensemble steps, likewise."""
         what = f"ensemble steps, mle, batch {batch}, mbrl-lib"
 
-        def mbrl_lib() -> list[Row]:
+        def mbrl_lib() -> list[BenchmarkRow]:
             without, with_holdout = self._run("mbrl_lib", "ensemble", f"--batch={batch}")
             return [
                 _row(what, "steps/s", with_holdout),
@@ -81,5 +81,5 @@ def _run(python: Path, program: str, *arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in process.stdout.splitlines()]
 
 
-def _row(name: str, unit: str, row: dict[str, Any]) -> Row:
-    return Row(name, row["median"], unit, None, row["repetitions"])
+def _row(name: str, unit: str, row: dict[str, Any]) -> BenchmarkRow:
+    return BenchmarkRow(name, row["median"], unit, None, row["repetitions"])

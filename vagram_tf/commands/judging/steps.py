@@ -18,7 +18,7 @@ def collect(env: gymnasium.Env, policy: Any, count: int, seed: int) -> Steps:
     is used.
 
     Args:
-      env: from `suite.make`.
+      env: from `tasks.make`.
       policy: a policy's export, loaded.
       count: steps of each kind of action; the last episode of each is left when they are reached.
       seed: of episodes and actions.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from vagram_tf.commands.learning_curves.sweep_table import Evaluation, panel_of
+from vagram_tf.commands.learning_curves.sweep_table import SeedReturn, panel_of
 from vagram_tf.commands.report.intervals import interquartile_mean, summary
 from vagram_tf.commands.report.palette import COLOURS
 
@@ -57,7 +57,7 @@ class Score(NamedTuple):
     runs: int
 
 
-def curves(evaluations: Sequence[Evaluation]) -> list[Point]:
+def curves(evaluations: Sequence[SeedReturn]) -> list[Point]:
     """Returns every setting at every environment step at which one of its seeds was evaluated."""
     returns: dict[str, dict[int, list[float]]] = {}
     for of in evaluations:
@@ -69,7 +69,7 @@ def curves(evaluations: Sequence[Evaluation]) -> list[Point]:
     ]
 
 
-def final(evaluations: Sequence[Evaluation], last: float) -> list[Point]:
+def final(evaluations: Sequence[SeedReturn], last: float) -> list[Point]:
     """Returns the final return of every setting, of the seeds that came that far.
 
     Args:
@@ -82,7 +82,7 @@ def final(evaluations: Sequence[Evaluation], last: float) -> list[Point]:
     ]
 
 
-def scores(evaluations: Sequence[Evaluation], last: float) -> list[Score]:
+def scores(evaluations: Sequence[SeedReturn], last: float) -> list[Score]:
     """Returns the losses over all panels: those that are in every panel that has several losses, if
       these are two.
 
@@ -129,7 +129,7 @@ def scores(evaluations: Sequence[Evaluation], last: float) -> list[Score]:
 
 
 def _final_returns(
-    evaluations: Sequence[Evaluation], last: float
+    evaluations: Sequence[SeedReturn], last: float
 ) -> dict[str, tuple[int, dict[int, float]]]:
     """Returns for each setting its panel's last environment step and each seed's mean return at the
     end.

@@ -14,7 +14,7 @@ from vagram_tf.commands.report.palette import COLOURS
 _COLUMNS = ("study", "setting", "seed", "env_step", "return")
 
 
-class Evaluation(NamedTuple):
+class SeedReturn(NamedTuple):
     """One row of a sweep's CSV. `setting` has the study in front where several are drawn."""
 
     setting: str
@@ -23,7 +23,7 @@ class Evaluation(NamedTuple):
     total: float
 
 
-class Plan(NamedTuple):
+class SettingPlan(NamedTuple):
     """What a setting's runs will have been: their seeds, and the environment step of their last
     evaluation.
     """
@@ -32,7 +32,7 @@ class Plan(NamedTuple):
     end: int
 
 
-def read(paths: Sequence[Path]) -> tuple[list[Evaluation], dict[str, Plan]]:
+def read(paths: Sequence[Path]) -> tuple[list[SeedReturn], dict[str, SettingPlan]]:
     """Reads sweeps' CSVs, and the settings that a sweep writes beside its CSV, as .json, where they
     are there.
 
@@ -44,7 +44,7 @@ def read(paths: Sequence[Path]) -> tuple[list[Evaluation], dict[str, Plan]]:
         is no number, or two different returns for the same evaluation.
     """
     rows: dict[tuple[str, str, int, int], float] = {}
-    planned: dict[tuple[str, str], Plan] = {}
+    planned: dict[tuple[str, str], SettingPlan] = {}
     for path in paths:
         for number, row in enumerate(_rows(path), start=2):
             key = (
@@ -70,13 +70,13 @@ def read(paths: Sequence[Path]) -> tuple[list[Evaluation], dict[str, Plan]]:
         return f"{study}/{setting}" if several else setting
 
     evaluations = [
-        Evaluation(name(study, setting), seed, step, total)
+        SeedReturn(name(study, setting), seed, step, total)
         for (study, setting, seed, step), total in rows.items()
     ]
     return evaluations, {name(*key): plan for key, plan in planned.items()}
 
 
-def missing(evaluations: Sequence[Evaluation], plans: Mapping[str, Plan]) -> list[str]:
+def missing(evaluations: Sequence[SeedReturn], plans: Mapping[str, SettingPlan]) -> list[str]:
     """Returns a line for each setting that lacks seeds, and for each seed that lacks evaluations.
 
     Where a setting has no plan, it is to have the seeds of its study and the last step of its
@@ -95,7 +95,7 @@ def missing(evaluations: Sequence[Evaluation], plans: Mapping[str, Plan]) -> lis
         if not by_seed:
             lines.append(f"missing  {setting}")
             continue
-        expected = plans.get(setting) or Plan(
+        expected = plans.get(setting) or SettingPlan(
             sorted(seeds[setting.rpartition("/")[0]]), ends[panel_of(setting)[0]]
         )
         everything = set().union(*by_seed.values())
@@ -121,7 +121,7 @@ def _listed(what: str, numbers: Sequence[int]) -> str:
     return f"{what}{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
 
 
-def _plans(path: Path) -> dict[str, Plan]:
+def _plans(path: Path) -> dict[str, SettingPlan]:
     """Returns the plans of a sweep's settings; none without the file, or with one that no sweep has
     written.
     """
@@ -129,7 +129,9 @@ def _plans(path: Path) -> dict[str, Plan]:
         content = json.loads(path.read_text())
         steps = {setting: config["dyna"] for setting, config in content["settings"].items()}
         return {
-            setting: Plan(list(map(int, content["seeds"])), of["random_steps"] + of["num_steps"])
+            setting: SettingPlan(
+                list(map(int, content["seeds"])), of["random_steps"] + of["num_steps"]
+            )
             for setting, of in steps.items()
         }
     except (OSError, ValueError, LookupError, TypeError, AttributeError):

@@ -19,7 +19,7 @@ _ENOUGH = 0.05  # share of a run's training steps whose speed says something of 
 _SILENT_SECONDS = 20.0  # after which a run whose clock does not move is not at work
 
 
-class Progress(NamedTuple):
+class RunProgress(NamedTuple):
     """How far a run is.
 
     Attributes:
@@ -35,17 +35,17 @@ class Progress(NamedTuple):
     mean_return: str
 
 
-def progress(files: RunFiles) -> Progress:
+def progress(files: RunFiles) -> RunProgress:
     """Reads a run's progress from its files."""
     step, dyna = files.step(), files.run.config.dyna
     evaluations = files.evaluations()
     share = min(1.0, max(0, step - dyna.random_steps) / dyna.num_steps)
-    return Progress(
+    return RunProgress(
         step, share, files.spent()[0], evaluations[-1].mean_return if evaluations else ""
     )
 
 
-def seconds_left(runs: Sequence[tuple[str, Progress]]) -> list[float | None]:
+def seconds_left(runs: Sequence[tuple[str, RunProgress]]) -> list[float | None]:
     """Estimates the seconds of computing that each run still needs.
 
     A run that has come some way is as fast from now on as it was; another takes what those of its

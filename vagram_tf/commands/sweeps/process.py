@@ -18,14 +18,14 @@ _POLL_SECONDS = 0.5
 _CLOCK_SECONDS = 5.0  # between two notes of the time, of which a kill can lose one
 
 
-class Environment(NamedTuple):
+class StartedIn(NamedTuple):
     """Where processes are started, on whichever machine: working directory and PYTHONPATH."""
 
     directory: str
     pythonpath: str
 
     @classmethod
-    def here(cls) -> "Environment":
+    def here(cls) -> "StartedIn":
         return cls(os.getcwd(), os.environ.get("PYTHONPATH", ""))
 
 
@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
     error: str = ""
 
 
-def supervise(files: RunFiles, stop: Path, environment: Environment) -> Outcome:
+def supervise(files: RunFiles, stop: Path, environment: StartedIn) -> Outcome:
     """Runs a run until it is complete, has failed, or is asked to stop, which it does at its next
     step.
 
@@ -56,7 +56,7 @@ def supervise(files: RunFiles, stop: Path, environment: Environment) -> Outcome:
         return Outcome(False, f"{error.strerror}: {error.filename}")
 
 
-def _supervise(files: RunFiles, stop: Path, environment: Environment) -> Outcome:
+def _supervise(files: RunFiles, stop: Path, environment: StartedIn) -> Outcome:
     files.workdir.mkdir(parents=True, exist_ok=True)
     write(files.config, files.run.config.to_json())
     killed = ""
@@ -78,7 +78,7 @@ def _supervise(files: RunFiles, stop: Path, environment: Environment) -> Outcome
     return Outcome(False, f"{killed} again, after {_RESTARTS} restarts")
 
 
-def _run(files: RunFiles, stop: Path, environment: Environment) -> int:
+def _run(files: RunFiles, stop: Path, environment: StartedIn) -> int:
     """Starts the process and waits for its end; returns its exit code, minus the signal's number
     after a signal.
     """

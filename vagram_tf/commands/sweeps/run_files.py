@@ -27,7 +27,7 @@ COLUMNS = ("study", "setting", "seed", "env_step", "return", "length", "wall_tim
 _LOG_TAIL = 4000  # bytes at a log's end in which its last step stands
 
 
-class Evaluation(NamedTuple):
+class ProgressRow(NamedTuple):
     """A row of `progress.csv`; the columns are mean return and mean length."""
 
     env_step: int
@@ -51,7 +51,7 @@ class RunFiles:
         )
         self.last_step = run.config.dyna.random_steps + run.config.dyna.num_steps
 
-    def evaluations(self) -> list[Evaluation]:
+    def evaluations(self) -> list[ProgressRow]:
         """Returns the complete rows of `progress.csv`: none of a damaged one, or of a run of
         another configuration.
         """
@@ -65,7 +65,7 @@ class RunFiles:
             for row in rows:
                 float(row["mean_return"]), float(row["mean_length"])
             return [
-                Evaluation(int(row["env_step"]), row["mean_return"], row["mean_length"])
+                ProgressRow(int(row["env_step"]), row["mean_return"], row["mean_length"])
                 for row in rows
             ]
         except (OSError, ValueError, TypeError, KeyError, csv.Error):

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
-from vagram_tf.commands.sweeps.process import Environment, Outcome, supervise
+from vagram_tf.commands.sweeps.process import Outcome, StartedIn, supervise
 from vagram_tf.commands.sweeps.run_files import RunFiles
 from vagram_tf.errors import one_line
 
@@ -41,7 +41,7 @@ class LocalWorkers:
         self._pool = ThreadPoolExecutor(jobs)
 
     def start(self, runs: Sequence[RunFiles], stop: Path) -> None:
-        environment = Environment.here()
+        environment = StartedIn.here()
         self._futures = [self._pool.submit(supervise, files, stop, environment) for files in runs]
 
     def outcomes(self) -> list[Outcome | None]:
@@ -58,7 +58,7 @@ class RayWorkers:
 
     def start(self, runs: Sequence[RunFiles], stop: Path) -> None:
         task = self._ray.remote(supervise).options(num_cpus=1, max_retries=_RAY_RETRIES)
-        environment = Environment.here()
+        environment = StartedIn.here()
         self._tasks = [task.remote(files, stop, environment) for files in runs]
 
     def outcomes(self) -> list[Outcome | None]:

@@ -11,7 +11,7 @@ import pytest
 from gymnasium import spaces
 
 from vagram_tf.config import EnvConfig
-from vagram_tf.envs import suite
+from vagram_tf.envs import tasks
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -55,7 +55,7 @@ def registered(monkeypatch):
 def refusal(name):
     """Returns the message with which a name is refused, which must be one line."""
     with pytest.raises(ValueError) as info:
-        suite.make(EnvConfig(name))
+        tasks.make(EnvConfig(name))
     assert "\n" not in str(info.value)
     assert name in str(info.value)
     return str(info.value)
@@ -63,8 +63,8 @@ def refusal(name):
 
 def test_no_tensorflow_is_imported():
     program = (
-        "import sys, vagram_tf.envs.suite as suite\n"
-        "for name in ('Hopper-v5', 'dm_control/walker-walk-v0'): suite.check_name(name)\n"
+        "import sys, vagram_tf.envs.tasks as suite\n"
+        "for name in ('Hopper-v5', 'dm_control/walker-walk-v0'): tasks.check_name(name)\n"
         "heavy = {'tensorflow', 'tf_agents', 'tf_keras', 'keras', 'tensorflow_probability'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
@@ -75,7 +75,7 @@ def test_no_tensorflow_is_imported():
 
 @pytest.mark.parametrize("name", ["Hopper-v5", "Hopper-v4", "dm_control/humanoid-walk-v0"])
 def test_known_names_pass(name):
-    suite.check_name(name)
+    tasks.check_name(name)
 
 
 @pytest.mark.parametrize(
@@ -90,26 +90,26 @@ def test_known_names_pass(name):
 )
 def test_unknown_names_are_refused_with_close_matches(name, suggestion):
     with pytest.raises(ValueError, match=f"unknown environment '{name}'; did you mean") as info:
-        suite.check_name(name)
+        tasks.check_name(name)
     assert suggestion in str(info.value)
 
 
 def test_a_name_like_no_other_is_refused_without_suggestion():
     with pytest.raises(ValueError) as info:
-        suite.check_name("Zzzzz-v1")
+        tasks.check_name("Zzzzz-v1")
     assert str(info.value) == "unknown environment 'Zzzzz-v1'"
 
 
 def test_an_old_version_says_what_is_missing():
     with pytest.raises(ValueError, match="^Hopper-v2 cannot be loaded: .*gymnasium-robotics"):
-        suite.check_name("Hopper-v2")
+        tasks.check_name("Hopper-v2")
 
 
 @pytest.mark.parametrize("package", ["mujoco", "dm_control", "shimmy"])
 def test_a_missing_package_is_named(monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ValueError, match=f"needs the package {package}, which is not installed"):
-        suite.check_name("dm_control/walker-walk-v0")
+        tasks.check_name("dm_control/walker-walk-v0")
 
 
 def test_a_module_registers_its_environment(monkeypatch, tmp_path):
@@ -119,7 +119,7 @@ def test_a_module_registers_its_environment(monkeypatch, tmp_path):
         "    'gymnasium.envs.classic_control.pendulum:PendulumEnv', max_episode_steps=7)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    env = suite.make(EnvConfig("my_tasks_of_test:MyTaskOfTest-v0"))
+    env = tasks.make(EnvConfig("my_tasks_of_test:MyTaskOfTest-v0"))
     assert env.spec.id == "MyTaskOfTest-v0"
     assert env.spec.max_episode_steps == 7
     gymnasium.registry.pop("MyTaskOfTest-v0")
@@ -135,11 +135,11 @@ def test_modules_that_do_not_help_are_refused(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("name, dimensions", [("Ant-v5", 27), ("Humanoid-v5", 45)])
 def test_observations_are_mbpos(name, dimensions):
-    assert suite.make(EnvConfig(name)).observation_space.shape == (dimensions,)
+    assert tasks.make(EnvConfig(name)).observation_space.shape == (dimensions,)
 
 
 def test_actions_keep_the_tasks_bounds():
-    space = suite.make(EnvConfig("Humanoid-v5")).action_space
+    space = tasks.make(EnvConfig("Humanoid-v5")).action_space
     np.testing.assert_allclose([space.low, space.high], [[-0.4] * 17, [0.4] * 17])
 
 
@@ -148,10 +148,10 @@ def test_dictionaries_and_matrices_become_vectors(registered):
     scalar = spaces.Box(-1.0, 1.0, (), np.float32)
     nested = spaces.Dict({"b": box, "a": spaces.Dict({"y": scalar, "x": box})})
     actions = spaces.Box(np.float32([[-1, -2], [-3, -4]]), np.float32([[1, 2], [3, 4]]))
-    env = suite.make(EnvConfig(registered(nested, actions), distractors=2))
+    env = tasks.make(EnvConfig(registered(nested, actions), distractors=2))
 
     assert env.observation_space.shape == (11,)
-    assert suite.dimension_names(env) == (
+    assert tasks.dimension_names(env) == (
         *(f"a/x[{i}]" for i in range(4)),
         "a/y",
         *(f"b[{i}]" for i in range(4)),
@@ -167,8 +167,8 @@ def test_dictionaries_and_matrices_become_vectors(registered):
 
 
 def test_names_match_values_of_a_dm_control_task():
-    env = suite.make(EnvConfig("dm_control/walker-walk-v0"))
-    names = suite.dimension_names(env)
+    env = tasks.make(EnvConfig("dm_control/walker-walk-v0"))
+    names = tasks.dimension_names(env)
     observation, _ = env.reset(seed=3)
     task = env.unwrapped.task
     parts = task.get_observation(env.unwrapped.physics)
@@ -179,7 +179,7 @@ def test_names_match_values_of_a_dm_control_task():
 
 
 def test_a_buffer_axis_is_no_image(registered):
-    env = suite.make(EnvConfig(registered(spaces.Box(-1.0, 1.0, (1, 6, 2), np.float64))))
+    env = tasks.make(EnvConfig(registered(spaces.Box(-1.0, 1.0, (1, 6, 2), np.float64))))
     assert env.observation_space.shape == (12,)
 
 
@@ -225,7 +225,7 @@ def test_an_environment_that_fails_to_start_is_refused(monkeypatch):
 
 
 def test_names_come_from_the_mujoco_model():
-    names = suite.dimension_names(suite.make(EnvConfig("Hopper-v5", distractors=2)))
+    names = tasks.dimension_names(tasks.make(EnvConfig("Hopper-v5", distractors=2)))
     joints = ("rootz", "rooty", "thigh", "leg", "foot")
     assert names == (
         *(f"{joint} position" for joint in joints),
@@ -237,8 +237,8 @@ def test_names_come_from_the_mujoco_model():
 
 
 def test_names_match_values_of_a_free_joint():
-    env = suite.make(EnvConfig("Ant-v5"))
-    names = suite.dimension_names(env)
+    env = tasks.make(EnvConfig("Ant-v5"))
+    names = tasks.dimension_names(env)
     observation, _ = env.reset(seed=3)
     data = env.unwrapped.data
     assert len(names) == len(set(names)) == 27
@@ -255,14 +255,14 @@ def test_names_match_values_of_a_free_joint():
 
 def test_other_parts_of_a_mujoco_observation_are_numbered():
     env = gymnasium.make("Ant-v5", disable_env_checker=True)
-    names = suite.dimension_names(env)
+    names = tasks.dimension_names(env)
     assert len(names) == env.observation_space.shape[0]
     assert names[27:29] == ("cfrc_ext[0]", "cfrc_ext[1]")
 
 
 @pytest.mark.parametrize("name, size", [("Pendulum-v1", 3), ("Reacher-v5", 10)])
 def test_dimensions_without_names_are_numbered(name, size):
-    names = suite.dimension_names(suite.make(EnvConfig(name)))
+    names = tasks.dimension_names(tasks.make(EnvConfig(name)))
     assert names == tuple(f"observation[{i}]" for i in range(size))
 
 
@@ -270,10 +270,10 @@ def test_no_warning_shows():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for name in ("Hopper-v4", "Humanoid-v5", "Pendulum-v1", "dm_control/cartpole-balance-v0"):
-            env = suite.make(EnvConfig(name, distractors=1))
+            env = tasks.make(EnvConfig(name, distractors=1))
             env.reset(seed=0)
             env.step(env.action_space.sample())
 
 
 def test_render_mode_is_handed_on():
-    assert suite.make(EnvConfig("Pendulum-v1"), render_mode="rgb_array").render_mode == "rgb_array"
+    assert tasks.make(EnvConfig("Pendulum-v1"), render_mode="rgb_array").render_mode == "rgb_array"
