@@ -66,9 +66,13 @@ def run(environment, steps):
 
 @pytest.mark.parametrize(
     "terminated, truncated, last, discount",
-    [(False, False, False, 1.0), (True, False, True, 0.0), (False, True, True, 1.0),
-     (True, True, True, 0.0)],
-)  # fmt: skip
+    [
+        (False, False, False, 1.0),
+        (True, False, True, 0.0),
+        (False, True, True, 1.0),
+        (True, True, True, 0.0),
+    ],
+)
 def test_flags(terminated, truncated, last, discount):
     environment = adapted({2: {"terminated": terminated, "truncated": truncated}})
     first, middle, time_step = run(environment, 2)

@@ -85,9 +85,8 @@ def test_repetitions_are_spread_around_what_they_are_compared_with(monkeypatch):
         None,
         [lambda: done.append("other") or [other]] * 2,
     )
-    assert (
-        done == ["ours"] * 3 + ["other"] + ["ours"] * 2 + ["other"] + ["ours"] * 2
-    )  # the first one warms up
+    # The first one warms up.
+    assert done == ["ours"] * 3 + ["other"] + ["ours"] * 2 + ["other"] + ["ours"] * 2
     assert others == [other, other] and len(ours.repetitions) == 6
 
 

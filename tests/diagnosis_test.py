@@ -69,9 +69,8 @@ def test_value_and_errors_are_of_the_held_out_transitions(dyna, monkeypatch):
 
 def test_open_loop_follows_the_newest_of_the_longest_stretches(dyna):
     data = dyna.real.all()
-    real, predicted = diagnosis.open_loop(
-        dyna, 30
-    )  # steps 26 to 50 are an episode, 51 to 60 its successor
+    # Steps 26 to 50 are an episode, 51 to 60 its successor.
+    real, predicted = diagnosis.open_loop(dyna, 30)
     np.testing.assert_array_equal(real[:-1], data.observation[25:50])
     np.testing.assert_array_equal(real[-1], data.next_observation[49])
     assert predicted.shape == (2, 26, 5)

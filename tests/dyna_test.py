@@ -102,12 +102,13 @@ def test_fits_at_training_step_0_and_then_every_so_often(cheap):
     dyna = cheap(random_steps=10, retrain_every=7)
     take(dyna, 32)
     assert [note[0] for note in noted(dyna, "fit")] == [10, 17, 24, 31]
+    # On all the real data there are.
     assert [note[1] for note in noted(dyna, "fit")] == [
         10,
         17,
         24,
         31,
-    ]  # on all the real data there are
+    ]
     assert [note[0] for note in noted(dyna, "imagine")] == [10, 17, 24, 31]
 
 
@@ -174,9 +175,8 @@ def test_without_a_model_there_is_nothing_but_sac_on_real_data(cheap):
     dyna = cheap(random_steps=10, retrain_every=2, agent_batch_size=8, rollout_model="none")
     metrics = take(dyna, 14)
     assert {note[0] for note in dyna.notes} == {"collect", "improve"}
-    assert noted(dyna, "improve") == [
-        (step, 1, 8, 8) for step in (11, 12, 13, 14)
-    ]  # all of a batch is real
+    # All of a batch is real.
+    assert noted(dyna, "improve") == [(step, 1, 8, 8) for step in (11, 12, 13, 14)]
     assert metrics[-1]["train/imagined_share"] == 0.0
     assert not any(name.startswith("model/") for name in dyna.latest)
 
@@ -440,9 +440,8 @@ def test_environment_that_does_not_repeat_itself_is_reported_and_cut_off(tmp_pat
 def test_replay_that_ends_early_is_reported_and_cut_off(tmp_path, caplog):
     dyna = Dyna(programs.tiny(random_steps=60))
     take(dyna, 30)
-    dyna.interaction._actions = (
-        dyna.interaction._actions * 10
-    )  # 50 actions: more than an episode has
+    # 50 actions: more than an episode has.
+    dyna.interaction._actions = dyna.interaction._actions * 10
     with caplog.at_level(logging.WARNING):
         fresh = restored_from(dyna, tmp_path / "state")
     (warning,) = [

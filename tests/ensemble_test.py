@@ -253,9 +253,8 @@ def test_log_variances_stay_within_their_bounds(shared, scale):
     for log_variance in (prediction.next_observation_log_variance, prediction.reward_log_variance):
         assert np.all(log_variance >= LOW - 1e-4) and np.all(log_variance <= HIGH + 1e-4)
     if scale == 1e6:
-        assert (
-            np.min(prediction.next_observation_log_variance) < LOW + 0.01
-        )  # the bounds are reached
+        # The bounds are reached.
+        assert np.min(prediction.next_observation_log_variance) < LOW + 0.01
         assert np.max(prediction.next_observation_log_variance) > HIGH - 0.01
 
 
@@ -333,12 +332,13 @@ def test_inputs_are_normalised_with_it(ensemble, inputs):
     ensemble._input_stddev.assign(stddev)
     shifted = ensemble(inputs[0] * stddev[:D] + mean[:D], inputs[1] * stddev[D:] + mean[D:])
     np.testing.assert_allclose(shifted.reward, plain.reward, rtol=1e-3, atol=1e-5)
+    # The change is in raw units.
     np.testing.assert_allclose(
         shifted.next_observation - (inputs[0] * stddev[:D] + mean[:D]),
         plain.next_observation - inputs[0],
         rtol=1e-3,
         atol=1e-5,
-    )  # the change is in raw units
+    )
 
 
 @pytest.mark.parametrize("value", [0.0, 3.0, -1234.567, 1e8])
@@ -379,9 +379,8 @@ def test_variance_bounds_follow_the_spread_of_the_targets(ensemble, inputs):
     ensemble.fit_normalizer(data)
     spread = (data.next_observation - data.observation).numpy().astype(np.float64).std(axis=0)
     after = ensemble(inputs[0] + 1.0, inputs[1])
-    for d, stddev in enumerate(
-        (spread[0], spread[1], 1.0)
-    ):  # a dimension that does not vary counts as 1
+    # A dimension that does not vary counts as 1.
+    for d, stddev in enumerate((spread[0], spread[1], 1.0)):
         np.testing.assert_allclose(
             after.next_observation_log_variance[..., d],
             before.next_observation_log_variance[..., d] + 2.0 * np.log(stddev),
@@ -517,8 +516,7 @@ def test_weight_decay_reaches_every_kernel_and_no_bias(shared):
 def test_initial_kernels_are_those_of_mbpo():
     tf.keras.utils.set_random_seed(0)
     kernel = DynamicsEnsemble(40, 10, 7, 5, (200,))._trunk[0].kernel.numpy()
-    bound = (
-        1.0 / 50**0.5
-    )  # two standard deviations of 1 / (2 √in); the truncated rest has a spread of 0.88 of them
+    # Two standard deviations of 1 / (2 √in); the truncated rest has a spread of 0.88 of them.
+    bound = 1.0 / 50**0.5
     assert np.abs(kernel).max() <= bound
     np.testing.assert_allclose(kernel.std(), 0.88 * bound / 2, rtol=0.02)

@@ -59,11 +59,12 @@ def test_each_environment_gets_its_own_action():
 
         environment._env.step = step
     evaluate(environments, lambda observation: tf.constant([[0.5], [-1.0], [7.0]]))
+    # Scaled to [-2, 2] and clipped.
     assert [set(actions) for actions in taken] == [
         {1.0},
         {-2.0},
         {2.0},
-    ]  # scaled to [-2, 2] and clipped
+    ]
 
 
 def test_ended_episode_is_not_stepped_again():

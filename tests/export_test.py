@@ -249,9 +249,8 @@ def test_members_equal_the_live_elites(exported):
         said["members"]["next_observation_stddev"], np.exp(0.5 * live.next_observation_log_variance)
     )
     close(said["members"]["reward_stddev"], np.exp(0.5 * live.reward_log_variance))
-    assert (
-        np.abs(np.diff(said["members"]["next_observation"], axis=0)).max() > 1e-3
-    )  # members differ
+    # Members differ.
+    assert np.abs(np.diff(said["members"]["next_observation"], axis=0)).max() > 1e-3
 
 
 def test_prediction_is_the_mixture_of_the_elites(exported):
@@ -305,9 +304,8 @@ def test_sampled_actions_equal_the_live_policys(exported):
     models, said, _ = exported
     live = models.agent.sample(tf.constant(models.observation), tf.constant([1, 2], tf.int32))
     close(said["policy_sample_first"]["action"], models.high * live)
-    assert (
-        (said["policy_sample_first"]["action"] != said["policy"]["action"]).any(axis=1).all()
-    )  # not the greedy ones
+    # Not the greedy ones.
+    assert (said["policy_sample_first"]["action"] != said["policy"]["action"]).any(axis=1).all()
 
 
 def test_values_and_their_gradients_equal_the_live_critics(exported):

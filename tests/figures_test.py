@@ -21,9 +21,8 @@ def brightness(image, across, down):
 
 
 def test_dimensions_that_do_not_matter_are_dark():
-    sensitivity = (
-        np.tile([50.0, 0.5], (10, 1)) * np.geomspace(1e-3, 1e3, 10)[:, np.newaxis]
-    )  # values grow
+    # Values grow.
+    sensitivity = np.tile([50.0, 0.5], (10, 1)) * np.geomspace(1e-3, 1e3, 10)[:, np.newaxis]
     image = opened(
         figures.sensitivity_map(np.arange(10) * 250, sensitivity, ["angle", "distractor[0]"])
     )

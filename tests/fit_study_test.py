@@ -90,9 +90,8 @@ def test_errors_by_hand(study):
     np.testing.assert_allclose(errors.value_error, np.sqrt(np.square(value).mean()), rtol=1e-4)
     target = wrong_reward + discount * value.mean(axis=-1)
     np.testing.assert_allclose(errors.target_error, np.sqrt(np.square(target).mean()), rtol=1e-4)
-    squared_gradient = (
-        np.array([2.0**2, 3.0**2, 1.0**2]) / 2
-    )  # the mean over critics; all norms equal: no clip
+    # The mean over critics; all norms equal: no clip.
+    squared_gradient = np.array([2.0**2, 3.0**2, 1.0**2]) / 2
     own = (squared_gradient * np.square(error).mean(axis=(0, 1))).sum()
     np.testing.assert_allclose(errors.own_loss, own, rtol=1e-4)
     np.testing.assert_allclose(errors.task_error, share[:2].mean(), rtol=1e-4)

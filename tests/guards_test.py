@@ -59,9 +59,7 @@ def test_a_bound_that_is_no_number_lets_nothing_not_finite_pass():
 
 def test_bound_of_q_follows_the_rewards_and_the_discount():
     assert q_bound(5.0, 0.9, 8.0, 2.0, 1) == pytest.approx(5 * (8 + 2) / 0.1)
-    assert q_bound(5.0, 0.9, 8.0, 1e5, 1) == pytest.approx(
-        5 * (8 + 8) / 0.1
-    )  # an exploding temperature hides nothing
-    assert q_bound(5.0, 0.9, 0.0, 0.5, 3) == pytest.approx(
-        5 * (1 + 1.5) / 0.1
-    )  # no reward yet: at least 1 per step
+    # An exploding temperature hides nothing.
+    assert q_bound(5.0, 0.9, 8.0, 1e5, 1) == pytest.approx(5 * (8 + 8) / 0.1)
+    # No reward yet: at least 1 per step.
+    assert q_bound(5.0, 0.9, 0.0, 0.5, 3) == pytest.approx(5 * (1 + 1.5) / 0.1)

@@ -63,9 +63,8 @@ def test_only_the_borders_import_tf_agents():
         "vagram_tf.dyna",
         "vagram_tf.quiet",
     }
-    assert {"vagram_tf.envs.adapter", "vagram_tf.agent.sac"} <= importers(
-        "tf_agents"
-    )  # the search finds some
+    # The search finds some.
+    assert {"vagram_tf.envs.adapter", "vagram_tf.agent.sac"} <= importers("tf_agents")
 
 
 def test_the_library_knows_no_programs_and_no_flags():

@@ -364,9 +364,8 @@ def test_taylor_is_bounded_by_vagram_and_reaches_the_bound():
     assert np.all(taylor <= bound * (1 + 1e-12))
     assert np.any(taylor > 0.5 * bound)  # D · vagram, say, would be no bound
 
-    aligned = 2.0 / (
-        prediction - target[tf.newaxis]
-    )  # every g_d e_d is 2: Cauchy-Schwarz with equality
+    # Every g_d e_d is 2: Cauchy-Schwarz with equality.
+    aligned = 2.0 / (prediction - target[tf.newaxis])
     np.testing.assert_allclose(
         losses.taylor(prediction, target, aligned[:, :, tf.newaxis]),
         D**2 * losses.vagram(prediction, target, aligned[:, :, tf.newaxis]),

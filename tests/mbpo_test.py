@@ -305,9 +305,8 @@ def test_evaluations_are_shown():
     rows = programs.progress(directory)
     assert [step for step, _ in shown] == [row["env_step"] for row in rows]
     for (_, value), row in zip(shown, rows, strict=True):
-        assert float(value) == pytest.approx(
-            float(row["mean_return"]), abs=0.0501
-        )  # both are rounded
+        # Both are rounded.
+        assert float(value) == pytest.approx(float(row["mean_return"]), abs=0.0501)
 
 
 def test_start_is_quiet():

@@ -178,9 +178,8 @@ def test_values_are_the_critics_mean_and_gradients_their_root_mean_square():
     # -1).
     np.testing.assert_allclose(measures.value_error(comparison), [1.0, 5.0])
     np.testing.assert_allclose(report["value"]["error"], [math.sqrt(26 / 2)])
-    np.testing.assert_allclose(
-        report["value"]["first_order_error"], math.sqrt(26 / 2)
-    )  # V is linear
+    # V is linear.
+    np.testing.assert_allclose(report["value"]["first_order_error"], math.sqrt(26 / 2))
     np.testing.assert_allclose(report["value"]["no_change"], [math.sqrt((16 + 4) / 2)])
     np.testing.assert_allclose(
         report["value_gradient"]["root_mean_square"], [math.sqrt(17), math.sqrt(2)]
@@ -194,9 +193,8 @@ def test_constant_dimension_is_not_divided_by_zero():
         steps, predicts(lambda observation, _: observation + 0.5), linear_value([1.0]), horizon=1
     )
     assert measures.state_error(comparison).tolist() == [0.5, 0.5]
-    assert math.isnan(
-        measures.summarise(steps, comparison)["value"]["rank_correlation"]
-    )  # both are constant
+    # Both are constant.
+    assert math.isnan(measures.summarise(steps, comparison)["value"]["rank_correlation"])
 
 
 def test_rewards_terminations_and_behaviours():

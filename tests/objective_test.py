@@ -140,9 +140,8 @@ WEIGHTS = TermWeights(*map(tf.constant, (2.0, 3.0, 2.0)))
 )
 def test_score_and_step_by_hand(scale, score, step):
     objective = Absolute(ModelConfig(reward_weight=0.5, value_gradient_scale=scale))
-    np.testing.assert_allclose(
-        objective.score(TERMS, WEIGHTS), [score], rtol=1e-6
-    )  # the read-out judges nothing
+    # The read-out judges nothing.
+    np.testing.assert_allclose(objective.score(TERMS, WEIGHTS), [score], rtol=1e-6)
     np.testing.assert_allclose(objective.step_loss(TERMS, WEIGHTS), [step], rtol=1e-6)
 
 

@@ -121,9 +121,8 @@ def test_every_built_in_gives_a_value_per_member_and_example(settings):
     objective = make_objective(settings)
     data = dataset(B)
     prepared = finished(objective, data, VALUES)
-    assert all(
-        tensor.shape[0] == B for tensor in prepared.values()
-    )  # examples first, for the trainer's gather
+    # Examples first, for the trainer's gather.
+    assert all(tensor.shape[0] == B for tensor in prepared.values())
     prediction, _ = prediction_near(data)
     loss = objective.loss(
         prediction, per_member(data), prepared_for(objective, data, VALUES), VALUES
@@ -205,10 +204,11 @@ def test_the_clip_is_per_critic_over_the_whole_dataset(name):
     objective = make_objective(config(name, value_gradient_quantile=0.9))
     values = [quadratic([1.0]), quadratic([100.0])]
     gradient = finished(objective, data, values)["value_gradient"].numpy()
+    # The 90th percentile of 11 norms is the second longest.
     expected = np.minimum(observation, 2.0) * [
         1.0,
         100.0,
-    ]  # the 90th percentile of 11 norms is the second longest
+    ]
     if name == "taylor":
         np.testing.assert_allclose(gradient[..., 0], expected, rtol=1e-5)
     else:

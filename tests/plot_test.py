@@ -57,9 +57,8 @@ def row_of(table, setting, step):
 def test_curves_are_the_hand_computed_ones(drawn):
     table = drawn[2]["out"]
     assert len(table) == 2 * len(RETURNS)
-    of = row_of(
-        table, "mle_Hopper-v5_2x64", 1000
-    )  # five seeds: the interquartile mean leaves out 0 and 100
+    # Five seeds: the interquartile mean leaves out 0 and 100.
+    of = row_of(table, "mle_Hopper-v5_2x64", 1000)
     assert (
         float(of["mean"]) == 36
         and float(of["iqm"]) == pytest.approx(80 / 3, 1e-5)
@@ -91,13 +90,11 @@ def test_final_returns_of_all_the_steps_are_means_over_them():
         for seed, step, total in ((0, 10, 1), (0, 20, 3), (0, 100, 8), (1, 100, 2))
     ]
     assert [point[2] for point in statistics.final(evaluations, 1.0)] == [(4 + 2) / 2]
-    assert [point[2] for point in statistics.final(evaluations, 0.8)] == [
-        (5.5 + 2) / 2
-    ]  # from step 20 on
+    # From step 20 on.
+    assert [point[2] for point in statistics.final(evaluations, 0.8)] == [(5.5 + 2) / 2]
     assert [point[2] for point in statistics.final(evaluations, 0.1)] == [(8 + 2) / 2]
-    third = [
-        sweep_table.SeedReturn("mle", 0, step, float(step)) for step in (200, 300, 1000)
-    ]  # (1 - 0.7) * 1000 > 300
+    # (1 - 0.7) * 1000 > 300.
+    third = [sweep_table.SeedReturn("mle", 0, step, float(step)) for step in (200, 300, 1000)]
     assert [point[2] for point in statistics.final(third, 0.7)] == [650.0]
 
 
@@ -114,6 +111,7 @@ def test_scores_are_over_seeds_and_panels(drawn):
     Hopper, -400 and 0.
     """
     by_loss = {row["loss"]: row for row in drawn[2]["out_all"]}
+    # Seven: one is left out at either end.
     vagram = [
         10 / 36,
         20 / 36,
@@ -122,7 +120,7 @@ def test_scores_are_over_seeds_and_panels(drawn):
         0.5,
         0.25,
         0.0,
-    ]  # seven: one is left out at either end
+    ]
     assert float(by_loss["vagram"]["iqm"]) == pytest.approx((sum(vagram) - 0 - 60 / 36) / 5, 1e-5)
     mle = np.array([0, 0, 0, 0, 0, 0, 10, 70, 100]) / 36  # nine: two
     assert float(by_loss["mle"]["iqm"]) == pytest.approx(mle[2:7].mean(), 1e-5)

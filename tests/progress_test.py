@@ -67,9 +67,8 @@ def test_bar_begins_where_a_run_continues(monkeypatch):
 
 def test_log_gets_whole_lines_and_only_now_and_then(monkeypatch):
     printed = progress_of(60, io.StringIO(), monkeypatch)
-    assert (
-        printed == "step 31/90 [return -120, model mse 0.0012, compiling]\n"
-    )  # the only one after 30 s
+    # The only one after 30 s.
+    assert printed == "step 31/90 [return -120, model mse 0.0012, compiling]\n"
 
 
 def test_log_says_what_the_terminal_does(monkeypatch):

@@ -27,9 +27,8 @@ def opengl_missing(monkeypatch, **variables):
         monkeypatch.delenv(name, raising=False)
     for name, value in ({"PYOPENGL_PLATFORM": "glx"} | variables).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(
-        rendering, "_backend", rendering._backend.__wrapped__
-    )  # not what it found before
+    # Not what it found before.
+    monkeypatch.setattr(rendering, "_backend", rendering._backend.__wrapped__)
 
 
 def test_episode_is_drawn_from_its_start_to_its_end():

@@ -30,11 +30,12 @@ def test_reference_run_is_whole():
     ]
     seen = [summary[:2] for summary in programs.summaries(directory)]
     assert len(seen) == len(set(seen))
+    # The steps that began with a fit.
     assert {step for step, tag in seen if tag == "model/holdout_mse"} == {
         31,
         51,
         71,
-    }  # the steps that began with a fit
+    }
     assert len(programs.variables(directory / "checkpoints" / "90" / "state")) > 50
 
 

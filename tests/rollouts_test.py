@@ -68,9 +68,8 @@ def test_a_transition_belongs_to_its_own_observation(imagination):
     np.testing.assert_array_equal(after[:, 0], observation[:, 0] + 1.0)
     number = after[:, 1] - observation[:, 1]
     assert set(number) == set(ELITES)  # both are used, and the garbage of the others is nowhere
-    np.testing.assert_array_equal(
-        reward, 10.0 * number
-    )  # one member's reward with its own observation
+    # One member's reward with its own observation.
+    np.testing.assert_array_equal(reward, 10.0 * number)
     np.testing.assert_array_equal(discount, np.ones(3 * B))
 
 
@@ -90,9 +89,8 @@ def test_the_elites_take_equal_shares_drawn_anew(imagination):
         numbers.append(step.next_observation.numpy()[:, 1])
     numbers = np.array(numbers)
     assert np.all((numbers == ELITES[0]).sum(axis=1) == B // 2)
-    assert np.all((numbers == ELITES[0]).any(axis=0)) and np.all(
-        (numbers == ELITES[1]).any(axis=0)
-    )  # for every row
+    # For every row.
+    assert np.all((numbers == ELITES[0]).any(axis=0)) and np.all((numbers == ELITES[1]).any(axis=0))
 
 
 def test_a_new_choice_of_elites_is_used_at_once(imagination):
@@ -199,9 +197,8 @@ def test_shrinkage_leaves_out_its_share_of_every_change_of_state(eagerly):
     step, _ = shrunk.imagine(starts(), 1, WIDE)
     change = (step.next_observation - step.observation).numpy()
     np.testing.assert_array_equal(change[:, 0], np.full(B, 0.75))
-    np.testing.assert_array_equal(
-        change[:, 1] / 0.75 * 10.0, step.reward
-    )  # the reward stays what it was
+    # The reward stays what it was.
+    np.testing.assert_array_equal(change[:, 1] / 0.75 * 10.0, step.reward)
 
 
 @pytest.mark.parametrize("shrinkage", [0.0, 0.25])

@@ -42,9 +42,8 @@ def wave(shape, seed, dtype=tf.float32, **_):
 def same_noise():
     """XLA's random numbers are others than TensorFlow's, even of one seed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            tensorflow.compat.v2.random, "stateless_normal", wave
-        )  # as TensorFlow Probability knows it
+        # As TensorFlow Probability knows it.
+        patch.setattr(tensorflow.compat.v2.random, "stateless_normal", wave)
         yield
 
 
@@ -116,9 +115,8 @@ def test_compiled_updates_repeat_themselves_bit_for_bit(trained):
 def test_equal_seeds_train_to_equal_weights_and_others_to_others():
     agents = [make(seed=1), make(seed=1), make(seed=2)]
     start = all_variables(agents[0])
-    assert (
-        largest_difference(start, all_variables(agents[2])) == 0.0
-    )  # the networks have a seed of their own
+    # The networks have a seed of their own.
+    assert largest_difference(start, all_variables(agents[2])) == 0.0
     for agent in agents:
         by_hand(agent, batches(updates=2))
     first, same, other = (all_variables(agent) for agent in agents)
@@ -314,9 +312,8 @@ def test_samples_follow_the_seed(shared):
     first, same, other = (shared.sample(observation, seed).numpy() for seed in seeds)
     np.testing.assert_array_equal(first, same)
     assert np.all(first != other)
-    assert np.all(
-        shared.explore(observation) != shared.explore(observation)
-    )  # the generator moves on
+    # The generator moves on.
+    assert np.all(shared.explore(observation) != shared.explore(observation))
 
 
 def test_log_probabilities_are_those_of_a_squashed_gaussian(shared):

@@ -45,12 +45,10 @@ def test_rank_counts_directions_that_can_be_predicted_and_hardly_matter(kind, ra
 
 
 def test_what_matters_does_not_count():
-    everything = gradient(
-        [1.0, 1e6, 1e6, 1e6]
-    )  # the task's dimension is the one that hardly matters
-    assert signs.signs(*data("half"), everything).rank == pytest.approx(
-        1.0, abs=0.01
-    )  # its change is the action
+    # The task's dimension is the one that hardly matters.
+    everything = gradient([1.0, 1e6, 1e6, 1e6])
+    # Its change is the action.
+    assert signs.signs(*data("half"), everything).rank == pytest.approx(1.0, abs=0.01)
 
 
 def test_units_do_not_count():
@@ -93,9 +91,8 @@ CELLS = [
 
 
 def test_nearest_cell_is_that_of_alike_signs_and_crowding():
-    assert (
-        signs.nearest(Signs(40.0, 0.8, 30.0), 32, 60, CELLS) == CELLS[1]
-    )  # twice the rank in twice the width
+    # Twice the rank in twice the width.
+    assert signs.nearest(Signs(40.0, 0.8, 30.0), 32, 60, CELLS) == CELLS[1]
     assert signs.nearest(Signs(22.0, 0.8, 20.0), 256, 41, CELLS) == CELLS[2]
     assert signs.nearest(Signs(4.0, 0.9, 3.0), 8, 12, CELLS) == CELLS[0]
 

@@ -334,9 +334,8 @@ def test_time_left():
         ("a", RunProgress(0, 1.0, 200.0, "1")),
     ]
     assert display.seconds_left(runs) == [100.0, 30.0, 200.0, pytest.approx(440 / 3 - 5), 0.0]
-    assert display.seconds_left([("a", RunProgress(31, 0.01, 90.0, ""))]) == [
-        None
-    ]  # nearly all of it its start
+    # Nearly all of it its start.
+    assert display.seconds_left([("a", RunProgress(31, 0.01, 90.0, ""))]) == [None]
 
 
 def test_terminal_shows_a_table_in_the_place_of_the_one_before(tmp_path, monkeypatch):

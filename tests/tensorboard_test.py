@@ -115,9 +115,8 @@ def test_histograms(server):
     assert set(server.json("plugin/histograms/tags")["tensorboard"]) == HISTOGRAMS
     for tag in HISTOGRAMS:
         points = server.json("plugin/histograms/histograms", run="tensorboard", tag=tag)
-        assert (
-            [step for _, step, _ in points] == [31, 51, 71] == logged("histograms")[tag]
-        )  # the fits
+        # The fits.
+        assert [step for _, step, _ in points] == [31, 51, 71] == logged("histograms")[tag]
         for _, _, buckets in points:
             assert sum(count for _, _, count in buckets) > 0
 

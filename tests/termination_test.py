@@ -133,11 +133,12 @@ def test_an_end_in_the_holdout_alone_is_missed():
         ([-3.0, -1.0, 1.0, 2.0], [0, 0, 1, 1], 0.0),  # even odds separate them: nothing is better
         ([-3.0, 1.0, 2.0, 4.0], [0, 0, 0, 1], 3.0),  # only the gap between 2 and 4 does
         ([-5.0, -3.0, -1.0, 1.0], [0, 1, 1, 1], -4.0),
+        # 1.5 and 3.5 are right in three quarters: the nearer to 0.
         (
             [1.0, 2.0, 3.0, 4.0],
             [0, 1, 0, 1],
             1.5,
-        ),  # 1.5 and 3.5 are right in three quarters: the nearer to 0
+        ),
         ([1.0, 2.0], [0, 0], 0.0),
         ([1.0, 2.0], [1, 1], 0.0),
     ],

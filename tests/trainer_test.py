@@ -142,10 +142,11 @@ def recorded_orders(trainer, data):
 
 
 def test_a_members_sample_stays_for_the_whole_fit_and_skips_the_holdout(eagerly):
+    # 80 to train on: ten batches of 8, twice an epoch.
     trainer, data = (
         make(patience=3),
         linear_system(100),
-    )  # 80 to train on: ten batches of 8, twice an epoch
+    )
     train, holdout = (
         set(slots.numpy().tolist()) for slots in splits.split(100, 0.2, 100, trainer._generator)
     )
@@ -156,17 +157,15 @@ def test_a_members_sample_stays_for_the_whole_fit_and_skips_the_holdout(eagerly)
         [sorted(order[:, member].ravel().tolist()) for member in range(E)]
         for order in first_fit + second_fit
     ]
-    assert (
-        samples[0] == samples[1] == samples[2] and samples[3] == samples[4] == samples[5]
-    )  # within a fit
+    # Within a fit.
+    assert samples[0] == samples[1] == samples[2] and samples[3] == samples[4] == samples[5]
     assert samples[0] != samples[3]  # and not from fit to fit
     assert len({tuple(sample) for sample in samples[0]}) == E  # each member its own
     for epoch in samples:
         for sample in epoch:
             assert len(sample) == 160 and set(sample) <= train and not set(sample) & holdout
-    assert any(
-        np.any(a != b) for a, b in zip(first_fit[0], first_fit[1], strict=True)
-    )  # shuffled anew
+    # Shuffled anew.
+    assert any(np.any(a != b) for a, b in zip(first_fit[0], first_fit[1], strict=True))
 
 
 def test_members_train_on_their_own_batch_alone(eagerly):
@@ -272,9 +271,8 @@ def test_each_member_keeps_the_weights_of_its_own_best_epoch(eagerly):
     assert errors_kept(trainer) == [2.5, 2.0, 1.0, 0.5]
     assert trainer.ensemble.elites.numpy().tolist() == [3, 2]  # best first
     assert metrics["fit_epochs"] == 3
-    np.testing.assert_allclose(
-        metrics["holdout_loss"], (0.25 + 1.0) / 2, rtol=1e-5
-    )  # of the elites, as they are now
+    # Of the elites, as they are now.
+    np.testing.assert_allclose(metrics["holdout_loss"], (0.25 + 1.0) / 2, rtol=1e-5)
     np.testing.assert_allclose(metrics["holdout_mse"], (0.25 + 1.0) / 2, rtol=1e-5)
     assert metrics["holdout_reward_loss"] == 0.0
 
@@ -315,9 +313,8 @@ def test_a_readout_that_nothing_judges_goes_on_learning_after_the_best_epoch(eag
 
 
 def test_patience_lasts_for_a_number_of_gradient_steps_at_least(eagerly):
-    trainer = scripted(
-        [[1.0] * E, [0.5] * E, *[[2.0] * E] * 5], patience_steps=85
-    )  # 20 steps per epoch: 20 + 5 · 20
+    # 20 steps per epoch: 20 + 5 · 20.
+    trainer = scripted([[1.0] * E, [0.5] * E, *[[2.0] * E] * 5], patience_steps=85)
     assert trainer.fit(standing_still())["fit_steps"] == 120
     assert errors_kept(trainer) == [0.5] * E
 
@@ -359,9 +356,8 @@ def test_a_fit_takes_at_most_the_steps_allowed(eagerly, bound):
 
 
 def test_steps_are_optimizer_steps_in_whole_and_broken_chunks():
-    trainer = make(
-        model_batch_size=1024, max_fit_steps=7, patience=50, hidden=(4,)
-    )  # five steps to a chunk
+    # Five steps to a chunk.
+    trainer = make(model_batch_size=1024, max_fit_steps=7, patience=50, hidden=(4,))
     assert trainer._chunk_steps == 5
     data = linear_system(4000)  # three batches an epoch
     assert trainer.fit(data)["fit_steps"] == 7 == trainer._optimizer.iterations
@@ -526,9 +522,8 @@ def test_the_predicted_spread_is_that_of_the_errors(loss):
     trainer.fit(data)
     prediction = trainer.ensemble(*for_members((fresh.observation, fresh.action), 2))
     error = np.std(prediction.next_observation - fresh.next_observation, axis=(0, 1))
-    np.testing.assert_allclose(
-        error, noise, rtol=0.3
-    )  # the means are learned, so the errors are the noise
+    # The means are learned, so the errors are the noise.
+    np.testing.assert_allclose(error, noise, rtol=0.3)
     spread = np.exp(0.5 * prediction.next_observation_log_variance.numpy()).mean(axis=(0, 1))
     np.testing.assert_allclose(spread, error, rtol=0.3)
     reward_spread = np.exp(0.5 * prediction.reward_log_variance.numpy()).mean()

@@ -166,9 +166,8 @@ def test_scalars_against_environment_steps(whole):
     assert steps["train/critic_loss"] == [30, 40, 50]
     assert steps["time/fps"] == [10, 20, 30, 40, 50]
     assert steps["model/holdout_mse"] == [21, 41]
-    assert (
-        steps["rollout/ep_rew_mean"] == steps["rollout/ep_len_mean"] == [30, 40, 50]
-    )  # from the first episode's end
+    # From the first episode's end.
+    assert steps["rollout/ep_rew_mean"] == steps["rollout/ep_len_mean"] == [30, 40, 50]
     assert steps["eval/mean_reward"] == steps["eval/std_reward"] == [30, 40, 50]
 
 

@@ -38,9 +38,8 @@ def _lead_to_keras_2() -> None:
     tensorflow, keras = sys.modules.get("tensorflow"), importlib.util.find_spec("tf_keras")
     if tensorflow is None or keras is None or keras.origin is None:
         return
-    if (
-        type(vars(tensorflow).get("keras")) is not types.ModuleType
-    ):  # until its first use it is a proxy
+    # Until its first use it is a proxy.
+    if type(vars(tensorflow).get("keras")) is not types.ModuleType:
         tensorflow.__path__.insert(0, os.path.join(os.path.dirname(keras.origin), "api", "_v2"))
 
 

@@ -51,9 +51,8 @@ def load_tensorflow(threads: int) -> None:
     """
     # TF-Agents' sources, as AutoGraph rewrites them, compare with literals.
     warnings.filterwarnings("ignore", message='"is( not)?" with', category=SyntaxWarning)
-    absl.logging.set_verbosity(
-        absl.logging.WARNING
-    )  # TensorFlow reports every file it saves at level INFO
+    # TensorFlow reports every file it saves at level INFO.
+    absl.logging.set_verbosity(absl.logging.WARNING)
     sys.stderr.flush()
     stderr = os.dup(2)  # the notices come from C++ and from Python
     with tempfile.TemporaryFile() as captured:

@@ -103,9 +103,8 @@ class ReplayBuffer(tf.Module):
         def grow() -> tf.Tensor:
             target = tf.minimum(self._capacity, tf.maximum(needed, 2 * allocated))
             # What the new rows hold until they are overwritten does not matter.
-            slots = tf.range(
-                tf.cast(target, tf.int32)
-            )  # many, when memory is shortest: half the width will do
+            # Many, when memory is shortest: half the width will do.
+            slots = tf.range(tf.cast(target, tf.int32))
             self._rows.assign(
                 self._rows.sparse_read(tf.minimum(slots, tf.cast(allocated - 1, tf.int32)))
             )
@@ -118,9 +117,8 @@ class ReplayBuffer(tf.Module):
         if capacity == self.capacity:
             return
         kept = min(self.size, capacity)
-        rows = (
-            capacity if self.size == self.capacity else kept
-        )  # a full buffer fills up again: one copy, not two
+        # A full buffer fills up again: one copy, not two.
+        rows = capacity if self.size == self.capacity else kept
         if rows:
             slots = (int(self._added) - kept) % self.capacity + np.arange(rows, dtype=np.int32)
             self._rows.assign(self._rows.sparse_read(slots % self.capacity))

@@ -38,3 +38,10 @@ def derive(seed: int, *path: str | int) -> int:
     """
     text = "/".join(str(part) for part in (seed, *path))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def first_evaluation(seed: int, env_step: int = 0) -> int:
+    """Returns the seed of the first episode of the evaluation at an environment step: the episode
+    that is filmed.
+    """
+    return derive(derive(seed, "evaluation", 0), "episode", env_step)

@@ -166,10 +166,11 @@ def _plain(value: Any) -> Any:
     """Returns a number as one of Python's own; whole numbers stay whole. Anything else is returned
     as it is.
     """
+    # Python's, or one of NumPy's, which `numbers` does not know.
     if type(value).__name__ in (
         "bool",
         "bool_",
-    ):  # Python's, or one of NumPy's, which `numbers` does not know
+    ):
         return bool(value)
     if isinstance(value, numbers.Integral):
         return operator.index(value)

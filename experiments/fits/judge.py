@@ -57,9 +57,8 @@ class Judge:
     def __init__(self, study: FitData):
         self._study, judged = study, study.judged
         self._critics = study.agent.values_of("critics")
-        self._value, gradient = values_and_gradients(
-            self._critics, judged.next_observation
-        )  # [M, C], [M, C, D]
+        # [M, C], [M, C, D]
+        self._value, gradient = values_and_gradients(self._critics, judged.next_observation)
         clipped = clip_in_spreads(
             gradient, change_spread(study.real), ModelConfig.value_gradient_quantile
         )

@@ -56,9 +56,8 @@ def measure(order: DriftOrder) -> list[DriftRow]:
             ("test", math.ceil(order.transitions / 2)),
         )
     )
-    values = tf.train.Checkpoint(
-        root=last.module
-    )  # the critics that all value functions are loaded into, in turn
+    # The critics that all value functions are loaded into, in turn.
+    values = tf.train.Checkpoint(root=last.module)
 
     def value_function(observation: tf.Tensor) -> tf.Tensor:
         return last.module.value(observation)["value"][0]

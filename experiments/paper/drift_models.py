@@ -50,13 +50,14 @@ class Models(tf.Module):
         seed: int,
     ):
         super().__init__(name="models")
+        # The paper's figure, the paper's formula.
         config = ModelConfig(
             loss=loss,
             members=count,
             elites=count,
             model_hidden_units=(units, units),
             value_gradient_weights="example",
-        )  # the paper's figure, the paper's formula
+        )
         self._objective, self._values, self._data = make_objective(config), [value_function], data
         size, actions = data.observation.shape[-1], data.action.shape[-1]
         self._ensemble = DynamicsEnsemble(size, actions, count, count, config.model_hidden_units)
@@ -129,9 +130,8 @@ class Models(tf.Module):
                 loss = self._objective.loss(
                     prediction, batch, known | {"spread": self._spread}, self._values
                 )
-                total = tf.reduce_sum(
-                    tf.reduce_mean(loss, axis=-1)
-                )  # each model gets its own examples' gradient
+                # Each model gets its own examples' gradient.
+                total = tf.reduce_sum(tf.reduce_mean(loss, axis=-1))
             gradients = tape.gradient(
                 total, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
             )

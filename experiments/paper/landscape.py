@@ -65,9 +65,8 @@ def compute(value_function: ValueFunction, angle: float, velocity: float) -> Lan
             velocities[np.argmin(np.abs(velocities - velocity))],
         ]
     )
-    plane = tf.reshape(
-        observe(*np.meshgrid(angles, velocities)), [1, -1, 3]
-    )  # one member's predictions: [E, B, D]
+    # One member's predictions: [E, B, D]
+    plane = tf.reshape(observe(*np.meshgrid(angles, velocities)), [1, -1, 3])
     real = observe(*reference[:, np.newaxis])
     target = tf.repeat(real, plane.shape[1], axis=0)
     gradient = value_gradients([value_function], real)

@@ -9,10 +9,11 @@ from vagram_tf.export.load import check_export, environment_of
 
 ENVIRONMENT = "Pendulum-v1"
 LOSSES = ("mle", "mse", "itervaml", "taylor", "vagram")
+# Rad and rad/s; Pendulum-v1 clips the velocity.
 LARGEST_ANGLE, LARGEST_VELOCITY = (
     3.141592653589793,
     8.0,
-)  # rad and rad/s; Pendulum-v1 clips the velocity
+)
 MEASUREMENTS = 5  # of a model per value function, beside the one when it comes
 
 

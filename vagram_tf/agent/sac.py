@@ -311,9 +311,8 @@ class SoftActorCritic(tf.Module):
 
         def update(i: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             experience = _experience(Transition(*(field[i] for field in batch)))
-            with tf.summary.record_if(
-                False
-            ):  # where a default writer is set, TF-Agents would write, and XLA cannot
+            # Where a default writer is set, TF-Agents would write, and XLA cannot.
+            with tf.summary.record_if(False):
                 info = self.agent._train(experience, weights=None).extra
             return i + 1, totals + tf.stack([info.critic_loss, info.actor_loss, info.alpha_loss])
 

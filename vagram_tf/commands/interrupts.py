@@ -35,6 +35,5 @@ class Interrupts:
         self._requested = True
         self.by_keyboard = number == signal.SIGINT
         signal.signal(number, signal.SIG_DFL)
-        print(
-            "\n" if sys.stderr.isatty() else "", self._reply, sep="", file=sys.stderr, flush=True
-        )  # below the bar
+        # Below the bar.
+        print("\n" if sys.stderr.isatty() else "", self._reply, sep="", file=sys.stderr, flush=True)

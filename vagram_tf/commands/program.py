@@ -60,9 +60,8 @@ class Program:
             finally:
                 sys.stdout.flush()
         except BrokenPipeError:
-            os.dup2(
-                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-            )  # which the interpreter flushes once more
+            # Which the interpreter flushes once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
     def _parse(self, argv: list[str]) -> list[str]:

@@ -50,9 +50,8 @@ def hold(config: Config) -> Iterator[Order]:
 
     A stop is also asked for while the run is being built, which then stops before its first step.
     """
-    if (
-        ":" in config.model.loss
-    ):  # whether its module registers it is known only when that has been imported
+    # Whether its module registers it is known only when that has been imported.
+    if ":" in config.model.loss:
         with_tensorflow("vagram_tf.model.objectives", config.run.threads).make_objective(
             config.model
         )

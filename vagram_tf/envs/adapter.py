@@ -15,6 +15,7 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from vagram_tf import seeding
+from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.errors import Fault, one_line
 
 
@@ -49,9 +50,8 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
         self._step_index = 0
         self.entered: float | None = None
         self._last_good: dict[str, np.ndarray] = {}
-        space = self._action_space = cast(gymnasium.spaces.Box, env.action_space)
-        low, high = space.low.astype(np.float64), space.high.astype(np.float64)
-        self._center, self._half_range = (low + high) / 2, (high - low) / 2
+        space = cast(gymnasium.spaces.Box, env.action_space)
+        self._action_range = ActionRange(space)
         self._observation_spec = array_spec.ArraySpec(
             env.observation_space.shape, np.float32, "observation"
         )
@@ -143,9 +143,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
                 f"an action of {self._name} must be {self._action_spec.shape[0]} numbers, "
                 f"got {action.tolist()}"
             )
-        scaled = self._center + self._half_range * action
-        space = self._action_space
-        return np.clip(scaled.astype(space.dtype), space.low, space.high)
+        return self._action_range.for_environment(action)
 
     def _checked(self, label: str, value: object, shape: tuple[int, ...]) -> np.ndarray:
         """Returns a value as a float32 array of the given shape; raises EnvironmentFault."""

@@ -67,9 +67,8 @@ class Interaction(tf.Module):
         if self._time_step is None:
             self._time_step = self.environment.reset()
             self._actions, self._return = [], 0.0
-            if (
-                not self.episode_starts or self.episode_starts[-1] != self.env_step
-            ):  # after a fault it was noted
+            # After a fault it was noted.
+            if not self.episode_starts or self.episode_starts[-1] != self.env_step:
                 self.episode_starts.append(self.env_step)
         return self._time_step.observation
 

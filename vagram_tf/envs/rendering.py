@@ -110,9 +110,8 @@ def draw(config: EnvConfig, seed: int, actions: np.ndarray, size: int = 240) -> 
     }
     variables = os.environ | {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}  # for pygame
     variables["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
-    variables.pop(
-        "MUJOCO_GL", None
-    )  # with one that does not work, `mujoco` cannot even be imported
+    # With one that does not work, `mujoco` cannot even be imported.
+    variables.pop("MUJOCO_GL", None)
     if backend is not None:
         variables["MUJOCO_GL"] = backend
     with tempfile.TemporaryDirectory() as directory:

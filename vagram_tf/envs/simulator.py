@@ -56,9 +56,8 @@ class Simulator:
         after, rewards, ends = np.empty_like(observation), [], []
         chosen = low + (high - low) * (action + 1.0) / 2.0
         for i, state in enumerate(observation.astype(np.float64)):
-            mujoco.mj_resetData(
-                self._task.model, self._task.data
-            )  # or the solver would begin where it last was
+            # Or the solver would begin where it last was.
+            mujoco.mj_resetData(self._task.model, self._task.data)
             self._task.set_state(
                 np.append(self._skipped, state[: self._positions]), state[self._positions :]
             )

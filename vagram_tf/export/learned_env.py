@@ -44,9 +44,8 @@ class _Model:
         )
         self.action_space = gymnasium.spaces.Box(low, high, dtype=np.float32)
         size = (export.metadata["observation_size"],)
-        self.observation_space = gymnasium.spaces.Box(
-            -_LARGEST, _LARGEST, size, np.float32
-        )  # any finite number
+        # Any finite number.
+        self.observation_space = gymnasium.spaces.Box(-_LARGEST, _LARGEST, size, np.float32)
         self.horizon = horizon
         self._module, self._sample = export.module, sample
         self._start_states = np.load(Path(export_dir) / START_STATES, allow_pickle=False)

@@ -79,9 +79,8 @@ class Exported(tf.Module):
         sizes: dict[str, int],
     ):
         super().__init__(name=name)
-        self._weights = list(
-            variables
-        )  # tracked for the SavedModel; the Keras objects around them are not
+        # Tracked for the SavedModel; the Keras objects around them are not.
+        self._weights = list(variables)
         self.documentation = {
             "sizes": sizes,
             "signatures": {key: signature.documentation() for key, signature in signatures.items()},
@@ -145,9 +144,8 @@ def _fitting(value: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
     """Returns a value if it has the dtype and the shape of its specification; else says so when it
     is run.
     """
-    value = tf.compat.v1.placeholder_with_default(
-        value, None
-    )  # hides its shape: TensorFlow would object first
+    # Hides its shape: TensorFlow would object first.
+    value = tf.compat.v1.placeholder_with_default(value, None)
     expected = str(spec.shape.as_list()).replace("None", "?")
     fits = tf.equal(tf.rank(value), spec.shape.rank) & tf.equal(tf.shape(value)[-1], spec.shape[-1])
     checks = [

@@ -113,9 +113,8 @@ class DynamicsEnsemble(tf.keras.Model):
             "normalized", [], tf.bool, initializer="zeros", trainable=False
         )
         self.elites = tf.Variable(tf.range(elites), trainable=False, name="elites")
-        self(
-            tf.zeros([members, 1, observation_size]), tf.zeros([members, 1, action_size])
-        )  # creates the weights
+        # Creates the weights.
+        self(tf.zeros([members, 1, observation_size]), tf.zeros([members, 1, action_size]))
 
     @property
     def kernels(self) -> list[tf.Variable]:

@@ -2,7 +2,7 @@
 
 The ensemble predicts observations and rewards, not ends, so a task's own rule is applied to what
 it predicts. `find` reads the thresholds from the environment; where nobody wrote a rule, a
-classifier learns one (`model.termination`). Observations are in raw units;
+classifier learns one (`learned_termination`). Observations are in raw units;
 D includes the distractors, which no rule reads. Everything is pure tensor code with Python
 constants, fit for XLA and for export.
 
@@ -17,6 +17,7 @@ Three facts that the rules share:
   model predicts for the latter.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -65,7 +66,7 @@ def register(env_id: str, factory: TerminationFactory) -> None:
       factory: gets the environment and returns its termination function. That function receives
         the task's own dimensions, `[B, D - distractors]`; non-finite predictions are taken care
         of. The factories of this module serve variants, too:
-        `register("SlowHopper-v0", terminations.hopper)`.
+        `register("SlowHopper-v0", known_termination.hopper)`.
     """
     _factories[env_id] = factory
 
@@ -87,10 +88,20 @@ def _between(value: tf.Tensor, bounds: tuple[float, float]) -> tf.Tensor:
     return (value > float(bounds[0])) & (value < float(bounds[1]))
 
 
-def _skipped_positions(env: gymnasium.Env, count: int) -> int:
+def _skipped_positions(task: Any, count: int) -> int:
     """How many of the `count` root positions are left out of the observation: all or none."""
-    task: Any = env.unwrapped
     return count if task._exclude_current_positions_from_observation else 0
+
+
+def _where_unhealthy(rule: Callable[[Any], TerminationFunction]) -> TerminationFactory:
+    """Makes a factory of a robot's rule, for tasks that may also be told never to end."""
+
+    @functools.wraps(rule)
+    def factory(env: gymnasium.Env) -> TerminationFunction:
+        task: Any = env.unwrapped
+        return rule(task) if task._terminate_when_unhealthy else never
+
+    return factory
 
 
 def no_termination(env: gymnasium.Env) -> TerminationFunction:
@@ -123,12 +134,10 @@ def inverted_double_pendulum(env: gymnasium.Env) -> TerminationFunction:
     return terminated
 
 
-def hopper(env: gymnasium.Env) -> TerminationFunction:
+@_where_unhealthy
+def hopper(task: Any) -> TerminationFunction:
     """Ends when the torso's height (m), angle (rad) or any later state leaves its healthy range."""
-    task: Any = env.unwrapped
-    if not task._terminate_when_unhealthy:
-        return never
-    height = 1 - _skipped_positions(env, 1)
+    height = 1 - _skipped_positions(task, 1)
     heights, angles = task._healthy_z_range, task._healthy_angle_range
     states = task._healthy_state_range
 
@@ -141,12 +150,10 @@ def hopper(env: gymnasium.Env) -> TerminationFunction:
     return terminated
 
 
-def walker2d(env: gymnasium.Env) -> TerminationFunction:
+@_where_unhealthy
+def walker2d(task: Any) -> TerminationFunction:
     """Ends when the torso's height (m) or angle (rad) leaves its healthy range."""
-    task: Any = env.unwrapped
-    if not task._terminate_when_unhealthy:
-        return never
-    height = 1 - _skipped_positions(env, 1)
+    height = 1 - _skipped_positions(task, 1)
     heights, angles = task._healthy_z_range, task._healthy_angle_range
 
     def terminated(observation: tf.Tensor) -> tf.Tensor:
@@ -156,22 +163,18 @@ def walker2d(env: gymnasium.Env) -> TerminationFunction:
     return terminated
 
 
-def ant(env: gymnasium.Env) -> TerminationFunction:
+@_where_unhealthy
+def ant(task: Any) -> TerminationFunction:
     """Ends when the torso's height (m) leaves its healthy range, whose ends are healthy."""
-    task: Any = env.unwrapped
-    if not task._terminate_when_unhealthy:
-        return never
-    height = 2 - _skipped_positions(env, 2)
+    height = 2 - _skipped_positions(task, 2)
     low, high = (float(bound) for bound in task._healthy_z_range)
     return lambda observation: (observation[:, height] < low) | (observation[:, height] > high)
 
 
-def humanoid(env: gymnasium.Env) -> TerminationFunction:
+@_where_unhealthy
+def humanoid(task: Any) -> TerminationFunction:
     """Ends when the torso's height (m) leaves its healthy range, whose ends are unhealthy."""
-    task: Any = env.unwrapped
-    if not task._terminate_when_unhealthy:
-        return never
-    height = 2 - _skipped_positions(env, 2)
+    height = 2 - _skipped_positions(task, 2)
     heights = task._healthy_z_range
     return lambda observation: ~_between(observation[:, height], heights)
 

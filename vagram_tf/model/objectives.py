@@ -112,9 +112,8 @@ class Likelihood(Objective):
         return tf.reduce_mean(terms.loss + terms.reward_loss, axis=-1)
 
     def step_loss(self, terms: Terms, weights: TermWeights) -> tf.Tensor:
-        return self.score(
-            terms, weights
-        )  # each dimension has a learned variance of its own already
+        # Each dimension has a learned variance of its own already.
+        return self.score(terms, weights)
 
     def improved(self, best: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
         return best - new > 0.01  # nats: what 1 % of one dimension's standard deviation is worth
@@ -200,9 +199,8 @@ class Taylor(ValueAware):
     """First-order value error (Voelcker et al. 2022, eq. 5)."""
 
     def prepare(self, batch: Transition, value_functions: ValueFunctions) -> Prepared:
-        return {
-            "value_gradient": value_gradients(value_functions, batch.next_observation)
-        }  # [B, C, D]
+        # [B, C, D]
+        return {"value_gradient": value_gradients(value_functions, batch.next_observation)}
 
     def finish(self, prepared: Prepared, data: Transition) -> Prepared:
         """Clips the gradients of all critics, `[N, C, D]`."""
@@ -232,9 +230,8 @@ class VaGraM(Taylor):
     def finish(self, prepared: Prepared, data: Transition) -> Prepared:
         """Makes one weight of the clipped gradients of all critics, `[N, 1, D]`."""
         spread = change_spread(data)
-        gradient = (
-            super().finish(prepared, data)["value_gradient"] * spread
-        )  # free of the observation's units
+        # Free of the observation's units.
+        gradient = super().finish(prepared, data)["value_gradient"] * spread
         weights = WEIGHTS[self.config.value_gradient_weights](gradient) / spread
         return {"value_gradient": weights[:, tf.newaxis]}
 

@@ -172,9 +172,8 @@ class ModelTrainer(tf.Module):
         change, _ = moments(data.next_observation - data.observation)
         reward, reward_spread = (x[0] for x in moments(data.reward[:, tf.newaxis]))
         target, extra = _gather((data, prepared), rows)
-        target, extra = tf.nest.map_structure(
-            lambda field: field[tf.newaxis], (target, extra)
-        )  # one member
+        # One member.
+        target, extra = tf.nest.map_structure(lambda field: field[tf.newaxis], (target, extra))
         nothing = Prediction(
             target.observation + change,
             tf.fill(target.reward.shape, reward),

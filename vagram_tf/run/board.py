@@ -51,9 +51,7 @@ def _video(dyna: Dyna) -> figures.Picture | None:
     """Draws the first of the episodes that have just been evaluated; where that fails, one line
     says why.
     """
-    seed = seeding.derive(
-        seeding.derive(dyna.config.run.seed, "evaluation", 0), "episode", dyna.env_step
-    )
+    seed = seeding.first_evaluation(dyna.config.run.seed, dyna.env_step)
     action_range = ActionRange(dyna.action_space)
 
     def policy(observation: np.ndarray) -> np.ndarray:
@@ -62,9 +60,8 @@ def _video(dyna: Dyna) -> figures.Picture | None:
 
     try:
         video = rendering.rollout_frames(dyna.config.env, policy, seed, dyna.config.run.video_steps)
-    except (
-        Exception
-    ) as error:  # of any environment and any library it draws with: a video must not cost the run
+    except Exception as error:
+        # Of any environment and any library it draws with: a video must not cost the run.
         logging.warning("no video of the policy: %s", one_line(error))
         return None
     return figures.animation(video.frames, video.frames_per_second)

@@ -54,9 +54,8 @@ class Checkpoints:
             raise OSError(f"cannot write the checkpoint {target}: {one_line(error)}") from None
         self._marker.touch()
         earlier = [other for other in self.steps() if other < step]
-        later = [
-            other for other in self.steps() if other > step
-        ]  # damaged ones, of a future that did not happen
+        # Damaged ones, of a future that did not happen.
+        later = [other for other in self.steps() if other > step]
         for other in earlier[: 1 - _KEPT] + later:
             shutil.rmtree(self._directory / str(other))
         return target

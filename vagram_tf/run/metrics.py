@@ -68,9 +68,8 @@ class Metrics:
         Raises:
           OSError: they cannot be written, as with every method here.
         """
-        text = "".join(
-            f"    {line}\n" for line in config.to_json().splitlines()
-        )  # indented: a block in Markdown
+        # Indented: a block in Markdown.
+        text = "".join(f"    {line}\n" for line in config.to_json().splitlines())
         with self._writing(self._events), self._writer.as_default(_DESCRIPTION_STEP):
             hparams.hparams({name: _hparam(value) for name, value in config.flat().items()})
             tf.summary.text("config", text)
@@ -150,9 +149,8 @@ def _truncate_table(path: Path, last_step: int) -> None:
     try:
         with open(path, newline="") as file:
             rows = list(csv.reader(file))
-        complete = [
-            row for row in rows[1:] if len(row) == len(rows[0])
-        ]  # a kill can leave half a row
+        # A kill can leave half a row.
+        complete = [row for row in rows[1:] if len(row) == len(rows[0])]
         kept = [row for row in complete if int(row[0]) <= last_step]
     except (ValueError, csv.Error) as error:
         raise ValueError(
@@ -176,9 +174,8 @@ def _truncate_events(directory: Path, last_step: int) -> None:
     kept = dict.fromkeys(
         record for path in old for record in _records(path) if _wanted(record, last_step)
     )
-    with files.replacing(
-        old[0], "events"
-    ) as temporary:  # TensorBoard would read what has "tfevents" in its name
+    # TensorBoard would read what has "tfevents" in its name.
+    with files.replacing(old[0], "events") as temporary:
         with tf.io.TFRecordWriter(str(temporary)) as writer:
             for record in kept:
                 writer.write(record)

@@ -144,9 +144,8 @@ class Training:
                 self._take_steps(end, callbacks)
             self._save()
             if self.done:
-                self.evaluation = (
-                    self.evaluation or self.dyna.evaluate()
-                )  # none if the run was complete already
+                # None if the run was complete already.
+                self.evaluation = self.evaluation or self.dyna.evaluate()
                 self.export()
         except BaseException:
             with contextlib.suppress(OSError):  # it must not hide what went wrong
@@ -249,9 +248,8 @@ class Training:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with (
-            contextlib.suppress(OSError) if error else contextlib.nullcontext()
-        ):  # it must not hide the error
+        # It must not hide the error.
+        with contextlib.suppress(OSError) if error else contextlib.nullcontext():
             self.close()
 
     def _thaw(self) -> None:

@@ -21,10 +21,11 @@ from experiments.speed.peers import measure
 
 _ENV = "Hopper-v5"
 _TRANSITIONS = 5000  # random ones in SAC's replay buffer
+# Full ones in an epoch of the ensemble; MBPO holds out a share of 0.2.
 _TRAIN_BATCHES, _HOLDOUT_BATCHES = (
     20,
     5,
-)  # full ones in an epoch of the ensemble; MBPO holds out a share of 0.2
+)
 _EPOCHS = 5  # of the ensemble in one call
 _RETRAIN_EVERY = 250  # environment steps between fits, in MBPO
 _PHASES = ("random", "collect", "fit", "imagine", "improve", "evaluate")

@@ -20,9 +20,8 @@ def main() -> None:
     parser.add("per_call", 20, "updates per call of train(), which compiles them into one program")
     arguments = parser.parse_args()
     measure.need("sbx", "mujoco")
-    os.environ["PJRT_NPROC"] = str(
-        arguments.threads
-    )  # JAX reads its number of threads there, when it is imported
+    # JAX reads its number of threads there, when it is imported.
+    os.environ["PJRT_NPROC"] = str(arguments.threads)
     os.environ["JAX_PLATFORMS"] = "cpu"
     from sbx import SAC
 

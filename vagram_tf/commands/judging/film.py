@@ -30,7 +30,7 @@ def film(
         video = rendering.rollout_frames(
             environment,
             lambda observation: policy(observation[np.newaxis].astype(np.float32))[0].numpy(),
-            seeding.derive(seeding.derive(seed, "evaluation", 0), "episode", 0),
+            seeding.first_evaluation(seed),
             _MOST_STEPS,
         )
     except rendering.RenderingUnavailable as error:

@@ -58,9 +58,8 @@ class RunFiles:
         try:
             if config_hash(self._stored_config()) != self._hash:
                 return []
-            lines = (
-                (self.path / "progress.csv").read_text().split("\n")[:-1]
-            )  # the last one is being written
+            # The last one is being written.
+            lines = (self.path / "progress.csv").read_text().split("\n")[:-1]
             rows = list(csv.DictReader(lines))
             for row in rows:
                 float(row["mean_return"]), float(row["mean_length"])
