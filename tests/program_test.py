@@ -32,7 +32,7 @@ def installed(command):
             "missing",
             2,
             "error: missing packages: nosuchpackage; install them with pip install -r "
-            "requirements.txt",
+            "requirements.txt, or with the extras of vagram_tf: pip install 'vagram_tf[video]'",
         ),
         ("fault", 1, "error: it cannot go on"),
         ("value", 1, "error: wrong value"),

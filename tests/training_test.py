@@ -253,6 +253,54 @@ def test_complete_run_started_again_changes_nothing_but_evaluates(whole, tmp_pat
     ) == logged
 
 
+def test_learns_in_parts_as_in_one(whole, tmp_path):
+    """In one process: each part goes on where the one before has ended, and leaves a checkpoint."""
+    run = Run(tmp_path)
+    with run.training as training:
+        for steps, end in ((7, 7), (0, 7), (26, 33)):
+            assert training.learn(steps).env_step == end and not training.done
+            assert checkpoints(run.path)[-1] == end
+        before = training.evaluate()
+        assert training.evaluate().returns.tolist() == before.returns.tolist()
+        assert training.learn().done
+    check_equal(run.path, whole.path)
+
+
+def test_a_callback_ends_it(tmp_path):
+    with Run(tmp_path).training as training:
+        seen = []
+        training.learn(40, callback=lambda run: seen.append(run.env_step) or run.env_step == 23)
+        assert seen == list(range(1, 24)) and training.env_step == 23
+        training.learn(2, callback=lambda run: None)
+        assert training.env_step == 25
+
+
+def test_more_steps_than_are_left_raise_the_configuration(whole, tmp_path):
+    run = Run(tmp_path, num_steps=10)
+    with run.training as training:
+        training.learn(25)
+        assert training.learn(25).done and training.last_step == 50
+        with pytest.raises(ValueError, match="steps must be at least 0, got -1"):
+            training.learn(-1)
+    assert json.loads((run.path / "config.json").read_text())["dyna"]["num_steps"] == 30
+    state = programs.variables(run.path / "checkpoints" / "50" / "state")
+    assert state == programs.variables(whole.path / "checkpoints" / "50" / "state")
+
+
+def test_everything_is_closed_and_the_directory_is_free(tmp_path):
+    run = Run(tmp_path)
+    closed = []
+    with run.training as training:
+        training.evaluate()
+        made = [training.dyna.environment, *training.dyna._evaluation_environments]
+        for environment in made:
+            environment._env.close = lambda env=environment: closed.append(env)
+        with pytest.raises(ValueError, match="another process is using"):
+            Training(run.config, tmp_path)
+    assert len(made) == 3 and closed == made
+    Training(run.config, tmp_path).close()
+
+
 def test_more_steps_continue_a_complete_run(whole, tmp_path):
     Run(tmp_path, num_steps=10).go()
     run = Run(tmp_path, num_steps=30)

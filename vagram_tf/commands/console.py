@@ -2,6 +2,7 @@
 words.
 """
 
+import importlib.util
 import os
 import shlex
 import shutil
@@ -65,19 +66,27 @@ def closing_words(training: Training) -> str:
         lines.append(f"the environment's goal of {goal:g}: {verdict}")
     lines += ["", f"progress   {directory / 'progress.csv'}"]
     commands = []
-    for kind, program in (
-        ("policy", "experiments.evaluate"),
-        ("dynamics", "experiments.inspect_model"),
-    ):
+    for kind, name in (("policy", "evaluate"), ("dynamics", "inspect_model")):
         if kind in training.exports:  # a run without a model has no dynamics
             lines.append(f"{kind:<9}  {training.exports[kind]}")
-            commands.append(
-                [installed("python"), "-m", program, f"--export={training.exports[kind]}"]
-            )
+            commands.append([*program(name), f"--export={training.exports[kind]}"])
     commands.append([installed("tensorboard"), "--logdir", str(directory)])
     return "\n".join(
         [*lines, "", "what to try next:", *(f"  {shlex.join(command)}" for command in commands)]
     )
+
+
+def program(name: str) -> list[str]:
+    """Returns how one of our programs is started here: as a module in a clone, else by the name of
+    the command that is installed.
+    """
+    try:
+        in_clone = importlib.util.find_spec(f"experiments.{name}") is not None
+    except ModuleNotFoundError:
+        in_clone = False
+    if in_clone:
+        return [installed("python"), "-m", f"experiments.{name}"]
+    return [installed(f"vagram-{name.removesuffix('_model')}")]
 
 
 def installed(program: str) -> str:

@@ -152,7 +152,7 @@ def check_packages(*more: str) -> None:
     if missing:
         raise ValueError(
             f"missing packages: {', '.join(missing)}; install them with pip install -r "
-            "requirements.txt"
+            "requirements.txt, or with the extras of vagram_tf: pip install 'vagram_tf[video]'"
         )
 
 
