@@ -34,11 +34,9 @@ _QUICK: dict[str, Any] = {
 
 def define() -> None:
     """Defines the flags."""
-    string, integer, names = (
-        absl_flags.DEFINE_string,
-        absl_flags.DEFINE_integer,
-        absl_flags.DEFINE_list,
-    )
+    string = absl_flags.DEFINE_string
+    integer = absl_flags.DEFINE_integer
+    names = absl_flags.DEFINE_list
     absl_flags.DEFINE_multi_string(
         "source", [], "a run's directory or an .npz that --keep wrote; may be repeated"
     )

@@ -50,8 +50,10 @@ class Dyna:
         self.action_space: gymnasium.spaces.Box = env.action_space  # type: ignore[assignment]
 
         parts = assemble(config, env, self._make_env)
-        self.environment, self.agent, self.ensemble, self.trainer = parts[:4]
-        self.termination, self.imagination, self.real, self.imagined = parts[4:]
+        self.environment, self.agent = parts.environment, parts.agent
+        self.ensemble, self.trainer = parts.ensemble, parts.trainer
+        self.termination, self.imagination = parts.termination, parts.imagination
+        self.real, self.imagined = parts.real, parts.imagined
         self.interaction = Interaction(self.environment)
         self._evaluation_environments: list[GymnasiumEnvironment] = []
         self._metrics, self._clock, self._guard = LatestMetrics(), Clock(PHASES), NumericalGuard()

@@ -120,6 +120,7 @@ def from_run(directory: Path, states: int, seed: int = 0) -> FitData:
     if Checkpoints(directory / "checkpoints", **dyna.state).restore() is None:
         raise ValueError(f"{directory} has no checkpoint to take data and critics from")
     dyna.interaction.thaw_counters()
+    dyna.close()  # only what it has seen and learned is asked
     real = dyna.real.all()
     count = real.reward.shape[0]
     if count >= config.dyna.replay_capacity:

@@ -2,6 +2,7 @@
 is replaced.
 """
 
+import contextlib
 import math
 from typing import NamedTuple
 
@@ -128,8 +129,8 @@ def _transitions(export: Export, count: int, seed: int) -> Transition:
     """Returns real steps with the policy's greedy actions, its sampled ones and random ones,
     `count` of each.
     """
-    env = tasks.make(export.environment)
-    steps = collect(env, export.module, count, seed)
+    with contextlib.closing(tasks.make(export.environment)) as env:
+        steps = collect(env, export.module, count, seed)
     action = ActionRange(env.action_space).to_unit(steps.action)
     return Transition(
         *(

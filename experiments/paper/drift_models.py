@@ -95,10 +95,8 @@ class Models(tf.Module):
         """
         members, (value_function,) = self._ensemble.members, self._values
         observation, action = (tf.tile(field[tf.newaxis], [members, 1, 1]) for field in data[:2])
-        predicted, real = (
-            self._ensemble(observation, action).next_observation,
-            data.next_observation,
-        )
+        predicted = self._ensemble(observation, action).next_observation
+        real = data.next_observation
         value = value_function(real)
         predicted_value = tf.reshape(
             value_function(tf.reshape(predicted, [-1, real.shape[-1]])), [members, -1, 1]

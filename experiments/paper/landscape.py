@@ -123,10 +123,8 @@ def table(found: Landscape) -> str:
         f"{'':9}  {'smallest at':>20}  {'as good as none on':>18}  and as far away as",
     ]
     angles, velocities = np.meshgrid(found.angle, found.velocity)
-    turned, faster = (
-        np.abs((angles - angle + np.pi) % (2 * np.pi) - np.pi),
-        np.abs(velocities - velocity),
-    )
+    turned = np.abs((angles - angle + np.pi) % (2 * np.pi) - np.pi)
+    faster = np.abs(velocities - velocity)
     for name, loss in zip(LOSSES, found.loss, strict=True):
         row, column = np.unravel_index(np.argmin(loss), loss.shape)
         good = valley(loss)

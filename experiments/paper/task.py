@@ -10,10 +10,8 @@ from vagram_tf.export.load import check_export, environment_of
 ENVIRONMENT = "Pendulum-v1"
 LOSSES = ("mle", "mse", "itervaml", "taylor", "vagram")
 # Rad and rad/s; Pendulum-v1 clips the velocity.
-LARGEST_ANGLE, LARGEST_VELOCITY = (
-    3.141592653589793,
-    8.0,
-)
+LARGEST_ANGLE = 3.141592653589793
+LARGEST_VELOCITY = 8.0
 MEASUREMENTS = 5  # of a model per value function, beside the one when it comes
 
 

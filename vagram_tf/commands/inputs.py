@@ -18,10 +18,7 @@ def environment(config: EnvConfig) -> "gymnasium.Env":
     """Returns an environment; raises ValueError where there is none of that name, or its spaces are
     not supported.
     """
-    # Gymnasium may be missing, which is said before, and `--help` is to be quick.
-    from vagram_tf.envs import (
-        tasks,
-    )
+    from vagram_tf.envs import tasks  # Gymnasium may be missing, and `--help` is to be quick
 
     return tasks.make(config)
 

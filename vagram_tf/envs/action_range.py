@@ -33,7 +33,9 @@ class ActionRange:
     def from_unit(self, action: tf.Tensor) -> tf.Tensor:
         """[-1, 1] to environment units `[..., A]`, within the bounds."""
         center, half_range = np.float32(self._center), np.float32(self._half_range)
-        return tf.clip_by_value(center + half_range * action, self.low, self.high)
+        scaled = tf.convert_to_tensor(center + half_range * action)
+        low, high = (tf.cast(bound, scaled.dtype) for bound in (self.low, self.high))
+        return tf.clip_by_value(scaled, low, high)
 
     def for_environment(self, action: np.ndarray) -> np.ndarray:
         """[-1, 1] to what the environment takes, `[A]`: in its units and dtype, within its bounds;

@@ -41,10 +41,8 @@ class Interaction(tf.Module):
         self._time_step: ts.TimeStep | None = None  # None: no episode is open
         self._actions: list[np.ndarray] = []
         self._return = 0.0
-        observation_size, action_size = (
-            environment.observation_spec().shape[0],
-            environment.action_spec().shape[0],
-        )
+        observation_size = environment.observation_spec().shape[0]
+        action_size = environment.action_spec().shape[0]
         # What `freeze` fills: environment step, episode, whether it is open; its return, the
         # largest reward.
         self._saved_counters = tf.Variable(tf.zeros([3], tf.int64), trainable=False)

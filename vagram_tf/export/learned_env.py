@@ -110,10 +110,8 @@ class LearnedEnv(gymnasium.Env):
 
     def __init__(self, export_dir: str | os.PathLike[str], horizon: int, sample: bool = True):
         self._model = _Model(export_dir, horizon, sample)
-        self.observation_space, self.action_space = (
-            self._model.observation_space,
-            self._model.action_space,
-        )
+        self.observation_space = self._model.observation_space
+        self.action_space = self._model.action_space
         self._state: np.ndarray | None = None
         self._steps = 0
 
@@ -167,10 +165,8 @@ class LearnedVectorEnv(VectorEnv):
             raise ValueError(f"num_envs must be at least 1, got {num_envs}")
         self._model = _Model(export_dir, horizon, sample)
         self.num_envs = num_envs
-        self.single_observation_space, self.single_action_space = (
-            self._model.observation_space,
-            self._model.action_space,
-        )
+        self.single_observation_space = self._model.observation_space
+        self.single_action_space = self._model.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._states: np.ndarray | None = None

@@ -239,10 +239,8 @@ class DynamicsEnsemble(tf.keras.Model):
         and `softplus(z) = log(1 + eᶻ)` the first is `eˣ = e^high sigmoid(raw - high)`, the second
         `log(e^low + eˣ)`.
         """
-        low, high = (
-            tf.convert_to_tensor(self._min_log_variance),
-            tf.convert_to_tensor(self._max_log_variance),
-        )
+        low = tf.convert_to_tensor(self._min_log_variance)
+        high = tf.convert_to_tensor(self._max_log_variance)
         if members is not None:
             low, high = tf.gather(low, members), tf.gather(high, members)
         bounded = tf.math.log(tf.exp(low) + tf.exp(high) * tf.sigmoid(raw - high))

@@ -46,11 +46,9 @@ class ModelTrainer(tf.Module):
     ):
         super().__init__(name="model_trainer")
         self.ensemble = ensemble
-        self._objective, self._value_functions, self._config = (
-            objective,
-            tuple(value_functions),
-            config,
-        )
+        self._objective = objective
+        self._value_functions = tuple(value_functions)
+        self._config = config
         self._generator = tf.random.Generator.from_seed(seed, alg="philox")
         self._optimizer = tf.keras.optimizers.legacy.Adam(config.model_learning_rate, epsilon=1e-8)
         self._optimizer._create_all_weights(ensemble.trainable_variables)

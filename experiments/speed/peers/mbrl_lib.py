@@ -22,10 +22,8 @@ from experiments.speed.peers import measure
 _ENV = "Hopper-v5"
 _TRANSITIONS = 5000  # random ones in SAC's replay buffer
 # Full ones in an epoch of the ensemble; MBPO holds out a share of 0.2.
-_TRAIN_BATCHES, _HOLDOUT_BATCHES = (
-    20,
-    5,
-)
+_TRAIN_BATCHES = 20
+_HOLDOUT_BATCHES = 5
 _EPOCHS = 5  # of the ensemble in one call
 _RETRAIN_EVERY = 250  # environment steps between fits, in MBPO
 _PHASES = ("random", "collect", "fit", "imagine", "improve", "evaluate")
@@ -52,10 +50,8 @@ def sac_updates(arguments: argparse.Namespace) -> list[measure.Row]:
 
     env, settings = gymnasium.make(_ENV), _settings(_TRANSITIONS, sac_hidden_size=arguments.units)
     mbrl.planning.complete_agent_cfg(env, settings.algorithm.agent)
-    agent, buffer = (
-        hydra.utils.instantiate(settings.algorithm.agent),
-        _random_transitions(env, settings),
-    )
+    agent = hydra.utils.instantiate(settings.algorithm.agent)
+    buffer = _random_transitions(env, settings)
     rates = measure.rates(
         lambda: agent.update_parameters(buffer, arguments.batch, 0, reverse_mask=True),
         1,

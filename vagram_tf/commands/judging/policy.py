@@ -1,5 +1,6 @@
 """The work of `evaluate`: episodes of the real environment with an exported policy's actions."""
 
+import contextlib
 import itertools
 import json
 from typing import Any
@@ -16,7 +17,10 @@ from vagram_tf.export.load import Export, open_export
 def run(order: Order) -> None:
     """Judges a policy; raises ValueError, OSError or EnvironmentFault."""
     export = open_export(order.export, "policy")
-    report = evaluate(export, order.environments, order.sample, order.seed)
+    with contextlib.ExitStack() as opened:
+        for environment in order.environments:
+            opened.callback(environment.close)
+        report = evaluate(export, order.environments, order.sample, order.seed)
     print(table(report))
     if order.output:
         files.write(order.output, json.dumps(report, indent=1) + "\n")
@@ -34,10 +38,8 @@ def run(order: Order) -> None:
 
 def evaluate(export: Export, environments: list[Any], sample: bool, seed: int) -> dict[str, Any]:
     """Plays one episode in each environment, in lockstep, and returns the numbers."""
-    action_range, act = (
-        ActionRange(environments[0].action_space),
-        greedy_or_sampled(export, sample, seed),
-    )
+    action_range = ActionRange(environments[0].action_space)
+    act = greedy_or_sampled(export, sample, seed)
     returns, lengths = episodes.evaluate(
         [
             GymnasiumEnvironment(env, seeding.derive(seed, "evaluation", i))

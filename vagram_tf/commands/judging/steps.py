@@ -29,10 +29,8 @@ def collect(env: gymnasium.Env, policy: Any, count: int, seed: int) -> Steps:
     Raises:
       EnvironmentFault: the environment failed.
     """
-    action_range, generator = (
-        ActionRange(env.action_space),
-        np.random.default_rng(seeding.derive(seed, "exploration")),
-    )
+    action_range = ActionRange(env.action_space)
+    generator = np.random.default_rng(seeding.derive(seed, "exploration"))
     sampling = seeding.derive(seed, "policy")
     behaviours: dict[str, Callable[[tf.Tensor, int], tf.Tensor]] = {
         "greedy": lambda observation, _: policy(observation)["action"],
