@@ -73,7 +73,7 @@ def test_full_disk_before_the_first_checkpoint(disk):
     directory = programs.run_directory(disk.path)
     start = [*programs.flags(), f"--workdir={disk.path}"]
     process = programs.mbpo(
-        start, (disk.fill, "vagram_tf.run.directory", "RunDirectory._accept", "", 1)
+        start, (disk.fill, "vagram_tf.run.directory", "RunDirectory.accept", "", 1)
     )
     check_stopped(process, f"cannot write to {directory}: {disk.reason}", code=2)
     assert [path.name for path in directory.iterdir()] == ["lock"]

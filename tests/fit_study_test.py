@@ -168,7 +168,7 @@ def test_an_environment_that_does_not_repeat_itself_is_refused():
     config = Config().replace(**{key: value for key, value in programs.TINY.items()})
     real = transitions(5)
     with pytest.raises(data.EnvironmentFault, match="does not repeat itself"):
-        list(data._replay(config, real, np.array([0]), np.zeros([1, A])))
+        list(data._replay(config, real, [0], np.array([0]), np.zeros([1, A])))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

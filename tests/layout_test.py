@@ -208,7 +208,7 @@ def test_files_are_written_in_one_place():
     directory.
     """
     writing = re.compile(
-        r"""\.write_(text|bytes)\(|\bopen\([^)]*"[wx]|\.rename\(|\bos\.(replace|rename|open)\(|"""
+        r"""\.write_(text|bytes)\(|\bopen\([^)]*"[wx]|\.rename\(|\bos\.(replace|rename)\(|"""
         r"""\bshutil\.(move|copy)|\bflock\(|\bcsv\.writer\(|\bjson\.dump\("""
     )
     assert {module_name(path) for path in SOURCES if writing.search(path.read_text())} == {

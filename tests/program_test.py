@@ -2,6 +2,7 @@
 its inputs.
 """
 
+import os
 import subprocess
 import sys
 
@@ -77,7 +78,7 @@ def test_help_is_the_docstring_and_names_how_it_was_started(tmp_path):
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "inspect_model", "sweep", "plot"])
 def test_installed_command_has_examples_of_its_own(name, tmp_path):
-    command = tmp_path / f"vagram-{name.replace('_', '-')}"
+    command = tmp_path / f"vagram-{name.removesuffix('_model')}"
     command.write_text(f"from vagram_tf.commands.{name} import main\nmain()\n")
     process = installed(command)
     assert process.returncode == 0 and process.stdout.startswith(
@@ -93,6 +94,7 @@ def test_reader_that_goes_away_leaves_no_traceback(argument, line):
     with subprocess.Popen(
         [sys.executable, "-m", "toy", argument],
         cwd=programs.ROOT / "tests",
+        env=os.environ | {"PYTHONPATH": str(programs.ROOT)},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -63,7 +63,7 @@ def refusal(name):
 
 def test_no_tensorflow_is_imported():
     program = (
-        "import sys, vagram_tf.envs.tasks as suite\n"
+        "import sys, vagram_tf.envs.tasks as tasks\n"
         "for name in ('Hopper-v5', 'dm_control/walker-walk-v0'): tasks.check_name(name)\n"
         "heavy = {'tensorflow', 'tf_agents', 'tf_keras', 'keras', 'tensorflow_probability'}\n"
         "print(sorted(heavy & set(sys.modules)))"

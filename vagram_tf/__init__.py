@@ -18,14 +18,14 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any
 
+from vagram_tf.version import __version__ as __version__
+
 # TF-Agents builds Keras 2 layers: tf.keras must resolve to tf-keras.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 # oneDNN rounds in a way of its own, where it is used, and prints notices.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 # CUDA and CPU-feature notices are of level INFO and WARNING; errors still show.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-__version__ = "0.1.0"
 
 
 def _lead_to_keras_2() -> None:

@@ -2,7 +2,7 @@
 
 from importlib import metadata
 
-import vagram_tf
+from vagram_tf.version import __version__
 
 _PACKAGES = (
     "tensorflow",
@@ -17,6 +17,4 @@ _PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Returns the version of each package, this one first."""
-    return {"vagram_tf": vagram_tf.__version__} | {
-        name: metadata.version(name) for name in _PACKAGES
-    }
+    return {"vagram_tf": __version__} | {name: metadata.version(name) for name in _PACKAGES}

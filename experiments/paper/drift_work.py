@@ -1,7 +1,5 @@
 """The work of `value_drift`: numbers, figure, and the report for the terminal."""
 
-import csv
-import io
 from pathlib import Path
 
 from experiments.paper import drift, drift_figure
@@ -14,13 +12,9 @@ def run(order: DriftOrder) -> None:
     EnvironmentFault.
     """
     rows = drift.measure(order)
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerows(
-        [drift.DriftRow._fields, *((*row[:4], f"{row[4]:.5g}", f"{row[5]:.5g}") for row in rows)]
-    )
+    table = files.csv_text([drift.DriftRow._fields, *rows], digits=5)
     written = [
-        files.write(Path(f"{order.output}.csv"), text.getvalue().encode()),
+        files.write(Path(f"{order.output}.csv"), table),
         *drift_figure.draw(rows, order.output),
     ]
     print(drift.summary(rows))

@@ -4,19 +4,31 @@ import sys
 import time
 from collections import deque
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tqdm import auto, std
 from tqdm.auto import tqdm
 
-if TYPE_CHECKING:
-    from vagram_tf.run.training import Training
+from vagram_tf.config import Config
+from vagram_tf.dyna import Dyna
+from vagram_tf.envs.episodes import Evaluation
 
 _BAR = (
     "|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"  # with what is shown beside it, 80 columns
 )
 _LOG_SECONDS = 30.0  # between two lines of a log
 _IN_NOTEBOOK = auto.notebook_tqdm is not std.tqdm
+
+
+class Run(Protocol):
+    """What is shown of a run; see `Training`."""
+
+    config: Config
+    dyna: Dyna
+    evaluation: Evaluation | None
+
+    @property
+    def env_step(self) -> int: ...
 
 
 class Progress:
@@ -31,7 +43,7 @@ class Progress:
       end: the environment step that it is to come to.
     """
 
-    def __init__(self, training: "Training", end: int):
+    def __init__(self, training: Run, end: int):
         config = training.config
         self._total = end
         self._updates = config.dyna.updates_per_step
@@ -58,7 +70,7 @@ class Progress:
     ) -> None:
         self._bar.close()
 
-    def show(self, training: "Training") -> None:
+    def show(self, training: Run) -> None:
         """Shows the state after a step."""
         now = time.monotonic()
         if training.dyna.training_step > 0:
@@ -85,7 +97,7 @@ class Progress:
                 f"   length {lengths.mean():6.1f}   ({len(returns)} episodes)"
             )
 
-    def _state(self, training: "Training") -> str:
+    def _state(self, training: Run) -> str:
         latest, episodes, shown = training.dyna.latest, training.dyna.interaction.episodes, []
         if episodes:
             shown.append(f"return {episodes[-1][0]:.0f}")
