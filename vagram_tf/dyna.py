@@ -37,12 +37,17 @@ class Dyna:
       config: the run.
       make_env: makes the task, where it is not the one that the configuration names.
 
+    Attributes:
+      environment_is_named: the configuration's name is enough to make the task, in another process,
+        too.
+
     Raises:
       ValueError: the environment or the objective is unknown or unsupported.
     """
 
     def __init__(self, config: Config, make_env: EnvironmentFactory | None = None):
         self.config, self.cadence = config, Cadence(config)
+        self.environment_is_named = make_env is None
         self._make_env = environment_factory(config, make_env)
         env = self._make_env()
         self.goal = env.spec.reward_threshold if env.spec else None

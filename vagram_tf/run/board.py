@@ -31,7 +31,8 @@ def show_pictures(dyna: Dyna, metrics: Metrics) -> None:
     the policy.
     """
     pictures = _of_the_model(dyna, metrics) if dyna.has_model else {}
-    video = _video(dyna) if dyna.done and dyna.config.run.video_steps else None
+    filmed = dyna.done and dyna.config.run.video_steps and dyna.environment_is_named
+    video = _video(dyna) if filmed else None
     metrics.images(dyna.env_step, pictures if video is None else pictures | {"eval/policy": video})
 
 

@@ -44,7 +44,8 @@ class Training:
       config: the run.
       workdir: what all runs live under, or this run's directory, opened.
       env: makes the environment, where it is not the one that `config` names. It is called once for
-        training and once for each episode of an evaluation.
+        training and once for each episode of an evaluation. There is no video of it, since other
+        processes cannot make it.
 
     Attributes:
       config: the run.
