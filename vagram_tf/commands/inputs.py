@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vagram_tf.config import EnvConfig
+from vagram_tf.export.load import newest_export
 
 if TYPE_CHECKING:
     import gymnasium
@@ -59,13 +60,8 @@ def export(path: str | None, kind: str) -> Path:
             f"--export is needed: the directory of a run, or of one of its exports of kind {kind}"
         )
     for place in (Path(path, "export", kind), Path(path, kind), Path(path)):
-        steps = [
-            int(found.parent.name)
-            for found in place.glob("*/metadata.json")
-            if found.parent.name.isdecimal()
-        ]
-        if steps:
-            return place / str(max(steps))
+        if newest := newest_export(place):
+            return newest
     return Path(path)
 
 

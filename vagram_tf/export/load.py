@@ -110,11 +110,19 @@ def _read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _suggestion(path: Path) -> str:
-    """Names the newest export below a directory that holds numbered ones."""
+def newest_export(directory: Path) -> Path | None:
+    """Returns the newest export in a directory that holds numbered ones, None where there is
+    none.
+    """
     steps = [
         int(found.parent.name)
-        for found in path.glob("*/metadata.json")
+        for found in directory.glob("*/metadata.json")
         if found.parent.name.isdecimal()
     ]
-    return f"; did you mean {path / str(max(steps))}?" if steps else ""
+    return directory / str(max(steps)) if steps else None
+
+
+def _suggestion(path: Path) -> str:
+    """Names the newest export below a directory that holds numbered ones."""
+    newest = newest_export(path)
+    return f"; did you mean {newest}?" if newest else ""

@@ -3,6 +3,7 @@ stopped.
 """
 
 import contextlib
+import functools
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -170,11 +171,7 @@ class Training:
     def policy(self, observation: np.ndarray) -> np.ndarray:
         """Returns the greedy action."""
         batch, single = _batch(observation)
-        action = (
-            ActionRange(self.dyna.action_space)
-            .from_unit(self.dyna.agent.act_greedily(batch))
-            .numpy()
-        )
+        action = self._action_range.from_unit(self.dyna.agent.act_greedily(batch)).numpy()
         return action[0] if single else action
 
     def value(self, observation: np.ndarray) -> np.ndarray:
@@ -195,18 +192,9 @@ class Training:
           and its standard deviation `next_observation_stddev`, `[D]` or `[B, D]`; `reward` and
           `terminated`, `[]` or `[B]`.
         """
-        dyna, (batch, single), (actions, _) = self.dyna, _batch(observation), _batch(action)
-        ensemble = dyna.ensemble
-        functions = DynamicsFunctions(
-            lambda *inputs: ensemble(*inputs, members=ensemble.elites),
-            ensemble.elites.shape[0],
-            (ensemble.observation_size, ensemble.action_size),
-            dyna.termination,
-            ActionRange(dyna.action_space),
-        )
-        predicted = {
-            name: value.numpy() for name, value in functions.predict(batch, actions).items()
-        }
+        (batch, single), (actions, _) = _batch(observation), _batch(action)
+        answer = self._live_model.predict(batch, actions)
+        predicted = {name: value.numpy() for name, value in answer.items()}
         return {name: value[0] for name, value in predicted.items()} if single else predicted
 
     def export(self, directory: str | os.PathLike[str] | None = None) -> dict[str, Path]:
@@ -252,6 +240,22 @@ class Training:
         # It must not hide the error.
         with contextlib.suppress(OSError) if error else contextlib.nullcontext():
             self.close()
+
+    @functools.cached_property
+    def _action_range(self) -> ActionRange:
+        return ActionRange(self.dyna.action_space)
+
+    @functools.cached_property
+    def _live_model(self) -> DynamicsFunctions:
+        """Reads the weights as they are at every call, and is traced at the first one alone."""
+        ensemble = self.dyna.ensemble
+        return DynamicsFunctions(
+            lambda *inputs: ensemble(*inputs, members=ensemble.elites),
+            ensemble.elites.shape[0],
+            (ensemble.observation_size, ensemble.action_size),
+            self.dyna.termination,
+            self._action_range,
+        )
 
     def _thaw(self) -> None:
         """Reopens the episode that a checkpoint has left open. Not while building: it takes the
