@@ -1,11 +1,4 @@
-"""Judges an exported dynamics model: compares what it predicts with what the real environment does.
-
-    python -m experiments.inspect_model --export=runs/InvertedPendulum-v5/vagram/0
-
-The environment is played with the exported policy's greedy actions, with its sampled ones and with
-uniformly random ones, the same number of steps each. Prints a table and writes inspect.json, all
-the numbers, and inspect.png.
-"""
+"""`vagram-inspect` in a clone: see `vagram_tf.commands.inspect_model`."""
 
 from vagram_tf.commands import inspect_model
 

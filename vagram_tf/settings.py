@@ -167,10 +167,7 @@ def _plain(value: Any) -> Any:
     as it is.
     """
     # Python's, or one of NumPy's, which `numbers` does not know.
-    if type(value).__name__ in (
-        "bool",
-        "bool_",
-    ):
+    if type(value).__name__ in ("bool", "bool_"):
         return bool(value)
     if isinstance(value, numbers.Integral):
         return operator.index(value)

@@ -175,17 +175,12 @@ def _value(name: str, value: Any) -> Any:
     if not isinstance(value, list):
         return value
     number = typing.get_args(FIELDS[name].type)[0]
-    expected = len(FIELDS[name].default)
-    fixed = typing.get_args(FIELDS[name].type)[-1] is not Ellipsis
     try:
-        numbers = tuple(number(part) for part in value)
+        return tuple(number(part) for part in value)
     except ValueError:
         raise ValueError(
             f"{name} must be numbers separated by commas, got {','.join(value)!r}"
         ) from None
-    if fixed and len(numbers) != expected:
-        raise ValueError(f"{name} must be {expected} numbers, got {','.join(value)!r}")
-    return numbers
 
 
 def _help_of(name: str, default: Any) -> list[str]:

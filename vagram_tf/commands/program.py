@@ -6,6 +6,7 @@ Exit codes: 0, or what the work returns; 1 after a fault; 2 where nothing was be
 import contextlib
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -25,8 +26,8 @@ from vagram_tf.errors import Fault
 
 @dataclass(frozen=True)
 class Program:
-    """A program, from its flags to its exit code. Its help is the docstring of the module that is
-    started.
+    """A program, from its flags to its exit code. Its help is the docstring of the module that
+    defines its flags, whose examples name it as it was started.
 
     Args:
       define: defines its flags.
@@ -69,11 +70,11 @@ class Program:
             print(f"vagram_tf {vagram_tf.__version__}")
             sys.exit(0)
         if {"--help", "-h", "-help"} & set(argv[1:]):
-            text = (
-                sys.modules["__main__"].__doc__ or sys.modules[self.define.__module__].__doc__ or ""
-            )
+            command = _command(argv[0])
+            text = sys.modules[self.define.__module__].__doc__ or ""
+            examples = re.sub(r"^    vagram-\w+", f"    {command}", text, flags=re.MULTILINE)
             try:
-                print(flags.help_text(_command(argv[0]), text, self.define.__module__, argv))
+                print(flags.help_text(command, examples, self.define.__module__, argv))
             except ValueError as error:
                 flags.fail(str(error), 2)
             sys.exit(0)

@@ -2,6 +2,7 @@
 
     vagram-sweep --study=my_study.py
     vagram-sweep --study=my_study.py --size=full --ray_address=auto
+    vagram-sweep --study=pendulum --jobs=4    # a study's name: in a clone of the repository
 
 All evaluations of all runs land in <workdir>/<study>/<size>.csv. Started again, it skips what is
 finished and continues what is not. Ctrl-C and SIGTERM save the runs before they stop them.

@@ -21,6 +21,7 @@ _REFERENCE_ROWS = 10_000  # of a dataset, evenly spaced, that the balance of the
 # Rows of a compiled pass over a dataset: one shape serves every size, and little of it is padding.
 _PREPARED_ROWS = 1024
 _SCORED_ROWS = 4096
+_REPORTED_TERMS = ("loss", "reward_loss", "mse")
 _PIECE_ROWS = 256  # scored at a time, so that the layers' outputs stay in the cache
 
 
@@ -111,27 +112,26 @@ class ModelTrainer(tf.Module):
             tf.argsort(stopping.best_score, stable=True)[: ensemble.elites.shape[0]]
         )
 
-        terms = Terms(
-            *(
-                tf.reduce_mean(term, axis=-1)
-                for term in self._terms_on(data, prepared, spread, holdout, score_seed)
-            )
-        )
         # The last score is not kept, but it shows if training ended in something that is not a
         # number; so does the sum.
         weight_sum = tf.add_n([tf.reduce_sum(v) for v in ensemble.trainable_variables])
-        progress = {
+        return {
             "fit_steps": steps,
             "fit_epochs": epochs,
             "fit_score": float(tf.reduce_mean(score)),
             "weight_sum": float(weight_sum),
+            **self._elites_terms(self._terms_on(data, prepared, spread, holdout, score_seed)),
         }
-        return progress | {
-            f"holdout_{name}": float(
-                tf.reduce_mean(tf.gather(getattr(terms, name), ensemble.elites))
+
+    def _elites_terms(self, terms: Terms) -> dict[str, float]:
+        """Returns the means of the holdout's terms over examples and elites, by metric."""
+
+        def mean(term: tf.Tensor) -> float:
+            return float(
+                tf.reduce_mean(tf.gather(tf.reduce_mean(term, axis=-1), self.ensemble.elites))
             )
-            for name in ("loss", "reward_loss", "mse")
-        }
+
+        return {f"holdout_{name}": mean(getattr(terms, name)) for name in _REPORTED_TERMS}
 
     def forget(self, seed: int) -> None:
         """Makes the trainer as new, with another seed. The ensemble's weights are whoever's who
