@@ -15,26 +15,25 @@ from pathlib import Path
 from absl import flags as absl_flags
 
 from experiments.speed.order import Order
+from vagram_tf.commands import paths
 from vagram_tf.commands.program import Program
 
 
 def define() -> None:
     """Defines the flags."""
     absl_flags.DEFINE_bool("quick", False, "a minute's worth: fewer repetitions, no whole runs")
-    absl_flags.DEFINE_string(
-        "output", "benchmark", "where to write the results, without .json and .md"
-    )
-    absl_flags.DEFINE_string("peers", ".peers", "environment with the other libraries")
+    paths.define("output", "benchmark", "where to write the results, without .json and .md")
+    paths.define("peers", ".peers", "environment with the other libraries")
     absl_flags.DEFINE_integer("threads", 2, "threads of an operation", lower_bound=1)
 
 
 def check() -> Order:
     """Returns what the flags ask for, and makes the place of the results; raises OSError."""
     given = absl_flags.FLAGS
-    output = Path(given.output)
+    output = given.output
     output.parent.mkdir(parents=True, exist_ok=True)
     Path(f"{output}.json").touch()
-    return Order(given.quick, output, Path(given.peers), given.threads)
+    return Order(given.quick, output, given.peers, given.threads)
 
 
 if __name__ == "__main__":

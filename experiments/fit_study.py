@@ -21,7 +21,7 @@ from typing import Any
 from absl import flags as absl_flags
 
 from experiments.fits import table
-from vagram_tf.commands import inputs
+from vagram_tf.commands import inputs, paths
 from vagram_tf.commands.program import Program
 
 _QUICK: dict[str, Any] = {
@@ -34,11 +34,10 @@ _QUICK: dict[str, Any] = {
 
 def define() -> None:
     """Defines the flags."""
-    string = absl_flags.DEFINE_string
     integer = absl_flags.DEFINE_integer
     names = absl_flags.DEFINE_list
-    absl_flags.DEFINE_multi_string(
-        "source", [], "a run's directory or an .npz that --keep wrote; may be repeated"
+    paths.define_several(
+        "source", "a run's directory or an .npz that --keep wrote; may be repeated"
     )
     names(
         "objectives",
@@ -77,10 +76,10 @@ def define() -> None:
     absl_flags.DEFINE_bool(
         "quick", False, "two small widths, three objectives, two seeds, 200 steps"
     )
-    string(
+    paths.define(
         "keep", None, "write the data and critics of the one --source to this .npz, and fit nothing"
     )
-    string("output", "fit_study", "path of the files without suffix")
+    paths.define("output", "fit_study", "path of the files without suffix")
 
 
 def check() -> table.Order:
@@ -107,22 +106,22 @@ def check() -> table.Order:
         size,
         given.jobs,
         done,
-        given.output,
-        Path(given.keep) if given.keep else None,
+        str(given.output),
+        given.keep,
     )
 
 
-def _sources(named: list[str]) -> list[Path]:
+def _sources(named: list[Path]) -> list[Path]:
     """Returns the sources that were named, or those that come with the repository; raises
     ValueError.
     """
-    for path in map(Path, named):
+    for path in named:
         if not path.is_file() and not (path / "config.json").is_file():
             raise ValueError(
                 f"--source={path} is neither a run's directory, which holds a config.json, nor "
                 "an .npz"
             )
-    return [*map(Path, named)] or sorted(table.SHIPPED.glob("*.npz"))
+    return named or sorted(table.SHIPPED.glob("*.npz"))
 
 
 if __name__ == "__main__":

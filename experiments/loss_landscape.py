@@ -16,14 +16,16 @@ from experiments.paper.task import (
     LandscapeOrder,
     check_policy,
 )
-from vagram_tf.commands import inputs
+from vagram_tf.commands import inputs, paths
 from vagram_tf.commands.program import Program
 
 
 def define() -> None:
     """Defines the flags."""
-    string, number = absl_flags.DEFINE_string, absl_flags.DEFINE_float
-    string("export", None, f"directory of a run in {ENVIRONMENT}, or of one export of its policy")
+    number = absl_flags.DEFINE_float
+    paths.define(
+        "export", None, f"directory of a run in {ENVIRONMENT}, or of one export of its policy"
+    )
     number(
         "angle",
         1.7,
@@ -38,7 +40,7 @@ def define() -> None:
         lower_bound=-LARGEST_VELOCITY,
         upper_bound=LARGEST_VELOCITY,
     )
-    string("output", "loss_landscape", "path of the files without suffix")
+    paths.define("output", "loss_landscape", "path of the files without suffix")
 
 
 def check() -> LandscapeOrder:
@@ -48,7 +50,7 @@ def check() -> LandscapeOrder:
     check_policy(export)
     inputs.check_output(given.output)
     inputs.tell(export, given.export)
-    return LandscapeOrder(export, given.angle, given.velocity, given.output)
+    return LandscapeOrder(export, given.angle, given.velocity, str(given.output))
 
 
 if __name__ == "__main__":

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from absl import flags as absl_flags
 
-from vagram_tf.commands import inputs
+from vagram_tf.commands import inputs, paths
 from vagram_tf.commands.program import Program
 
 
 def define() -> None:
     """Defines the flags."""
-    absl_flags.DEFINE_string("output", "profile", "where to write the table, without .md")
+    paths.define("output", "profile", "where to write the table, without .md")
 
 
 def check() -> Path:

@@ -15,14 +15,14 @@ from pathlib import Path
 from absl import flags as absl_flags
 
 from experiments.paper.task import ENVIRONMENT, MEASUREMENTS, DriftOrder, check_policy
-from vagram_tf.commands import inputs
+from vagram_tf.commands import inputs, paths
 from vagram_tf.commands.program import Program
 
 
 def define() -> None:
     """Defines the flags."""
-    string, integer = absl_flags.DEFINE_string, absl_flags.DEFINE_integer
-    string(
+    integer = absl_flags.DEFINE_integer
+    paths.define(
         "run",
         None,
         f"directory of a run in {ENVIRONMENT} that left several exports: "
@@ -43,25 +43,25 @@ def define() -> None:
     )
     integer("units", 16, "units of each of a model's two hidden layers", lower_bound=1)
     integer("seed", 0, "seed of episodes, actions, weights and batches", lower_bound=0)
-    string("output", None, "path of the files without suffix; unset: <run>/value_drift")
+    paths.define("output", None, "path of the files without suffix; unset: <run>/value_drift")
 
 
 def check() -> DriftOrder:
     """Returns what the flags ask for; raises ValueError."""
     given = absl_flags.FLAGS
     exports = _exports(given.run)
-    output = given.output or str(Path(given.run) / "value_drift")
+    output = given.output or given.run / "value_drift"
     inputs.check_output(output)
     return DriftOrder(
-        exports, output, given.seeds, given.steps, given.transitions, given.units, given.seed
+        exports, str(output), given.seeds, given.steps, given.transitions, given.units, given.seed
     )
 
 
-def _exports(run: str | None) -> dict[int, Path]:
+def _exports(run: Path | None) -> dict[int, Path]:
     """Returns the run's exports of policies by environment step, in order; raises ValueError."""
     if not run:
         raise ValueError("--run is needed: the directory of a run with exports")
-    place = Path(run) / "export" / "policy"
+    place = run / "export" / "policy"
     exports = {
         int(path.name): path
         for path in sorted(place.glob("*"), key=lambda path: path.name.zfill(12))

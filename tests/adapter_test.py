@@ -124,10 +124,10 @@ def test_actions_are_scaled_from_asymmetric_bounds_and_clipped():
         ([0.5, -0.5, 0.25], [2, 2.5, -0.05]),
         ([7, -7, np.inf], [3, 0, 0.1]),
     ]
-    space = environment._env.action_space
+    space = environment.task.action_space
     for action, expected in table:
         environment.step(np.array(action, np.float32))
-        received = environment._env.actions[-1]
+        received = environment.task.actions[-1]
         np.testing.assert_allclose(received, expected, rtol=1e-6, atol=1e-7)
         assert space.contains(received), action  # dtype and bounds, to the last bit
 
@@ -137,7 +137,7 @@ def test_actions_in_the_unit_range_are_unchanged():
     environment.reset()
     for action in np.random.default_rng(0).uniform(-1, 1, (50, 1)).astype(np.float32):
         environment.step(action)
-        np.testing.assert_array_equal(environment._env.actions[-1], action)
+        np.testing.assert_array_equal(environment.task.actions[-1], action)
 
 
 @pytest.mark.parametrize("action", [[np.nan], [0.0, 0.0], 0.0])
@@ -155,7 +155,7 @@ def test_episodes_are_seeded_by_their_index():
         environment.reset()
         assert environment.episode == k
     expected = [seeding.derive(7, "episode", k) for k in range(3)]
-    assert environment._env.seeds == expected
+    assert environment.task.seeds == expected
     assert len(set(expected)) == 3
     assert run(adapted(seed=7), 0)[0].observation[0] != run(adapted(seed=8), 0)[0].observation[0]
 
@@ -170,7 +170,7 @@ def test_skip_to_and_seed():
     environment.seed(8)
     environment.reset()
     assert environment.episode == 0
-    assert environment._env.seeds == [
+    assert environment.task.seeds == [
         seeding.derive(7, "episode", 5),
         seeding.derive(7, "episode", 6),
         seeding.derive(8, "episode", 0),
@@ -288,7 +288,7 @@ def test_an_interrupt_is_no_fault():
 def test_registered_environments_are_named_by_their_id():
     environment = GymnasiumEnvironment(tasks.make(EnvConfig("Pendulum-v1")), seed=0)
     environment.reset()
-    environment._env.unwrapped.state = np.array([np.nan, 0.0])
+    environment.task.unwrapped.state = np.array([np.nan, 0.0])
     with pytest.raises(EnvironmentFault, match=r"^Pendulum-v1, episode 0, step 1: observation\[0"):
         environment.step(ACTION)
 
@@ -304,7 +304,7 @@ def test_observations_are_copies():
 def test_close_closes_the_environment():
     environment = adapted()
     environment.close()
-    assert environment._env.closed
+    assert environment.task.closed
 
 
 def test_importing_prints_no_notice_of_gym():

@@ -25,6 +25,30 @@ def test_place_and_config(tmp_path):
     assert directory.export == directory.path / "export"
 
 
+def test_home_directory_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert opened("~/runs") == tmp_path / "runs" / "Pendulum-v1" / "vagram" / "0"
+    monkeypatch.chdir(tmp_path)
+    line = programs.refused("evaluate", ["--export=~/none"])
+    assert f"error: {tmp_path}/none is no export" in line
+    assert not (tmp_path / "~").exists()
+
+
+def test_empty_path_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="a path must not be empty"):
+        RunDirectory("", CONFIG)
+    assert programs.refused("mbpo", ["--workdir="]) == "error: --workdir must be a path, got ''"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["units=[16,16]", "all*", "what?", "back\\slash"])
+def test_path_that_tensorflow_cannot_read_is_refused_before_anything_is_written(name, tmp_path):
+    with pytest.raises(ValueError, match="TensorFlow takes .* in a path for a pattern"):
+        RunDirectory(tmp_path / name, CONFIG)
+    assert not list(tmp_path.iterdir())
+
+
 def test_names_with_modules_make_one_level_each(tmp_path):
     directory = opened(tmp_path, CONFIG.replace(name="my.envs:Thing-v0", loss="my_losses:huber"))
     assert directory == tmp_path / "my.envs-Thing-v0" / "my_losses-huber" / "0"

@@ -348,7 +348,7 @@ def test_an_episode_after_a_fault_is_another_one(cheap, monkeypatch):
     take(dyna, 7)
     with monkeypatch.context() as patch:
         patch.setattr(
-            dyna.environment._env, "step", lambda action: (np.zeros(3), np.nan, False, False, {})
+            dyna.environment.task, "step", lambda action: (np.zeros(3), np.nan, False, False, {})
         )
         with pytest.raises(EnvironmentFault):
             dyna.step()
@@ -387,7 +387,7 @@ def test_environment_fault_propagates_with_the_step(cheap, monkeypatch):
     def broken(action):
         raise RuntimeError("the motor burnt out")
 
-    monkeypatch.setattr(dyna.environment._env, "step", broken)
+    monkeypatch.setattr(dyna.environment.task, "step", broken)
     with pytest.raises(EnvironmentFault, match="environment step 7: .*the motor burnt out"):
         dyna.step()
     assert dyna.env_step == dyna.real.size == 7  # nothing of it was stored
@@ -405,7 +405,7 @@ def test_environment_fault_propagates_with_the_step(cheap, monkeypatch):
 def test_bad_data_never_enters_the_buffer(cheap, monkeypatch, result):
     dyna = cheap()
     take(dyna, 3)
-    monkeypatch.setattr(dyna.environment._env, "step", lambda action: (*result, False, False, {}))
+    monkeypatch.setattr(dyna.environment.task, "step", lambda action: (*result, False, False, {}))
     with pytest.raises(EnvironmentFault, match="environment step 3: "):
         dyna.step()
     assert dyna.real.size == 3
@@ -704,8 +704,8 @@ def test_distractors_of_the_study_have_the_same_dynamics_in_training_and_evaluat
     training, *evaluations, different = (
         observations(env, actions)
         for env in (
-            dyna.environment._env,
-            *(each._env for each in dyna._evaluation_environments),
+            dyna.environment.task,
+            *(each.task for each in dyna.environments.evaluation),
             other,
         )
     )

@@ -53,11 +53,11 @@ def test_each_environment_gets_its_own_action():
     taken = [[] for _ in environments]
     for environment, actions in zip(environments, taken, strict=True):
 
-        def step(action, inner=environment._env.step, actions=actions):
+        def step(action, inner=environment.task.step, actions=actions):
             actions.append(float(action[0]))
             return inner(action)
 
-        environment._env.step = step
+        environment.task.step = step
     evaluate(environments, lambda observation: tf.constant([[0.5], [-1.0], [7.0]]))
     # Scaled to [-2, 2] and clipped.
     assert [set(actions) for actions in taken] == [
@@ -92,7 +92,7 @@ def test_evaluation_does_not_disturb_training(dyna):
     dyna.freeze()
     before, episode = values(dyna), dyna.environment.episode
     time_step, latest = dyna.interaction._time_step, dict(dyna.latest)
-    simulator = dyna.environment._env.unwrapped.state.tolist()
+    simulator = dyna.environment.task.unwrapped.state.tolist()
     python, numpy = __import__("random").getstate(), np.random.get_state()[1].tolist()
     dyna.evaluate()
     dyna.freeze()
@@ -102,7 +102,7 @@ def test_evaluation_does_not_disturb_training(dyna):
         and dyna.latest == latest
         and dyna.environment.episode == episode
     )
-    assert dyna.environment._env.unwrapped.state.tolist() == simulator
+    assert dyna.environment.task.unwrapped.state.tolist() == simulator
     assert __import__("random").getstate() == python and np.random.get_state()[1].tolist() == numpy
 
 
@@ -111,7 +111,7 @@ def test_evaluation_is_a_function_of_weights_and_step(dyna):
     assert first.returns.tolist() == second.returns.tolist()
     assert first.lengths.tolist() == [25, 25, 25]
     assert len(set(first.returns.tolist())) == 3  # each environment has a seed of its own
-    assert {environment.episode for environment in dyna._evaluation_environments} == {dyna.env_step}
+    assert {environment.episode for environment in dyna.environments.evaluation} == {dyna.env_step}
 
 
 def test_evaluations_at_other_steps_start_elsewhere(dyna):

@@ -156,6 +156,7 @@ REFUSED = {
     "loss_landscape": ["--export={place}", "--output={place}/out"],
     "value_drift": ["--run={place}"],
     "benchmark": ["--output=/dev/null/out"],
+    "check_env": ["--env=CartPole-v1"],
     "profile": ["--output={place}/nothing/out"],
 }
 

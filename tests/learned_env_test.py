@@ -2,7 +2,9 @@
 refused.
 """
 
+import copy
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -276,3 +278,67 @@ def test_nothing_of_the_training_is_needed(drifting):
         [sys.executable, "-c", code], cwd=programs.ROOT, capture_output=True, text=True
     )
     assert process.returncode == 0, process.stderr
+
+
+def test_copies_go_their_own_ways_and_share_the_model(drifting):
+    env = vagram_tf.LearnedEnv(drifting, horizon=5)
+    env.reset(seed=3)
+    env.step(np.zeros(1, np.float32))
+    for other in (copy.deepcopy(env), pickle.loads(pickle.dumps(env))):
+        before = env._state.copy()
+        ours, theirs = (each.step(np.ones(1, np.float32)) for each in (copy.deepcopy(env), other))
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(env._state, before)
+    assert copy.deepcopy(env)._model is env._model
+
+
+def test_vectorised_copies(drifting):
+    envs = vagram_tf.LearnedVectorEnv(drifting, num_envs=3, horizon=5)
+    envs.reset(seed=3)
+    other = pickle.loads(pickle.dumps(envs))
+    ours, theirs = (each.step(np.ones((3, 1), np.float32)) for each in (envs, other))
+    np.testing.assert_array_equal(ours[0], theirs[0])
+
+
+_ASYNC = """
+import sys
+import gymnasium, numpy as np
+import vagram_tf
+if __name__ == "__main__":
+    envs = gymnasium.make_vec(
+        "vagram_tf.export.learned_env:vagram_tf/LearnedEnv-v0", num_envs=2,
+        vectorization_mode="async", vector_kwargs={"context": sys.argv[2]},
+        export_dir=sys.argv[1], horizon=3,
+    )
+    envs.reset(seed=0)
+    print(envs.step(np.zeros((2, 1), np.float32))[0].shape)
+    envs.close()
+"""
+
+
+def test_processes_of_gymnasium_start_anew_or_say_so(drifting, tmp_path):
+    program = tmp_path / "many.py"
+    program.write_text(_ASYNC)
+    found = {"PYTHONPATH": str(programs.ROOT)}
+    process = programs.python(str(program), str(drifting), "spawn", environment=found)
+    assert process.returncode == 0 and process.stdout == "(2, 2)\n", process.stderr
+    process = programs.python(str(program), str(drifting), "fork", environment=found)
+    assert process.returncode != 0
+    assert "TensorFlow does not survive a fork" in process.stderr
+    assert "context='spawn'" in process.stderr
+
+
+def test_export_whose_path_is_a_pattern_is_read(drifting, tmp_path):
+    place = tmp_path / "units=[16,16]" / "1"
+    shutil.copytree(drifting, place)
+    env = vagram_tf.LearnedEnv(place, horizon=5)
+    assert env.reset(seed=0)[0].shape == (2,)
+
+
+def test_export_without_starts_says_so(drifting, tmp_path):
+    place = tmp_path / "1"
+    shutil.copytree(drifting, place)
+    np.save(place / "start_states.npy", np.zeros([0, 2], np.float32))
+    programs.rewrite_manifest(place)
+    with pytest.raises(ValueError, match="holds no start states"):
+        vagram_tf.LearnedEnv(place, horizon=5)

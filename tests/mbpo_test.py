@@ -221,11 +221,11 @@ def parsed():
 
     absl_flags.FLAGS = flags.flags.FLAGS = values
     with pytest.MonkeyPatch.context() as patch:
-        for kind in ("string", "list", "bool", "integer", "float"):
-            define = getattr(absl_flags, f"DEFINE_{kind}")
+        for kind in ("", "_string", "_list", "_bool", "_integer", "_float"):
+            define = getattr(absl_flags, f"DEFINE{kind}")
             patch.setattr(
                 absl_flags,
-                f"DEFINE_{kind}",
+                f"DEFINE{kind}",
                 lambda *args, define=define, **kwargs: define(*args, flag_values=values, **kwargs),
             )
         flags.define()

@@ -3,6 +3,7 @@
 import numpy as np
 import programs
 import pytest
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 from vagram_tf.config import Config
 from vagram_tf.run.figures import Picture
@@ -262,3 +263,41 @@ def test_full_disk_is_an_os_error_of_one_line(tmp_path):
             for step in range(400):
                 metrics.progress(step, {"mean_return": 1.0})
     assert "File too large" in str(failure.value) and "\n" not in str(failure.value)
+
+
+def test_evaluation_without_its_row_comes_again(tmp_path):
+    """Killed between the two: what was logged of the step itself stays."""
+    metrics = Metrics(tmp_path)
+    metrics.scalars(10, {"eval/mean_reward": 1.0, "train/loss": 2.0})
+    metrics.progress(10, {"mean_return": 1.0})
+    metrics.scalars(20, {"train/loss": 3.0})
+    metrics.scalars(20, {"eval/mean_reward": 4.0})
+    metrics.images(20, {"picture": Picture(b"PNG", 4, 3)})
+    metrics.close()
+    metrics = Metrics(tmp_path, resume_step=20)
+    assert metrics.last_evaluation == 10
+    metrics.close()
+    assert programs.scalars(tmp_path) == [
+        (10, "eval/mean_reward", 1.0),
+        (10, "train/loss", 2.0),
+        (20, "train/loss", 3.0),
+    ]
+    assert [tag for _, tag, *_ in programs.summaries(tmp_path) if tag == "picture"] == []
+
+
+def test_tensorboard_that_stays_open_forgets_what_was_cut_off(tmp_path):
+    """As `tensorboard --load_fast=false` reads; the other loader goes by the steps."""
+    record(tmp_path, range(1, 31))
+    board = EventAccumulator(str(tmp_path / "tensorboard"), tensor_size_guidance={"scalars": 0})
+
+    def seen():
+        board.Reload()
+        return [event.step for event in board.Tensors("train/loss")]
+
+    assert seen() == list(range(1, 31))
+    metrics = Metrics(tmp_path, resume_step=20)
+    metrics.flush()
+    assert seen() == list(range(1, 21))
+    metrics.scalars(21, {"train/loss": 0.0})
+    metrics.close()
+    assert seen() == list(range(1, 22))

@@ -282,13 +282,44 @@ def test_several_files_and_studies(tmp_path):
     )
 
 
+_SAVED = "study,setting,seed,env_step,return\na,mle,0,100,1.5\na,vagram,1,200,-2\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _SAVED.encode(),
+        b"\xef\xbb\xbf" + _SAVED.replace("\n", "\r\n").encode(),  # Excel
+        _SAVED.replace("0,100", "0.0,1e+02").replace("1,200", "1.0,2E2").encode(),  # pandas
+        _SAVED.replace(",", ";").replace("1.5", "1,5").encode(),  # a decimal comma
+        _SAVED.replace(",", "\t").encode(),
+        _SAVED.replace(",", ", ").encode() + b"\n,,,,\n\n",
+        ",".join(["", *_SAVED.replace("\n", "\n0,").split(",")]).encode()[:-2],  # an index
+    ],
+)
+def test_table_that_a_spreadsheet_has_saved_is_read(content, tmp_path):
+    path = tmp_path / "a,b [1].csv"
+    path.write_bytes(content)
+    evaluations, _ = sweep_table.read([path])
+    assert evaluations == [("mle", 0, 100, 1.5), ("vagram", 1, 200, -2.0)]
+
+
+def test_file_names_may_hold_any_separator(tmp_path):
+    for name in ("a,b.csv", "c d.csv"):
+        written(tmp_path / name, f"{name[0]},mle,0,5,1,1,1")
+    given = [f"--csv={tmp_path / name}" for name in ("a,b.csv", "c d.csv")]
+    process = programs.program("plot", [*given, f"--output={tmp_path}/out"])
+    assert process.returncode == 0, process.stderr
+    assert "a/mle" in process.stdout and "c/mle" in process.stdout
+
+
 def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
     good = "a,mle,0,5,1,1,1"
     for lines, words in [
         (["a,mle,0,5,much,1,1"], "line 2: return must be a number, got 'much'"),
         ([good, "a,mle,0,5,nan,1,1"], "line 3: return must be a number, got 'nan'"),
-        (["a,mle,0.5,5,1,1,1"], "line 2: seed must be a number, got '0.5'"),
-        (["a,mle,0"], "line 2: env_step must be a number, got None"),
+        (["a,mle,0.5,5,1,1,1"], "line 2: seed must be a whole number, got '0.5'"),
+        (["a,mle,0"], "line 2: env_step must be a number, got ''"),
         ([good, "a,mle,0,5,2,1,1"], "another return of 'mle', seed 0, step 5 was read before"),
         ([], "is empty: it has no row of an evaluation"),
     ]:
@@ -297,12 +328,15 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
         assert words in str(error.value)
     (tmp_path / "columns.csv").write_text("setting,seed,return\na,0,1\n")
     (tmp_path / "nothing.csv").write_text("")
+    (tmp_path / "latin.csv").write_bytes(_SAVED.replace("mle", "mle_ö").encode("latin-1"))
     for arguments, words in [
         (
             [f"--csv={tmp_path}/columns.csv", f"--output={tmp_path}/out"],
             "has no column study, env_step",
         ),
         ([f"--csv={tmp_path}/nothing.csv", f"--output={tmp_path}/out"], "is empty"),
+        ([f"--csv={tmp_path}/latin.csv", f"--output={tmp_path}/out"], "is no CSV in UTF-8"),
+        (["--csv=", f"--output={tmp_path}/out"], "--csv must be a path, got ''"),
         (
             [f"--csv={tmp_path}/gone.csv", f"--output={tmp_path}/out"],
             "cannot be read: No such file or directory",

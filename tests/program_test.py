@@ -128,7 +128,7 @@ def run_directory(tmp_path):
     ],
 )
 def test_newest_export_is_taken_and_named(run_directory, place, kind, taken, capsys):
-    path = str(run_directory / place)
+    path = run_directory / place
     export = inputs.export(path, kind)
     assert export == run_directory / "export" / taken
     inputs.tell(export, path)
@@ -138,7 +138,7 @@ def test_newest_export_is_taken_and_named(run_directory, place, kind, taken, cap
 
 
 def test_directory_without_exports_stays_as_it_is(tmp_path):
-    assert inputs.export(str(tmp_path), "policy") == tmp_path
+    assert inputs.export(tmp_path, "policy") == tmp_path
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,15 @@ gymnasium.register("Unrepeatable-v0", Unrepeatable, max_episode_steps=25)
 gymnasium.register("Countdown-v0", Countdown)
 
 
+def raise_(error):
+    """Returns a function that raises."""
+
+    def fails(*args, **kwargs):
+        raise error
+
+    return fails
+
+
 def tiny(**changes):
     """Returns the configuration of a tiny run."""
     from vagram_tf.config import Config

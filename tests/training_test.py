@@ -2,6 +2,7 @@
 replaced by sums.
 """
 
+import itertools
 import json
 import shutil
 
@@ -267,6 +268,33 @@ def test_learns_in_parts_as_in_one(whole, tmp_path):
     check_equal(run.path, whole.path)
 
 
+def third_time_at(training, env_step):
+    """Returns what is true when it is asked a third time at a step: inside of its evaluation."""
+    asked = itertools.count()
+    return lambda: training.env_step == env_step and next(asked) >= 2
+
+
+def test_what_a_step_owes_is_done_when_it_is_continued(whole, tmp_path):
+    """Killed inside the evaluation of step 30, stopped inside that of 40 and that of the end."""
+    run = Run(tmp_path)
+    with run.training as training:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("vagram_tf.envs.run_environments.evaluate", programs.raise_(SystemExit))
+            with pytest.raises(SystemExit):
+                training.learn()
+    assert checkpoints(run.path)[-1] == 30 and evaluated(run.path) == []
+    for stopped_at, before in ((40, [30]), (50, [30, 40])):
+        run = Run(tmp_path)
+        with run.training as training:
+            training.learn(stop=third_time_at(training, stopped_at))
+            assert training.env_step == stopped_at and not training.complete
+        assert checkpoints(run.path)[-1] == stopped_at and evaluated(run.path) == before
+        assert (run.path / "export" / "policy" / "40").exists() == (stopped_at == 50)
+    run = Run(tmp_path)
+    assert run.go().complete and run.steps == []
+    check_equal(run.path, whole.path)
+
+
 def test_a_callback_ends_it(tmp_path):
     with Run(tmp_path).training as training:
         seen = []
@@ -293,9 +321,9 @@ def test_everything_is_closed_and_the_directory_is_free(tmp_path):
     closed = []
     with run.training as training:
         training.evaluate()
-        made = [training.dyna.environment, *training.dyna._evaluation_environments]
+        made = [training.dyna.environment, *training.dyna.environments.evaluation]
         for environment in made:
-            environment._env.close = lambda env=environment: closed.append(env)
+            environment.task.close = lambda env=environment: closed.append(env)
         with pytest.raises(ValueError, match="another process is using"):
             Training(run.config, tmp_path)
     assert len(made) == 3 and closed == made
@@ -339,7 +367,7 @@ def test_divergence_leaves_the_last_checkpoint(tmp_path, monkeypatch):
 
 def test_environment_fault_leaves_the_last_checkpoint(tmp_path):
     run = Run(tmp_path)
-    inner = run.training.dyna.environment._env
+    inner = run.training.dyna.environment.task
     calls = iter(range(1, 100))
     step = inner.step
     inner.step = lambda action: (

@@ -1,6 +1,5 @@
 """From a configuration to the parts of a run, each with a seed of its own."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import gymnasium
@@ -10,8 +9,7 @@ from vagram_tf import seeding
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.cadence import Cadence
 from vagram_tf.config import Config
-from vagram_tf.envs import tasks
-from vagram_tf.envs.adapter import GymnasiumEnvironment
+from vagram_tf.envs.run_environments import RunEnvironments
 from vagram_tf.envs.simulator import Simulator
 from vagram_tf.model import known_termination
 from vagram_tf.model.ensemble import DynamicsEnsemble
@@ -22,15 +20,11 @@ from vagram_tf.model.trainer import ModelTrainer
 from vagram_tf.replay import ReplayBuffer
 from vagram_tf.types import TerminationFunction
 
-EnvironmentFactory = Callable[[], gymnasium.Env]
-"""Makes the task anew: once for training, once for each episode of an evaluation."""
-
 
 class Parts(NamedTuple):
     """What takes turns in a run.
 
     Attributes:
-      environment: the real world.
       agent: SAC.
       ensemble: the model.
       trainer: fits it.
@@ -40,7 +34,6 @@ class Parts(NamedTuple):
       imagined: what the model has made up.
     """
 
-    environment: GymnasiumEnvironment
     agent: SoftActorCritic
     ensemble: DynamicsEnsemble
     trainer: ModelTrainer
@@ -50,21 +43,20 @@ class Parts(NamedTuple):
     imagined: ReplayBuffer
 
 
-def assemble(config: Config, env: gymnasium.Env, make_env: EnvironmentFactory) -> Parts:
+def assemble(config: Config, environments: RunEnvironments) -> Parts:
     """Builds the parts of a run; their initial weights are functions of the configuration.
 
     Args:
       config: the run.
-      env: the environment that the run is trained in.
-      make_env: makes others like it.
+      environments: that it is trained and evaluated in.
 
     Raises:
       ValueError: the objective is unknown, or the simulator cannot take this environment's place.
     """
     seed, model, dyna = config.run.seed, config.model, config.dyna
     tf.keras.utils.set_random_seed(seeding.derive(seed, "networks"))
-    environment = GymnasiumEnvironment(env, seed)
-    sizes = environment.observation_spec().shape[0], environment.action_spec().shape[0]
+    training = environments.training
+    sizes = training.observation_spec().shape[0], training.action_spec().shape[0]
     agent = SoftActorCritic(*sizes, config.agent, seeding.derive(seed, "policy"))
     objective = make_objective(model)
     ensemble = DynamicsEnsemble(
@@ -82,11 +74,11 @@ def assemble(config: Config, env: gymnasium.Env, make_env: EnvironmentFactory) -
         model,
         seeding.derive(seed, "model"),
     )
-    termination = _termination(config, env, sizes[0])
+    termination = _termination(config, environments.task, sizes[0])
     imagination: Rollouts
     if dyna.rollout_model == "simulator":
         imagination = SimulatedRollouts(
-            Simulator(make_env()).step, agent.explore, dyna.rollout_shrinkage
+            Simulator(environments.another()).step, agent.explore, dyna.rollout_shrinkage
         )
     else:
         noise = objective.samples if dyna.rollout_noise == "auto" else dyna.rollout_noise == "on"
@@ -102,20 +94,7 @@ def assemble(config: Config, env: gymnasium.Env, make_env: EnvironmentFactory) -
     imagined = ReplayBuffer(
         *sizes, Cadence(config).imagined_capacity(1), seeding.derive(seed, "replay", "imagined")
     )
-    return Parts(environment, agent, ensemble, trainer, termination, imagination, real, imagined)
-
-
-def environment_factory(config: Config, make_env: EnvironmentFactory | None) -> EnvironmentFactory:
-    """Returns what makes the run's environment: the one that the configuration names, or a person's
-    own.
-
-    Args:
-      config: the run; its distractors are added to either.
-      make_env: the person's own, None for the one that is named.
-    """
-    if make_env is None:
-        return lambda: tasks.make(config.env)
-    return lambda: tasks.adapt(make_env(), config.env)
+    return Parts(agent, ensemble, trainer, termination, imagination, real, imagined)
 
 
 def _termination(

@@ -45,6 +45,23 @@ class EnvConfig(Section):
             "learned": "a classifier's rule",
         },
     )
+    episode_steps: int = setting(
+        1000, "longest greedy episode of a task without a time limit, in steps", low=1
+    )
+    instances: str = setting(
+        "many",
+        "environments of a process at a time",
+        choices={
+            "many": "evaluations have their own",
+            "one": "evaluations play in the training environment, whose open episode is replayed "
+            "afterwards, and there is no video",
+        },
+    )
+    observation_origin: str = setting(
+        "",
+        "what is subtracted from dimensions of the task's observation, in float64, before they "
+        "become float32, as index:value,index:value: for clocks and other offsets",
+    )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 2).
 """
 
-import time
+import contextlib
+from collections.abc import Callable, Iterator
 
 import gymnasium
 import numpy as np
@@ -10,14 +11,15 @@ import tensorflow as tf
 
 from vagram_tf import seeding
 from vagram_tf.agent.sac import TRAIN_METRICS
-from vagram_tf.assembly import EnvironmentFactory, assemble, environment_factory
+from vagram_tf.assembly import assemble
 from vagram_tf.bookkeeping import Clock, LatestMetrics
 from vagram_tf.cadence import Cadence
 from vagram_tf.config import Config
 from vagram_tf.envs import tasks
-from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
-from vagram_tf.envs.episodes import Evaluation, evaluate
+from vagram_tf.envs.adapter import EnvironmentFault
+from vagram_tf.envs.episodes import Evaluation
 from vagram_tf.envs.interaction import Interaction
+from vagram_tf.envs.run_environments import EnvironmentFactory, RunEnvironments
 from vagram_tf.guards import NumericalGuard, q_bound
 from vagram_tf.model.ensemble import moments
 from vagram_tf.model.learned_termination import LearnedTermination
@@ -48,19 +50,21 @@ class Dyna:
     def __init__(self, config: Config, make_env: EnvironmentFactory | None = None):
         self.config, self.cadence = config, Cadence(config)
         self.environment_is_named = make_env is None
-        self._make_env = environment_factory(config, make_env)
-        env = self._make_env()
+        self.environments = RunEnvironments(config, make_env)
+        env = self.environments.task
         self.goal = env.spec.reward_threshold if env.spec else None
         self.dimension_names = tasks.dimension_names(env)
         self.action_space: gymnasium.spaces.Box = env.action_space  # type: ignore[assignment]
 
-        parts = assemble(config, env, self._make_env)
-        self.environment, self.agent = parts.environment, parts.agent
-        self.ensemble, self.trainer = parts.ensemble, parts.trainer
+        with contextlib.ExitStack() as unfinished:
+            unfinished.callback(self.close)
+            parts = assemble(config, self.environments)
+            unfinished.pop_all()
+        self.agent, self.ensemble, self.trainer = parts.agent, parts.ensemble, parts.trainer
         self.termination, self.imagination = parts.termination, parts.imagination
         self.real, self.imagined = parts.real, parts.imagined
+        self.environment = self.environments.training
         self.interaction = Interaction(self.environment)
-        self._evaluation_environments: list[GymnasiumEnvironment] = []
         self._metrics, self._clock, self._guard = LatestMetrics(), Clock(PHASES), NumericalGuard()
 
     @property
@@ -171,17 +175,30 @@ class Dyna:
         metrics["imagined_share"] = 1.0 - real / batch
         return {f"train/{name}": value for name, value in metrics.items()}
 
-    def evaluate(self) -> Evaluation:
-        """Runs greedy episodes, whose seeds depend on the environment step, in environments of
-        their own.
+    def evaluate(self, stop: Callable[[], bool] = lambda: False) -> Evaluation:
+        """Runs greedy episodes, whose seeds depend on the environment step.
+
+        Args:
+          stop: asked before each of their steps.
+
+        Raises:
+          EnvironmentFault: the environment failed.
+          Stopped: `stop` was true.
         """
-        with self._clock("evaluate"):
-            for i in range(len(self._evaluation_environments), self.config.run.eval_episodes):
-                seed = seeding.derive(self.config.run.seed, "evaluation", i)
-                self._evaluation_environments.append(GymnasiumEnvironment(self._make_env(), seed))
-            for environment in self._evaluation_environments:
-                environment.skip_to(self.env_step)
-            return evaluate(self._evaluation_environments, self.agent.act_greedily)
+        with self._clock("evaluate"), self._aside():
+            return self.environments.evaluate(self.env_step, self.agent.act_greedily, stop)
+
+    @contextlib.contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Lets others use the training environment where it is shared, and reopens its episode."""
+        if not self.environments.shared:
+            yield
+            return
+        self.interaction.freeze()
+        try:
+            yield
+        finally:
+            self.interaction.thaw()
 
     @tf.function(autograph=False)
     def _improve_step(self, real_shape: tf.Tensor, imagined_shape: tf.Tensor) -> tf.Tensor:
@@ -238,15 +255,6 @@ class Dyna:
         """Wall time of each phase in this process."""
         return self._clock.seconds
 
-    @property
-    def seconds_in_environment(self) -> float:
-        """How long the environment has been at the call that it is in; 0 outside. For a watchdog in
-        another thread.
-        """
-        environments = (self.environment, *self._evaluation_environments)
-        entered = [begin for e in environments if (begin := e.entered) is not None]
-        return time.monotonic() - min(entered) if entered else 0.0
-
     def starts(self) -> np.ndarray:
         """Returns for each stored real transition, bool `[N]`, whether an episode starts with it.
 
@@ -278,10 +286,13 @@ class Dyna:
 
     def thaw(self) -> None:
         """Takes the position of the run out of `state` and reopens the episode."""
-        self.interaction.thaw()
+        open_episode = self.interaction.thaw()
         self._metrics.thaw()
+        starts = self.interaction.episode_starts
+        if not open_episode and starts and self.env_step - starts[-1] <= self.real.size:
+            slot = starts[-1] % self.real.capacity
+            self.interaction.compare_start(self.real.all().observation[slot].numpy())
 
     def close(self) -> None:
         """Closes every environment that the run has made."""
-        for environment in (self.environment, *self._evaluation_environments):
-            environment.close()
+        self.environments.close()

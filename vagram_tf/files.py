@@ -21,6 +21,32 @@ _PREFIX = "writing-"
 _MANIFEST = "manifest.json"
 
 
+def path(text: str | os.PathLike[str]) -> Path:
+    """Returns the path that somebody has written down: `~` is the home directory.
+
+    Raises:
+      ValueError: it is empty.
+    """
+    if not os.fspath(text):
+        raise ValueError("a path must not be empty")
+    return Path(os.path.expanduser(text))
+
+
+def check_tensorflow_reads(path: Path) -> None:
+    """Raises ValueError for a path that TensorFlow writes to and does not read: it takes what it
+    reads for a pattern.
+    """
+    if special := pattern_characters(path):
+        raise ValueError(
+            f"{path} cannot be used: TensorFlow takes {' '.join(special)} in a path for a pattern"
+        )
+
+
+def pattern_characters(path: Path) -> list[str]:
+    """Returns what TensorFlow takes for a pattern in a path."""
+    return sorted(set(str(path)) & set("*?[\\"))
+
+
 def write(path: Path, content: str | bytes) -> Path:
     """Writes a file; returns its path."""
     with replacing(path) as temporary:

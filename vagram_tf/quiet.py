@@ -12,11 +12,20 @@ import warnings
 
 import absl.logging
 
+_THREADS = "TF_NUM_INTRAOP_THREADS"  # which TensorFlow reads when it starts
+
 _NOTICES = re.compile(
     r"^WARNING: All log messages before "
     r"absl::InitializeLog|cudart_stub\.cc|cuda_platform\.cc.*cuInit"
     r"|Gym has been unmaintained since|^Please upgrade to Gymnasium|^See the migration guide at https://gymnasium"
 )
+
+
+def announce_threads(threads: int) -> None:
+    """Sets the number of threads of `set_threads` for a TensorFlow that somebody else starts: an
+    environment that computes with it, say. TensorFlow is not imported.
+    """
+    os.environ[_THREADS] = str(threads)
 
 
 def set_threads(threads: int) -> None:
@@ -33,6 +42,7 @@ def set_threads(threads: int) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
     except RuntimeError:
         started = tf.config.threading.get_intra_op_parallelism_threads()
+        started = started or int(os.environ.get(_THREADS, 0))
         if started != threads:
             logging.warning(
                 "TensorFlow has started with %s threads an operation, and not with threads=%d: "

@@ -34,7 +34,7 @@ class Watchdog:
     def _watch(self) -> None:
         limit = self._training.config.run.environment_timeout
         while not self._stopped.wait(min(1.0, limit / 4)):
-            if self._training.dyna.seconds_in_environment > limit:
+            if self._training.dyna.environments.seconds_in_call > limit:
                 print(
                     f"\nerror: {self._training.config.env.name} has not answered for {limit:g} s "
                     "at environment step "
@@ -48,12 +48,12 @@ class Watchdog:
 def closing_words(training: Training) -> str:
     """Returns what to say at the end: what was reached, where everything is, what to try next."""
     directory = training.directory
-    if not training.done:
+    if not training.complete:
         return (
             f"saved at environment step {training.env_step}; the same command continues the "
             f"run in {directory}"
         )
-    assert training.evaluation is not None
+    assert training.evaluation is not None  # it comes with the last step
     reached, episodes = training.evaluation.returns.mean(), len(training.evaluation.returns)
     lines = [
         f"mean greedy return {reached:.1f} over {episodes} episodes after "

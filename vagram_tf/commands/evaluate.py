@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags as absl_flags
 
-from vagram_tf.commands import flags, inputs
+from vagram_tf.commands import flags, inputs, paths
 from vagram_tf.commands.program import Program
 from vagram_tf.export.load import check_export, environment_of
 
@@ -23,9 +23,10 @@ _VIDEO_FORMATS = (".mp4", ".gif")
 
 
 class Order(NamedTuple):
-    """What the flags say; an environment per episode."""
+    """What the flags say; an environment per episode, or a single one."""
 
     export: Path
+    episodes: int
     environments: list["gymnasium.Env"]
     sample: bool
     seed: int
@@ -35,7 +36,7 @@ class Order(NamedTuple):
 
 def define() -> None:
     """Defines the flags."""
-    absl_flags.DEFINE_string(
+    paths.define(
         "export", None, "a run's directory, or one export in it: .../export/policy/<env step>"
     )
     absl_flags.DEFINE_integer("episodes", 10, "episodes to play", lower_bound=1)
@@ -45,16 +46,14 @@ def define() -> None:
     absl_flags.DEFINE_bool(
         "sample", False, "sample actions from the policy instead of taking its greedy ones"
     )
-    absl_flags.DEFINE_string("output", None, "JSON file to write the numbers to")
-    absl_flags.DEFINE_string(
-        "video", None, f"file to draw the first episode to: {' or '.join(_VIDEO_FORMATS)}"
-    )
+    paths.define("output", None, "JSON file to write the numbers to")
+    paths.define("video", None, f"file to draw the first episode to: {' or '.join(_VIDEO_FORMATS)}")
 
 
 def check() -> Order:
     """Returns what the flags ask for; raises ValueError."""
     given = absl_flags.FLAGS
-    output, video = (Path(file) if file else None for file in (given.output, given.video))
+    output, video = given.output, given.video
     for file in (output, video):
         if file:
             inputs.check_output(file)
@@ -62,13 +61,14 @@ def check() -> Order:
         flags.check_packages("imageio", "imageio_ffmpeg")
         if video.suffix not in _VIDEO_FORMATS:
             raise ValueError(
-                f"--video must end with {' or '.join(_VIDEO_FORMATS)}, got {given.video!r}"
+                f"--video must end with {' or '.join(_VIDEO_FORMATS)}, got {str(video)!r}"
             )
     export = inputs.export(given.export, "policy")
     config = environment_of(check_export(export, "policy"))
-    environments = [inputs.environment(config) for _ in range(given.episodes)]
+    instances = 1 if config.instances == "one" else given.episodes
+    environments = [inputs.environment(config) for _ in range(instances)]
     inputs.tell(export, given.export)
-    return Order(export, environments, given.sample, given.seed, output, video)
+    return Order(export, given.episodes, environments, given.sample, given.seed, output, video)
 
 
 def main() -> None:

@@ -12,12 +12,12 @@ import shutil
 import sys
 import textwrap
 import typing
-from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from vagram_tf import presets
+from vagram_tf.commands import paths
 from vagram_tf.commands.inputs import check_environment
 from vagram_tf.config import FIELDS, Config
 
@@ -44,7 +44,7 @@ _PACKAGES = (
 
 def define() -> None:
     """Defines a flag for every setting, and `--config`."""
-    flags.DEFINE_string("config", None, "config.json of a run, to repeat it; other flags change it")
+    paths.define("config", None, "config.json of a run, to repeat it; other flags change it")
     for name, field in FIELDS.items():
         flag = _RENAMED.get(name, name)
         if typing.get_args(field.type) and isinstance(field.default, tuple):
@@ -136,7 +136,7 @@ def config() -> Config:
     given = {name: _value(name, value) for name, value in given.items() if value is not None}
     if flags.FLAGS.config:
         try:
-            base = Config.from_json(Path(flags.FLAGS.config).read_text())
+            base = Config.from_json(flags.FLAGS.config.read_text())
         except OSError as error:
             raise ValueError(f"--config={flags.FLAGS.config}: {error.strerror}") from None
     else:

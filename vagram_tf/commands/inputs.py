@@ -44,7 +44,7 @@ def check_loss(loss: str) -> None:
         raise ValueError(f"loss {loss!r}: there is no module {module}")
 
 
-def export(path: str | None, kind: str) -> Path:
+def export(path: Path | None, kind: str) -> Path:
     """Returns the export that a path names.
 
     Args:
@@ -55,23 +55,23 @@ def export(path: str | None, kind: str) -> Path:
     Raises:
       ValueError: there is no path.
     """
-    if not path:
+    if path is None:
         raise ValueError(
             f"--export is needed: the directory of a run, or of one of its exports of kind {kind}"
         )
-    for place in (Path(path, "export", kind), Path(path, kind), Path(path)):
+    for place in (path / "export" / kind, path / kind, path):
         if newest := newest_export(place):
             return newest
-    return Path(path)
+    return path
 
 
-def tell(taken: Path, path: str) -> None:
+def tell(taken: Path, path: Path) -> None:
     """Says which export was taken, where the path that was given names several."""
-    if taken != Path(path):
+    if taken != path:
         print(f"export   {taken}", flush=True)
 
 
-def check_output(path: str | Path) -> None:
+def check_output(path: Path) -> None:
     """Raises ValueError where there is no directory for a file."""
-    if not Path(path).parent.is_dir():
-        raise ValueError(f"{path} cannot be written: there is no directory {Path(path).parent}")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path} cannot be written: there is no directory {path.parent}")

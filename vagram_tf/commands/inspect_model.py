@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags as absl_flags
 
-from vagram_tf.commands import inputs
+from vagram_tf.commands import inputs, paths
 from vagram_tf.commands.program import Program
 from vagram_tf.export.load import check_export, environment_of
 
@@ -35,13 +35,15 @@ class Order(NamedTuple):
 
 def define() -> None:
     """Defines the flags."""
-    string, integer = absl_flags.DEFINE_string, absl_flags.DEFINE_integer
-    string("export", None, "a run's directory, or one export in it: .../export/dynamics/<env step>")
-    string("policy", None, "export of a policy; unset: the one beside it, of the same step")
+    integer = absl_flags.DEFINE_integer
+    paths.define(
+        "export", None, "a run's directory, or one export in it: .../export/dynamics/<env step>"
+    )
+    paths.define("policy", None, "export of a policy; unset: the one beside it, of the same step")
     integer("steps", 1000, "environment steps with each kind of action", lower_bound=2)
     integer("horizon", 20, "steps that the model is left alone for", lower_bound=1)
     integer("seed", 0, "seed of episodes and actions", lower_bound=0)
-    string("output", None, "directory to write to; unset: <run>/inspect/<env step>")
+    paths.define("output", None, "directory to write to; unset: <run>/inspect/<env step>")
 
 
 def check() -> Order:
@@ -63,7 +65,7 @@ def check() -> Order:
     return Order(export, policy, environment, given.steps, given.horizon, given.seed, output)
 
 
-def _beside(export: Path, policy: str | None, output: str | None) -> tuple[Path, Path]:
+def _beside(export: Path, policy: Path | None, output: Path | None) -> tuple[Path, Path]:
     """Returns where the policy and the output are; raises ValueError."""
     step, place = export.resolve().name, export.resolve().parents[1]
     if place.name != "export" and not (policy and output):
@@ -71,8 +73,8 @@ def _beside(export: Path, policy: str | None, output: str | None) -> tuple[Path,
             f"{export} is not in a run's directory, so --policy and --output are needed"
         )
     return (
-        Path(policy or os.path.relpath(place / "policy" / step)),
-        Path(output or os.path.relpath(place.parent / "inspect" / step)),
+        policy or Path(os.path.relpath(place / "policy" / step)),
+        output or Path(os.path.relpath(place.parent / "inspect" / step)),
     )
 
 

@@ -1,6 +1,7 @@
 """Draws a sweep: learning curves and final returns of every setting, from the sweep's CSV.
 
     vagram-plot --csv=sweeps/pendulum/evening.csv --output=curves
+    vagram-plot --csv=sweeps/mine/evening.csv --csv=sweeps/theirs/evening.csv --output=both
 
 Reads the columns study, setting, seed, env_step and return; several files are drawn together.
 Settings that differ in nothing but the loss, with which their names begin, share a panel. Writes
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 from absl import flags as absl_flags
 
-from vagram_tf.commands import inputs
+from vagram_tf.commands import inputs, paths
 from vagram_tf.commands.learning_curves.sweep_table import SeedReturn, SettingPlan, read
 from vagram_tf.commands.program import Program
 
@@ -29,8 +30,8 @@ class Order(NamedTuple):
 
 def define() -> None:
     """Defines the flags."""
-    absl_flags.DEFINE_list("csv", None, "a sweep's CSV, or several separated by commas")
-    absl_flags.DEFINE_string("output", None, "path of the files without suffix")
+    paths.define_several("csv", "a sweep's CSV; may be repeated")
+    paths.define("output", None, "path of the files without suffix")
     absl_flags.DEFINE_float(
         "last", 0.1, "share of the steps, at their end, that final returns are of; 1: all of them"
     )
@@ -44,17 +45,16 @@ def check() -> Order:
     if not 0.0 < given.last <= 1.0:
         raise ValueError(f"--last must be within (0, 1], got {given.last:g}")
     inputs.check_output(given.output)
-    paths = [Path(path) for path in given.csv]
-    _check_kept(paths, given.output)
-    return Order(*read(paths), given.last, given.output)
+    _check_kept(given.csv, given.output)
+    return Order(*read(given.csv), given.last, str(given.output))
 
 
-def _check_kept(paths: list[Path], output: str) -> None:
+def _check_kept(drawn: list[Path], output: Path) -> None:
     """Raises ValueError where a table of the figures would take the place of a CSV that they are
     drawn from.
     """
     tables = {Path(f"{output}{suffix}.csv").resolve() for suffix in ("", "_final", "_all")}
-    for path in paths:
+    for path in drawn:
         if path.resolve() in tables:
             raise ValueError(f"--output={output} would overwrite {path}")
 

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from absl import app
 
 import vagram_tf
-from vagram_tf import quiet
+from vagram_tf import processes, quiet
 from vagram_tf.commands import flags
 from vagram_tf.config import RunConfig
 from vagram_tf.errors import Fault
@@ -55,6 +55,7 @@ class Program:
         any longer.
         """
         self.define()
+        code: object = 1
         try:
             try:
                 app.run(lambda argv: self._run(), flags_parser=self._parse)
@@ -63,7 +64,9 @@ class Program:
         except BrokenPipeError:
             # Which the interpreter flushes once more.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        except SystemExit as end:
+            code = end.code
+        processes.end(code)
 
     def _parse(self, argv: list[str]) -> list[str]:
         if "--version" in argv[1:]:
@@ -84,6 +87,7 @@ class Program:
         with contextlib.ExitStack() as held:
             try:
                 flags.check_packages(*self.packages)
+                quiet.announce_threads(RunConfig().threads)
                 order = held.enter_context(self.hold(self.check()))
             except (ValueError, OSError) as error:
                 flags.fail(str(error), 2)

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from absl import flags as absl_flags
 
-from vagram_tf.commands import inputs
+from vagram_tf import files
+from vagram_tf.commands import inputs, interrupts, paths
 from vagram_tf.commands.interrupts import Interrupts
 from vagram_tf.commands.program import Program
 from vagram_tf.commands.sweeps import run_files, workers
@@ -57,7 +58,8 @@ def define() -> None:
     absl_flags.DEFINE_string(
         "size", "evening", "which of the study's sizes: evening, full, or another of your own"
     )
-    absl_flags.DEFINE_string("workdir", "sweeps", "directory that all studies live under")
+    interrupts.define()
+    paths.define("workdir", "sweeps", "directory that all studies live under")
     absl_flags.DEFINE_integer(
         "jobs", None, "runs at a time on this machine (unset: one per core)", lower_bound=1
     )
@@ -77,13 +79,15 @@ def check() -> SweepPlan:
         raise ValueError(
             "--jobs is for this machine; a cluster that is there runs as many as it has processors"
         )
+    interrupts.named()
     name, content = studies.read(given.study, given.size)
     runs = studies.runs(content)
     for environment in dict.fromkeys(run.config.env.name for run in runs):
         inputs.check_environment(environment)
     for loss in dict.fromkeys(run.config.model.loss for run in runs):
         inputs.check_loss(loss)
-    place = Path(given.workdir).resolve() / name
+    place = given.workdir.resolve() / name
+    files.check_tensorflow_reads(place)
     return SweepPlan(
         name, [RunFiles(place / given.size, run) for run in runs], place / f"{given.size}.csv"
     )
@@ -103,10 +107,10 @@ def hold(plan: SweepPlan) -> Iterator[Order]:
         run_files.lock(plan.results.with_suffix("")),
     ):
         run_files.write_settings(
-            plan.results.with_suffix(".json"), [files.run for files in plan.runs]
+            plan.results.with_suffix(".json"), [each.run for each in plan.runs]
         )
-        with Interrupts(_REPLY) as interrupts:
-            yield Order(plan, given.size, found, interrupts)
+        with Interrupts(interrupts.named(), _REPLY) as requests:
+            yield Order(plan, given.size, found, requests)
 
 
 def _workers(address: str | None, jobs: int | None) -> contextlib.AbstractContextManager[Workers]:

@@ -10,12 +10,12 @@ from its last checkpoint. Ctrl-C and SIGTERM save before they stop it.
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from absl import flags as absl_flags
 
-from vagram_tf.commands import flags, inputs
+from vagram_tf import quiet
+from vagram_tf.commands import flags, inputs, interrupts, paths
 from vagram_tf.commands.interrupts import Interrupts
 from vagram_tf.commands.program import Program, with_tensorflow
 from vagram_tf.config import Config
@@ -33,12 +33,15 @@ class Order(NamedTuple):
 def define() -> None:
     """Defines the flags."""
     flags.define()
-    absl_flags.DEFINE_string("workdir", "runs", "directory that all runs live under")
+    interrupts.define()
+    paths.define("workdir", "runs", "directory that all runs live under")
 
 
 def check() -> Config:
     """Returns the configuration that the flags describe; raises ValueError."""
     config = flags.config()
+    interrupts.named()
+    quiet.announce_threads(config.run.threads)
     inputs.check_environment(config.env.name)
     inputs.check_loss(config.model.loss)
     return config
@@ -55,13 +58,13 @@ def hold(config: Config) -> Iterator[Order]:
         with_tensorflow("vagram_tf.model.objectives", config.run.threads).make_objective(
             config.model
         )
-    with Interrupts() as interrupts:
-        directory = RunDirectory(Path(absl_flags.FLAGS.workdir), config)
+    with Interrupts(interrupts.named()) as requests:
+        directory = RunDirectory(absl_flags.FLAGS.workdir, config)
         print(
             f"{config.env.name}, {config.model.loss}, seed {config.run.seed}, in {directory.path}",
             flush=True,
         )
-        yield Order(config, directory, interrupts)
+        yield Order(config, directory, requests)
 
 
 def main() -> None:

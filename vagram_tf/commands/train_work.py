@@ -19,12 +19,9 @@ def run(order: Order) -> int:
     with Training(order.config, order.directory) as training:
         if training.resumed_step:
             print(f"continuing at environment step {training.resumed_step}")
-        steps = 0 if order.interrupts.requested() else None  # while it was being built
         try:
             with Watchdog(training):
-                training.learn(
-                    steps, lambda training: order.interrupts.requested(), progress_bar=True
-                )
+                training.learn(progress_bar=True, stop=order.interrupts.requested)
         except (Fault, OSError) as error:
             raise Fault(f"{error}; {training.last_checkpoint_text}") from error
     print(closing_words(training))

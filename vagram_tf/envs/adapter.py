@@ -32,8 +32,12 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
     discount 1. The k-th episode is reset with `seeding.derive(seed, "episode", k)`, so an episode
     is a function of the seed, its index and its actions.
 
-    `entered` is the `time.monotonic()` at which the call into the environment began that has not
-    returned yet, else None.
+    Attributes:
+      task: the environment itself.
+      name: of the task.
+      entered: the `time.monotonic()` at which the call into the environment began that has not
+        returned yet, else None.
+      lowest, highest: `[D]` float64, the smallest and the largest observation so far.
 
     After an `EnvironmentFault` the state of the environment is unknown; the next step is not valid,
     the next reset is.
@@ -42,14 +46,16 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
     def __init__(self, env: gymnasium.Env, seed: int) -> None:
         """Adapts `env`, whose episodes are seeded from `seed`, counting from episode 0."""
         super().__init__(handle_auto_reset=True)
-        self._env = env
-        self._name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
+        self.task = env
+        self.name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
         self._seed = seed
         self._episode = -1
         self._next_episode = 0
         self._step_index = 0
         self.entered: float | None = None
         self._last_good: dict[str, np.ndarray] = {}
+        self.lowest = np.full(env.observation_space.shape or (), np.inf)
+        self.highest = -self.lowest
         space = cast(gymnasium.spaces.Box, env.action_space)
         self._action_range = ActionRange(space)
         self._observation_spec = array_spec.ArraySpec(
@@ -71,6 +77,11 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
     def action_spec(self) -> array_spec.BoundedArraySpec:
         """`[A]` float32 in [-1, 1]."""
         return self._action_spec
+
+    @property
+    def next_episode(self) -> int:
+        """Index of the episode that the next reset opens."""
+        return self._next_episode
 
     def skip_to(self, episode: int) -> None:
         """Makes the next reset open this episode."""
@@ -106,11 +117,11 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
     def render(self, mode: str = "rgb_array") -> Any:
         """Renders in the mode that the environment was made with."""
         del mode
-        return self._env.render()
+        return self.task.render()
 
     def close(self) -> None:
         """Closes the environment."""
-        self._env.close()
+        self.task.close()
 
     def _reset(self) -> ts.TimeStep:
         self._episode = self._next_episode
@@ -118,14 +129,14 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
         self._step_index = 0
         seed = seeding.derive(self._seed, "episode", self._episode)
         with self._calling():
-            observation, _ = self._env.reset(seed=seed)
+            observation, _ = self.task.reset(seed=seed)
         return ts.restart(self._checked("observation", observation, self._observation_spec.shape))
 
     def _step(self, action: np.ndarray) -> ts.TimeStep:
         scaled = self._scaled(action)
         self._step_index += 1
         with self._calling():
-            observation, reward, terminated, truncated, _ = self._env.step(scaled)
+            observation, reward, terminated, truncated, _ = self.task.step(scaled)
             terminated, truncated = bool(terminated), bool(truncated)
         observation = self._checked("observation", observation, self._observation_spec.shape)
         reward = self._checked("reward", reward, ())
@@ -140,7 +151,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
         action = np.asarray(action, np.float64)
         if action.shape != self._action_spec.shape or np.isnan(action).any():
             raise ValueError(
-                f"an action of {self._name} must be {self._action_spec.shape[0]} numbers, "
+                f"an action of {self.name} must be {self._action_spec.shape[0]} numbers, "
                 f"got {action.tolist()}"
             )
         return self._action_range.for_environment(action)
@@ -149,7 +160,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
         """Returns a value as a float32 array of the given shape; raises EnvironmentFault."""
         try:
             array = np.asarray(value)
-        except ValueError as error:  # ragged lists
+        except Exception as error:  # ragged lists; tensors on a GPU, or that require a gradient
             raise self._fault(f"{label} is not an array: {one_line(error)}") from error
         if array.dtype.kind not in "fiub":
             raise self._fault(f"{label} has dtype {array.dtype}, not a number's")
@@ -168,6 +179,11 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
             )
             raise self._fault(f"{where} is {array.flat[index]}, not a finite float32; {history}")
         self._last_good[label] = converted
+        if label == "observation":
+            self.lowest, self.highest = (
+                np.minimum(self.lowest, array),
+                np.maximum(self.highest, array),
+            )
         return converted
 
     @contextlib.contextmanager
@@ -185,5 +201,5 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
 
     def _fault(self, what: str) -> EnvironmentFault:
         return EnvironmentFault(
-            f"{self._name}, episode {self._episode}, step {self._step_index}: {what}"
+            f"{self.name}, episode {self._episode}, step {self._step_index}: {what}"
         )

@@ -15,6 +15,7 @@ import gymnasium
 import numpy as np
 from PIL import Image
 
+from vagram_tf import processes
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs import tasks
 
@@ -48,7 +49,7 @@ def main(request_text: str, actions_path: str, frames_path: str) -> None:
         ]
     except (ValueError, Refusal) as error:
         print(error)
-        sys.exit(REFUSED)
+        processes.end(REFUSED)
     env.close()
     np.save(frames_path, np.stack(frames))
     print(max(1, round(native / every)))
@@ -76,3 +77,4 @@ def _frame(env: gymnasium.Env, name: str, size: int) -> np.ndarray:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    processes.end(0)

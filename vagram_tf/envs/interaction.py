@@ -138,17 +138,39 @@ class Interaction(tf.Module):
         self.episode_starts = deque(self._saved_starts.numpy().tolist())
         return episode, bool(is_open)
 
-    def thaw(self) -> None:
+    def thaw(self) -> bool:
         """Takes the position from the variables, after a restore, and replays the open episode.
 
         An environment that does not repeat itself is reported, and its episode ends there as if by
         a time limit.
+
+        Returns:
+          Whether an episode was open.
         """
         episode, is_open = self.thaw_counters()
         self._actions, self._time_step = list(self._saved_actions.numpy()), None
         self.environment.skip_to(episode + 1)
-        if not is_open:
-            return
+        if is_open:
+            self._reopen(episode)
+        return is_open
+
+    def compare_start(self, observation: np.ndarray) -> None:
+        """Starts the last episode once more, between two, and warns where that shows something
+        else.
+
+        Args:
+          observation: `[D]`, what it started with.
+        """
+        episode = self.environment.next_episode - 1
+        again = self.environment.restore(episode, np.zeros([0]))
+        if not np.array_equal(again.observation, observation):
+            logging.warning(
+                "the environment does not repeat itself: episode %d starts with another "
+                "observation than before, so the run sees something else from now on",
+                episode,
+            )
+
+    def _reopen(self, episode: int) -> None:
         try:
             replayed = self.environment.restore(episode, self._saved_actions.numpy())
         except EnvironmentFault as fault:

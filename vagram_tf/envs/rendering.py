@@ -88,7 +88,8 @@ def rollout_frames(
     observation, _ = env.reset(seed=seed)
     for _ in range(max_steps):
         actions.append(np.clip(policy(observation), space.low, space.high).astype(space.dtype))
-        observation, _, terminated, truncated, _ = env.step(actions[-1])
+        # A copy: some environments scale in place what they are given.
+        observation, _, terminated, truncated, _ = env.step(actions[-1].copy())
         if terminated or truncated:
             break
     env.close()

@@ -24,7 +24,7 @@ class Simulator:
 
     def __init__(self, env: gymnasium.Env):
         self._task: Any = env.unwrapped
-        shown = _shown(self._task)
+        shown = None if env.has_wrapper_attr("observation_origin") else _shown(self._task)
         if shown is None or shown["qpos"] + shown["qvel"] != env.observation_space.shape[0]:
             name = env.spec.id if env.spec is not None else type(self._task).__name__
             raise ValueError(

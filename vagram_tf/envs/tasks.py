@@ -8,6 +8,7 @@ import difflib
 import importlib
 import importlib.util
 import logging
+import math
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -15,10 +16,11 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from gymnasium.wrappers import FlattenObservation, TransformAction
+from gymnasium.wrappers import FlattenObservation, TimeLimit, TransformAction
 
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs.distractors import Distractors
+from vagram_tf.envs.origin import Origin
 from vagram_tf.errors import one_line
 
 DM_CONTROL_PREFIX = "dm_control/"
@@ -94,19 +96,26 @@ def adapt(env: gymnasium.Env, config: EnvConfig) -> gymnasium.Env:
       ValueError: in one sentence, if its spaces are not supported; the environment is closed.
     """
     try:
-        _check_spaces(env, config.name)
+        return _adapted(env, config)
     except ValueError:
         env.close()
         raise
-    if not isinstance(env.observation_space, spaces.Box) or len(env.observation_space.shape) != 1:
-        env = FlattenObservation(env)
-    if env.action_space.shape is not None and len(env.action_space.shape) != 1:
-        shape = env.action_space.shape
-        flat = spaces.flatten_space(env.action_space)
-        env = TransformAction(env, lambda action: np.reshape(action, shape), flat)
-    if config.distractors > 0:
-        env = Distractors(env, config.distractors, config.distractor_kind, config.distractor_seed)
-    return env
+
+
+def time_limit(env: gymnasium.Env) -> int | None:
+    """Returns after how many steps episodes of an environment from `make` end at the latest, None
+    where nothing says it.
+    """
+    if env.spec is not None and env.spec.max_episode_steps is not None:
+        return env.spec.max_episode_steps
+    inner: Any = env
+    while isinstance(inner, gymnasium.Wrapper):
+        if isinstance(inner, TimeLimit):
+            return inner._max_episode_steps
+        inner = inner.env
+    # Of a task of DeepMind Control.
+    steps = getattr(getattr(inner, "_env", None), "_step_limit", math.inf)
+    return int(steps) if steps < math.inf else None
 
 
 def dimension_names(env: gymnasium.Env) -> tuple[str, ...]:
@@ -127,6 +136,21 @@ def dimension_names(env: gymnasium.Env) -> tuple[str, ...]:
     if len(names) != own:  # a wrapper of the environment's own changed its observation
         names = [f"observation[{i}]" for i in range(own)]
     return (*names, *(f"distractor[{i}]" for i in range(count)))
+
+
+def _adapted(env: gymnasium.Env, config: EnvConfig) -> gymnasium.Env:
+    _check_spaces(env, config.name)
+    if not isinstance(env.observation_space, spaces.Box) or len(env.observation_space.shape) != 1:
+        env = FlattenObservation(env)
+    if env.action_space.shape is not None and len(env.action_space.shape) != 1:
+        shape = env.action_space.shape
+        flat = spaces.flatten_space(env.action_space)
+        env = TransformAction(env, lambda action: np.reshape(action, shape), flat)
+    if config.observation_origin:
+        env = Origin(env, config.observation_origin)
+    if config.distractors > 0:
+        env = Distractors(env, config.distractors, config.distractor_kind, config.distractor_seed)
+    return env
 
 
 def _resolve(name: str) -> str:

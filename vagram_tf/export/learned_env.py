@@ -9,7 +9,7 @@ exports.
 """
 
 import os
-from pathlib import Path
+import sys
 from typing import Any
 
 import gymnasium
@@ -17,9 +17,28 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from vagram_tf import files
 from vagram_tf.export.load import START_STATES, open_export
 
 _LARGEST = np.finfo(np.float32).max
+_forked = False  # this process is a copy of one that had loaded TensorFlow
+
+
+def _note_fork() -> None:
+    global _forked
+    _forked = "tensorflow" in sys.modules
+
+
+os.register_at_fork(after_in_child=_note_fork)
+
+
+def _check_process() -> None:
+    """Raises RuntimeError where TensorFlow would wait for threads that this process lacks."""
+    if _forked:
+        raise RuntimeError(
+            "TensorFlow does not survive a fork: let processes of vectorised environments start "
+            "anew, with context='spawn'"
+        )
 
 
 class _Model:
@@ -38,6 +57,8 @@ class _Model:
     def __init__(self, export_dir: str | os.PathLike[str], horizon: int, sample: bool):
         if horizon < 1:
             raise ValueError(f"horizon must be at least 1, got {horizon}")
+        _check_process()
+        self._arguments = (files.path(export_dir).resolve(), horizon, sample)
         export = open_export(export_dir, "dynamics")
         low, high = (
             np.array(export.metadata[name], np.float32) for name in ("action_low", "action_high")
@@ -48,7 +69,19 @@ class _Model:
         self.observation_space = gymnasium.spaces.Box(-_LARGEST, _LARGEST, size, np.float32)
         self.horizon = horizon
         self._module, self._sample = export.module, sample
-        self._start_states = np.load(Path(export_dir) / START_STATES, allow_pickle=False)
+        self._start_states = np.load(files.path(export_dir) / START_STATES, allow_pickle=False)
+        if len(self._start_states) == 0:
+            raise ValueError(
+                f"{export_dir} holds no start states: no episode had begun when it was written"
+            )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Model":
+        """Copies share the model, which nothing changes."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Unpickled, it opens the export again, which must still be there."""
+        return _Model, self._arguments
 
     def start(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Returns states `[count, D]` that real episodes started from."""
@@ -65,6 +98,7 @@ class _Model:
         Raises:
           ValueError: the actions are not numbers `[B, A]`, in the environment's units.
         """
+        _check_process()
         action = np.asarray(action)
         expected = (len(state), *self.action_space.shape)
         if (

@@ -2,8 +2,11 @@
 load it.
 """
 
+import contextlib
 import json
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,7 +49,8 @@ def open_export(directory: str | os.PathLike[str], kind: str) -> Export:
     import tensorflow as tf
 
     try:
-        return Export(tf.saved_model.load(os.fspath(directory)), metadata)
+        with _readable(files.path(directory)) as path:
+            return Export(tf.saved_model.load(str(path)), metadata)
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise ValueError(
             f"{directory} cannot be loaded by TensorFlow {tf.__version__}: {one_line(error)}"
@@ -64,7 +68,7 @@ def check_export(directory: str | os.PathLike[str], kind: str) -> dict[str, Any]
       ValueError: in one sentence, if the directory is no export, or an export of another format or
         kind, or damaged.
     """
-    path = Path(directory)
+    path = files.path(directory)
     if not (path / "metadata.json").is_file():
         raise ValueError(f"{directory} is no export: it has no metadata.json{_suggestion(path)}")
     metadata = _read_json(path / "metadata.json")
@@ -90,12 +94,23 @@ def check_export(directory: str | os.PathLike[str], kind: str) -> dict[str, Any]
 
 def environment_of(metadata: dict[str, Any]) -> EnvConfig:
     """Returns the environment that an export's metadata names."""
-    return EnvConfig(
-        name=metadata["environment"],
-        distractors=metadata["distractors"],
-        distractor_kind=metadata["distractor_kind"],
-        distractor_seed=metadata["distractor_seed"],
-    )
+    # Exports of version 0.1 do not have the settings of the second line.
+    names = ("distractors", "distractor_kind", "distractor_seed")
+    later = ("episode_steps", "instances", "observation_origin")
+    settings = {name: metadata[name] for name in (*names, *later) if name in metadata}
+    return EnvConfig(name=metadata["environment"], **settings)
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[Path]:
+    """Gives a path to the same directory that TensorFlow does not take for a pattern."""
+    if not files.pattern_characters(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        link = Path(temporary) / "export"
+        link.symlink_to(path.resolve())
+        yield link
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import gymnasium
+import numpy as np
 import tensorflow as tf
 
 from vagram_tf.types import TerminationFunction
@@ -47,11 +48,16 @@ def find(env: gymnasium.Env) -> TerminationFunction | None:
     dimensions = gymnasium.spaces.flatdim(env.observation_space)
     if env.has_wrapper_attr("distractor_dimensions"):
         dimensions -= env.get_wrapper_attr("distractor_dimensions")
+    origin = np.zeros(dimensions, np.float32)
+    if env.has_wrapper_attr("observation_origin"):
+        origin = env.get_wrapper_attr("observation_origin").astype(np.float32)
 
     def terminated(observation: tf.Tensor) -> tf.Tensor:
         observation = tf.convert_to_tensor(observation)
         observation.shape.assert_has_rank(2)
         own = observation[:, :dimensions]
+        if origin.any():
+            own += origin
         return rule(own) | never(own)
 
     return terminated

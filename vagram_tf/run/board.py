@@ -31,7 +31,9 @@ def show_pictures(dyna: Dyna, metrics: Metrics) -> None:
     the policy.
     """
     pictures = _of_the_model(dyna, metrics) if dyna.has_model else {}
-    filmed = dyna.done and dyna.config.run.video_steps and dyna.environment_is_named
+    # In other environments, one of which another process makes.
+    can_film = dyna.environment_is_named and dyna.config.env.instances == "many"
+    filmed = dyna.done and dyna.config.run.video_steps and can_film
     video = _video(dyna) if filmed else None
     metrics.images(dyna.env_step, pictures if video is None else pictures | {"eval/policy": video})
 

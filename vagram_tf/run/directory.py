@@ -3,14 +3,15 @@ here.
 """
 
 import hashlib
+import os
 from pathlib import Path
 
 from vagram_tf import files
 from vagram_tf.config import FIELDS, Config
 
 # Settings that may change when a run is continued, because no step depends on them: how far it
-# goes, and how long a slow environment is waited for.
-_MAY_CHANGE = ("num_steps", "environment_timeout")
+# goes, how long a slow environment is waited for, and where evaluations play.
+_MAY_CHANGE = ("num_steps", "environment_timeout", "instances")
 
 
 class RunDirectory:
@@ -22,12 +23,14 @@ class RunDirectory:
       config: this run's.
 
     Raises:
-      ValueError: another process uses the directory, or it belongs to another configuration.
+      ValueError: another process uses the directory, it belongs to another configuration, or its
+        path is one that TensorFlow cannot read.
       OSError: it cannot be written.
     """
 
-    def __init__(self, workdir: Path, config: Config):
-        self.path = run_path(workdir, config)
+    def __init__(self, workdir: str | os.PathLike[str], config: Config):
+        self.path = run_path(files.path(workdir), config)
+        files.check_tensorflow_reads(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = files.lock(self.path / "lock")

@@ -45,6 +45,11 @@ class Logbook:
         self._metrics.describe(dyna.config)
         self._rate = _Rate(resumed_step)
 
+    @property
+    def last_evaluation(self) -> int:
+        """Environment step of the newest evaluation that has been written, 0 before."""
+        return self._metrics.last_evaluation
+
     def note_step(self, metrics: dict[str, float]) -> None:
         """Writes what is due after a step, in which there were these metrics."""
         step = self._dyna.env_step
@@ -59,7 +64,9 @@ class Logbook:
             board.show_fit(self._dyna, self._metrics)
 
     def note_evaluation(self, evaluation: Evaluation) -> None:
-        """Writes an evaluation's row and scalars, and pictures where they are due."""
+        """Writes an evaluation's scalars, pictures where they are due, and its row, in this order:
+        an evaluation that has a row is whole.
+        """
         (returns, lengths), step = evaluation, self._dyna.env_step
         self._metrics.scalars(
             step,
@@ -69,6 +76,10 @@ class Logbook:
                 "eval/mean_ep_length": lengths.mean(),
             },
         )
+        before = step - self._dyna.config.run.eval_every
+        if self._dyna.done or step // _DRAW_EVERY > before // _DRAW_EVERY:
+            board.show_pictures(self._dyna, self._metrics)
+        self._metrics.flush()
         latest = self._dyna.latest
         repeated = {column: latest[name] for column, name in _PROGRESS.items() if name in latest}
         self._metrics.progress(
@@ -80,9 +91,6 @@ class Logbook:
                 **repeated,
             },
         )
-        before = step - self._dyna.config.run.eval_every
-        if self._dyna.done or step // _DRAW_EVERY > before // _DRAW_EVERY:
-            board.show_pictures(self._dyna, self._metrics)
 
     def restart_clock(self) -> None:
         """Measures the rate of steps from now on."""

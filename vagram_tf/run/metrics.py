@@ -4,6 +4,7 @@ environment steps.
 
 import contextlib
 import csv
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.image import metadata as image_metadata
+from tensorflow.core.framework import summary_pb2
 from tensorflow.core.util import event_pb2
 
 from vagram_tf import files
@@ -45,21 +47,27 @@ class Metrics:
       directory: the run's.
       resume_step: the environment step that the run continues from, 0 for its start; what was
         written after it is cut off, so that a killed run leaves neither gap nor overlap.
+
+    Attributes:
+      last_evaluation: environment step of the newest row of `progress.csv`, 0 before.
     """
 
     def __init__(self, directory: Path, resume_step: int = 0):
         self._progress = directory / "progress.csv"
         self._sensitivity = directory / "value_sensitivity.csv"
         self._events = directory / "tensorboard"
-        for table in (self._progress, self._sensitivity):
-            with self._writing(table):
-                _truncate_table(table, resume_step)
+        with self._writing(self._sensitivity):
+            _truncate_table(self._sensitivity, resume_step)
         with self._writing(self._progress):
+            self.last_evaluation = _truncate_table(self._progress, resume_step)
             if not self._progress.exists():
                 files.write(self._progress, files.csv_text([PROGRESS_COLUMNS]))
         with self._writing(self._events):
-            _truncate_events(self._events, resume_step)
+            # An evaluation without a row comes again.
+            evaluated = self.last_evaluation == resume_step
+            _truncate_events(self._events, resume_step, resume_step - (not evaluated))
             self._writer = tf.summary.create_file_writer(str(self._events))
+            self._start_session(resume_step)
 
     def describe(self, config: Config) -> None:
         """Writes the settings for the HParams tab, and as text; once per process, as a resume cuts
@@ -101,6 +109,7 @@ class Metrics:
         values = [f"{row[column]:.6g}" if column in row else "" for column in PROGRESS_COLUMNS[1:]]
         with self._writing(self._progress):
             _append_row(self._progress, [str(step), *values])
+        self.last_evaluation = step
 
     def sensitivity(self, step: int, names: Sequence[str], values: np.ndarray) -> None:
         """Appends the value's sensitivity `[D]` to the dimensions of that name to
@@ -124,6 +133,15 @@ class Metrics:
         with self._writing(self._events):
             self._writer.close()
 
+    def _start_session(self, resume_step: int) -> None:
+        """Tells a TensorBoard that is open to forget what it has read of later steps, which it does
+        at the second start that it sees.
+        """
+        session = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+        event = event_pb2.Event(wall_time=time.time(), step=resume_step + 1, session_log=session)
+        self._writer.init()
+        tf.raw_ops.ImportEvent(writer=self._writer._resource, event=event.SerializeToString())
+
     @contextlib.contextmanager
     def _writing(self, path: Path) -> Iterator[None]:
         try:
@@ -140,12 +158,12 @@ def _append_row(path: Path, row: list[str]) -> None:
         file.write(files.csv_text([row]))
 
 
-def _truncate_table(path: Path, last_step: int) -> None:
-    """Cuts a CSV, whose first column is the environment step, back to `last_step`; raises
-    ValueError if it is none.
+def _truncate_table(path: Path, last_step: int) -> int:
+    """Cuts a CSV, whose first column is the environment step, back to `last_step`, and returns the
+    step of its last row, 0 without any; raises ValueError if it is none.
     """
     if not path.exists():
-        return
+        return 0
     try:
         with open(path, newline="") as file:
             rows = list(csv.reader(file))
@@ -158,13 +176,14 @@ def _truncate_table(path: Path, last_step: int) -> None:
         ) from error
     if not rows:  # it lost even its header
         path.unlink()
-        return
+        return 0
     files.write(path, files.csv_text([rows[0], *kept]))
+    return int(kept[-1][0]) if kept else 0
 
 
-def _truncate_events(directory: Path, last_step: int) -> None:
-    """Rewrites the event files as one that ends at `last_step`; killed at any point of it, it can
-    be done again.
+def _truncate_events(directory: Path, last_step: int, evaluated: int) -> None:
+    """Rewrites the event files as one that ends at `last_step`, and whose last evaluation is that
+    at `evaluated`; killed at any point of it, it can be done again.
 
     The description of the run goes, too: every process writes it.
     """
@@ -172,7 +191,7 @@ def _truncate_events(directory: Path, last_step: int) -> None:
     if not old:
         return
     kept = dict.fromkeys(
-        record for path in old for record in _records(path) if _wanted(record, last_step)
+        record for path in old for record in _records(path) if _wanted(record, last_step, evaluated)
     )
     # TensorBoard would read what has "tfevents" in its name.
     with files.replacing(old[0], "events") as temporary:
@@ -183,9 +202,17 @@ def _truncate_events(directory: Path, last_step: int) -> None:
         path.unlink()
 
 
-def _wanted(record: bytes, last_step: int) -> bool:
+def _wanted(record: bytes, last_step: int, evaluated: int) -> bool:
     event = event_pb2.Event.FromString(record)
-    return _DESCRIPTION_STEP < event.step <= last_step or not event.summary.value
+    if not event.summary.value:
+        return not event.HasField("session_log")
+    end = evaluated if any(map(_is_of_an_evaluation, event.summary.value)) else last_step
+    return _DESCRIPTION_STEP < event.step <= end
+
+
+def _is_of_an_evaluation(value: summary_pb2.Summary.Value) -> bool:
+    pictured = value.metadata.plugin_data.plugin_name == image_metadata.PLUGIN_NAME
+    return value.tag.startswith("eval/") or pictured
 
 
 def _records(path: Path) -> list[bytes]:

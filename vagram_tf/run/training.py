@@ -4,6 +4,7 @@ stopped.
 
 import contextlib
 import functools
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -13,12 +14,13 @@ from types import TracebackType
 import numpy as np
 import tensorflow as tf
 
-from vagram_tf import quiet
-from vagram_tf.assembly import EnvironmentFactory
+from vagram_tf import files, quiet
 from vagram_tf.config import Config
 from vagram_tf.dyna import Dyna
+from vagram_tf.envs import trial
 from vagram_tf.envs.action_range import ActionRange
-from vagram_tf.envs.episodes import Evaluation
+from vagram_tf.envs.episodes import Evaluation, Stopped
+from vagram_tf.envs.run_environments import EnvironmentFactory
 from vagram_tf.export.dynamics import DynamicsFunctions
 from vagram_tf.run import exports
 from vagram_tf.run.checkpoint import Checkpoints
@@ -71,12 +73,14 @@ class Training:
         quiet.set_threads(config.run.threads)
         self.config = config
         self._directory = (
-            workdir if isinstance(workdir, RunDirectory) else RunDirectory(Path(workdir), config)
+            workdir if isinstance(workdir, RunDirectory) else RunDirectory(workdir, config)
         )
         self.dyna = Dyna(config, env)
         self._checkpoints = Checkpoints(self._directory.checkpoints, **self.dyna.state)
         self.resumed_step = self._checkpoints.restore() or 0
-        self._frozen = self.resumed_step > 0
+        self._begun = False
+        # What a checkpoint's step leads to comes after the checkpoint, and is done once more.
+        self._unsettled = self.resumed_step > 0
         self._log = Logbook(self.dyna, self._directory.path, self.resumed_step)
         self.evaluation: Evaluation | None = None
         self.exports: dict[str, Path] = {}
@@ -91,7 +95,7 @@ class Training:
     @property
     def env_step(self) -> int:
         """Steps taken in the environment, the random ones included."""
-        return self.resumed_step if self._frozen else self.dyna.env_step
+        return self.dyna.env_step if self._begun else self.resumed_step
 
     @property
     def last_step(self) -> int:
@@ -102,6 +106,11 @@ class Training:
     def done(self) -> bool:
         """Whether it has taken all the steps of its configuration."""
         return self.env_step >= self.last_step
+
+    @property
+    def complete(self) -> bool:
+        """Whether its last step has been evaluated and exported, too."""
+        return self.done and not self._unsettled
 
     @property
     def seconds(self) -> float:
@@ -117,7 +126,11 @@ class Training:
         return f"the last checkpoint is {self._directory.checkpoints / str(steps[-1])}"
 
     def learn(
-        self, steps: int | None = None, callback: Callback | None = None, progress_bar: bool = False
+        self,
+        steps: int | None = None,
+        callback: Callback | None = None,
+        progress_bar: bool = False,
+        stop: Callable[[], bool] = lambda: False,
     ) -> "Training":
         """Takes steps in the environment, with the fits and updates that are due, and saves a
         checkpoint at the end.
@@ -129,26 +142,24 @@ class Training:
             than are left raise the configuration's `num_steps`.
           callback: called after each step; if it returns true, that was the last.
           progress_bar: show how far it is; see `Progress`.
+          stop: asked at each step, and inside of evaluations, too, whose rest is then played when
+            the run is continued; if it returns true, the step was the last.
 
         Raises:
           EnvironmentFault, Diverged: see `Dyna.step`. The last checkpoint stays.
           OSError: something could not be written. The last checkpoint stays.
           ValueError: `steps` is negative.
         """
-        self._thaw()
+        self._begin()
         end, callbacks = self._end_of(steps), [callback] if callback else []
         self._log.restart_clock()
         try:
             if progress_bar:
                 with Progress(self, end) as progress:
-                    self._take_steps(end, [progress.show, *callbacks])
+                    self._take_steps(end, [progress.show, *callbacks], stop)
             else:
-                self._take_steps(end, callbacks)
+                self._take_steps(end, callbacks, stop)
             self._save()
-            if self.done:
-                # None if the run was complete already.
-                self.evaluation = self.evaluation or self.dyna.evaluate()
-                self.export()
         except BaseException:
             with contextlib.suppress(OSError):  # it must not hide what went wrong
                 self._log.flush()
@@ -164,7 +175,7 @@ class Training:
         Raises:
           EnvironmentFault: the environment failed.
         """
-        self._thaw()
+        self._begin()
         self.evaluation = self.dyna.evaluate()
         return self.evaluation
 
@@ -209,9 +220,11 @@ class Training:
 
         Raises:
           OSError: they cannot be written.
+          ValueError: TensorFlow could not read them there.
         """
-        self._thaw()
-        place = self._directory.export if directory is None else Path(directory)
+        self._begin()
+        place = self._directory.export if directory is None else files.path(directory)
+        files.check_tensorflow_reads(place)
         mean_return = None if self.evaluation is None else float(np.mean(self.evaluation.returns))
         self.exports = exports.export(self.dyna, place, mean_return)
         return self.exports
@@ -257,13 +270,19 @@ class Training:
             self._action_range,
         )
 
-    def _thaw(self) -> None:
-        """Reopens the episode that a checkpoint has left open. Not while building: it takes the
-        environment's time.
+    def _begin(self) -> None:
+        """Looks at the environment, and reopens the episode that a checkpoint has left open. Not
+        while building: it takes the environment's time.
         """
-        if self._frozen:
+        if self._begun:
+            return
+        self._begun = True
+        environments, config = self.dyna.environments, self.config.env
+        judged = environments.evaluation[0]
+        _warn(trial.duration(judged.name, environments.time_limit, config))
+        _warn(trial.repetition(judged, self.dyna.dimension_names))
+        if self.resumed_step:
             self.dyna.thaw()
-            self._frozen = False
 
     def _end_of(self, steps: int | None) -> int:
         """Returns the environment step that `learn` ends at, and makes sure that the configuration
@@ -280,23 +299,57 @@ class Training:
             self._directory.accept(self.config)
         return end
 
-    def _take_steps(self, end: int, callbacks: Sequence[Callback]) -> None:
-        """Takes steps up to an environment step, or until a callback has returned true."""
-        while self.env_step < end:
+    def _take_steps(
+        self, end: int, callbacks: Sequence[Callback], stop: Callable[[], bool]
+    ) -> None:
+        """Takes steps up to an environment step, or until it is to stop or a callback has returned
+        true.
+        """
+        self._settle(stop)
+        while self.env_step < end and not stop():
             self._step()
+            self._settle(stop)
             if any([callback(self) for callback in callbacks]):  # all of them are called
                 break
 
     def _step(self) -> None:
-        run = self.config.run
         self._log.note_step(self.dyna.step())
-        trained = self.dyna.training_step > 0
-        if self.done or (trained and self._due(run.eval_every)):
-            self._log.note_evaluation(self.evaluate())
-        if trained and not self.done and self._due(run.export_every):
-            self.export()
-        if self._due(run.checkpoint_every):
+        self._unsettled = True
+        if self.dyna.training_step == 0:
+            self._look_at_sizes()
+        if self.done or self._due(self.config.run.checkpoint_every):
             self._save()
+
+    def _look_at_sizes(self) -> None:
+        environment = self.dyna.environment
+        seen = environment.lowest, environment.highest, self.dyna.dimension_names
+        origin, agent = self.config.env.observation_origin, self.config.agent
+        for concern in trial.sizes(*seen, origin, agent.observation_normalization):
+            _warn(concern)
+
+    def _settle(self, stop: Callable[[], bool]) -> None:
+        """Evaluates and exports where that is due after a step, unless it has been done."""
+        if not self._unsettled:
+            return
+        exports, noted = self._export_is_due(), self._log.last_evaluation == self.env_step
+        if self._evaluation_is_due() and (exports or not noted):
+            try:
+                self.evaluation = self.dyna.evaluate(stop)
+            except Stopped:
+                return
+            if not noted:
+                self._log.note_evaluation(self.evaluation)
+        if exports:
+            self.export()
+        self._unsettled = False
+
+    def _evaluation_is_due(self) -> bool:
+        trained = self.env_step > self.config.dyna.random_steps
+        return self.done or (trained and self._due(self.config.run.eval_every))
+
+    def _export_is_due(self) -> bool:
+        trained = self.env_step > self.config.dyna.random_steps
+        return self.done or (trained and self._due(self.config.run.export_every))
 
     def _due(self, every: int) -> bool:
         """Whether something that happens every so many environment steps is due."""
@@ -312,6 +365,11 @@ class Training:
             step, {"config_hash": config_hash(self.config), "versions": versions()}
         )
         self._saved_step = step
+
+
+def _warn(concern: str | None) -> None:
+    if concern:
+        logging.warning("%s", concern)
 
 
 def _batch(values: np.ndarray) -> tuple[tf.Tensor, bool]:

@@ -3,12 +3,13 @@
 import contextlib
 import itertools
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from vagram_tf import files, seeding
 from vagram_tf.commands.evaluate import Order
 from vagram_tf.commands.report.intervals import summary
-from vagram_tf.envs import episodes
+from vagram_tf.envs import episodes, tasks, trial
 from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.envs.adapter import GymnasiumEnvironment
 from vagram_tf.export.load import Export, open_export
@@ -20,7 +21,7 @@ def run(order: Order) -> None:
     with contextlib.ExitStack() as opened:
         for environment in order.environments:
             opened.callback(environment.close)
-        report = evaluate(export, order.environments, order.sample, order.seed)
+        report = evaluate(export, order.environments, order.episodes, order.sample, order.seed)
     print(table(report))
     if order.output:
         files.write(order.output, json.dumps(report, indent=1) + "\n")
@@ -36,16 +37,27 @@ def run(order: Order) -> None:
         )
 
 
-def evaluate(export: Export, environments: list[Any], sample: bool, seed: int) -> dict[str, Any]:
-    """Plays one episode in each environment, in lockstep, and returns the numbers."""
+def evaluate(
+    export: Export, environments: Sequence[Any], count: int, sample: bool, seed: int
+) -> dict[str, Any]:
+    """Plays `count` episodes, each in its environment or all in the only one, and returns the
+    numbers.
+    """
     action_range = ActionRange(environments[0].action_space)
     act = greedy_or_sampled(export, sample, seed)
+    config, limit = export.environment, tasks.time_limit(environments[0])
+    adapted = [
+        GymnasiumEnvironment(
+            environments[i % len(environments)], seeding.derive(seed, "evaluation", i)
+        )
+        for i in range(count)
+    ]
+    if concern := trial.duration(config.name, limit, config):
+        print(concern, end="\n\n")
     returns, lengths = episodes.evaluate(
-        [
-            GymnasiumEnvironment(env, seeding.derive(seed, "evaluation", i))
-            for i, env in enumerate(environments)
-        ],
+        adapted,
         lambda observation: action_range.to_unit(act(observation)),
+        config.episode_steps if limit is None else None,
     )
     metadata = export.metadata
     return {

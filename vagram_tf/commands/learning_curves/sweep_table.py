@@ -3,15 +3,18 @@ to.
 """
 
 import csv
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from vagram_tf.commands.report.palette import COLOURS
 
-_COLUMNS = ("study", "setting", "seed", "env_step", "return")
+_NUMBERS = ("seed", "env_step", "return")
+_COLUMNS = ("study", "setting", *_NUMBERS)
+_DELIMITERS = ",;\t"
 
 
 class SeedReturn(NamedTuple):
@@ -46,17 +49,17 @@ def read(paths: Sequence[Path]) -> tuple[list[SeedReturn], dict[str, SettingPlan
     rows: dict[tuple[str, str, int, int], float] = {}
     planned: dict[tuple[str, str], SettingPlan] = {}
     for path in paths:
-        for number, row in enumerate(_rows(path), start=2):
+        for line, row in _rows(path):
             key = (
                 row["study"],
                 row["setting"],
-                _number(path, number, row, "seed", int),
-                _number(path, number, row, "env_step", int),
+                _whole_number(path, line, row, "seed"),
+                _whole_number(path, line, row, "env_step"),
             )
-            total = _number(path, number, row, "return", float)
+            total = _number(path, line, row, "return")
             if rows.setdefault(key, total) != total:
                 raise ValueError(
-                    f"{path}, line {number}: another return of {key[1]!r}, seed {key[2]}, step "
+                    f"{path}, line {line}: another return of {key[1]!r}, seed {key[2]}, step "
                     f"{key[3]} "
                     "was read before"
                 )
@@ -138,31 +141,59 @@ def _plans(path: Path) -> dict[str, SettingPlan]:
         return {}
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Returns the rows of a CSV, as a sweep has written it or as a spreadsheet has saved it, each
+    with its line.
+    """
     try:
-        with open(path, newline="") as file:
-            reader = csv.DictReader(file)
-            columns, rows = reader.fieldnames or [], list(reader)
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            delimiter = max(_DELIMITERS, key=file.readline().count)
+            file.seek(0)
+            reader = csv.reader(file, delimiter=delimiter)
+            columns = [name.strip() for name in next(reader, [])]
+            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    except (csv.Error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no CSV in UTF-8; spreadsheets save as that, too") from None
+    except csv.Error as error:
         raise ValueError(f"{path} is no CSV: {error}") from None
     absent = [column for column in _COLUMNS if column not in columns]
     if columns and absent:
         raise ValueError(f"{path} has no column {', '.join(absent)}")
+    rows = [
+        (line, dict(itertools.zip_longest(columns, cells[: len(columns)], fillvalue="")))
+        for line, cells in lines
+        if any(cells)
+    ]
     if not rows:
         raise ValueError(f"{path} is empty: it has no row of an evaluation")
+    if delimiter != ",":  # then the comma is the decimal point
+        rows = [
+            (line, row | {name: row[name].replace(",", ".") for name in _NUMBERS})
+            for line, row in rows
+        ]
     return rows
 
 
-def _number(path: Path, number: int, row: dict[str, str], column: str, kind: Any) -> Any:
+def _number(path: Path, line: int, row: dict[str, str], column: str) -> float:
     try:
-        value = kind(row[column])
-        if math.isfinite(value):
-            return value
-    except (ValueError, TypeError):  # a short row has None
-        pass
-    raise ValueError(f"{path}, line {number}: {column} must be a number, got {row[column]!r}")
+        value = float(row[column])
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{path}, line {line}: {column} must be a number, got {row[column]!r}")
+    return value
+
+
+def _whole_number(path: Path, line: int, row: dict[str, str], column: str) -> int:
+    """Returns a number that may have been written as 0.0 or as 1e+02."""
+    value = _number(path, line, row, column)
+    if value != int(value):
+        raise ValueError(
+            f"{path}, line {line}: {column} must be a whole number, got {row[column]!r}"
+        )
+    return int(value)
 
 
 def panel_of(setting: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from vagram_tf import presets
+from vagram_tf import files, presets
 from vagram_tf.config import FIELDS, Config, RunConfig
 from vagram_tf.errors import one_line
 from vagram_tf.study import Study
@@ -52,7 +52,7 @@ def read(study: str, size: str) -> tuple[str, Study]:
     Raises:
       ValueError: in one sentence, if there is none, or none of that size, or its file fails.
     """
-    path = Path(study)
+    path = files.path(study)
     if path.suffix != ".py":
         path = _known(study)
     module = _load(path)

@@ -1,0 +1,57 @@
+"""Offsets in which float32 would drown a signal, subtracted while it is still float64."""
+
+import gymnasium
+import numpy as np
+
+
+class Origin(gymnasium.ObservationWrapper):
+    """Subtracts constants from dimensions of a task's observation `[D]`, which becomes float64.
+
+    Of a clock of 1.7e9 seconds, float32 keeps multiples of 128 alone.
+
+    Attributes:
+      observation_origin: `[D]` float64, what is subtracted.
+    """
+
+    def __init__(self, env: gymnasium.Env, origin: str):
+        """Wraps a task.
+
+        Args:
+          env: a task with a Box observation of shape `[D]`.
+          origin: `index:value,index:value`; the other dimensions stay as they are.
+
+        Raises:
+          ValueError: in one sentence, where that cannot be read, or there is no such dimension.
+        """
+        super().__init__(env)
+        space = env.observation_space
+        assert isinstance(space, gymnasium.spaces.Box)
+        self.observation_origin = _parsed(origin, space.shape[0])
+        self.observation_space = gymnasium.spaces.Box(
+            space.low - self.observation_origin,
+            space.high - self.observation_origin,
+            dtype=np.float64,
+        )
+
+    def observation(self, observation: np.ndarray) -> np.ndarray:
+        """Returns the observation `[D]` from the origin on."""
+        return np.asarray(observation, np.float64) - self.observation_origin
+
+
+def _parsed(text: str, size: int) -> np.ndarray:
+    origin = np.zeros(size)
+    for part in text.split(","):
+        index, _, value = part.partition(":")
+        try:
+            dimension, origin_of = int(index), float(value)
+        except ValueError:
+            raise ValueError(
+                f"observation_origin must be index:value,index:value, got {text!r}"
+            ) from None
+        if not 0 <= dimension < size or not np.isfinite(origin_of):
+            raise ValueError(
+                f"observation_origin: {part!r} is no finite number of a dimension from 0 to "
+                f"{size - 1}"
+            )
+        origin[dimension] = origin_of
+    return origin
