@@ -97,14 +97,44 @@ repeated = [
 said["predict_many"] = dynamics(*repeated)
 said["predict_none"] = dynamics(repeated[0][:0], repeated[1][:0])
 wide, wide_action = given["observation"].astype(np.float64), given["action"].astype(np.float64)
+said["wide_predict"] = dynamics(wide, action)
+said["wide_members"] = dynamics.members(tf.constant(wide), wide_action)
+said["wide_rollout"] = dynamics.rollout(wide, given["actions"].astype(np.float64))
+said["wide_sample_first"] = dynamics.sample(observation, wide_action, np.array([1, 2]))
+said["wide_policy"] = policy(wide)
+said["rollout_none"] = dynamics.rollout(observation, actions[:, :0])
+
+# Derivatives along a direction, by the tape and by differences, of sums of all that is smooth.
+functions = {
+    "call": lambda o, a: dynamics(o, a[:, 0]),
+    "members": lambda o, a: dynamics.members(o, a[:, 0]),
+    "sample": lambda o, a: dynamics.sample(o, a[:, 0], tf.constant([1, 2])),
+    "rollout": lambda o, a: dynamics.rollout(o, a),
+}
+rng = np.random.default_rng(0)
+inside = observation[7:9], 0.5 * actions[7:9, :2]
+towards = [rng.normal(size=x.shape).astype(np.float32) for x in inside]
+for name, function in functions.items():
+    def total(o, a):
+        return tf.add_n([tf.reduce_sum(x * (1.0 + k)) for k, x in enumerate(
+            value for _, value in sorted(function(o, a).items()) if value.dtype == tf.float32)])
+    def slope(o, a):
+        with tf.GradientTape() as tape:
+            tape.watch((o, a))
+            value = total(o, a)
+        return tf.add_n([
+            tf.reduce_sum(g * d) for g, d in zip(tape.gradient(value, (o, a)), towards)])
+    ends = [total(*(x + step * d for x, d in zip(inside, towards))) for step in (-1e-2, 1e-2)]
+    said["slope_" + name] = {"differences": (ends[1] - ends[0]) / 2e-2, "eager": slope(*inside),
+        "function": tf.function(slope, autograph=False)(*inside)}
+    if name in ("call", "members"):
+        compiled = tf.function(slope, autograph=False, jit_compile=True)
+        said["slope_" + name]["xla"] = compiled(*inside)
 refused = {}
 for name, call in {
-    "float64 observation": lambda: dynamics(wide, action),
-    "float64 tensor": lambda: dynamics(tf.constant(wide), action),
-    "float64 action": lambda: dynamics.members(observation, wide_action),
-    "both float64": lambda: dynamics.rollout(wide, given["actions"].astype(np.float64)),
-    "int64 seed": lambda: dynamics.sample(observation, action, np.array([1, 2])),
-    "float64 for the policy": lambda: policy(wide),
+    "rows": lambda: dynamics(observation[:3], action),
+    "rows in a signature": lambda: dynamics.signatures["rollout"](
+        observation=observation, actions=actions[1:]),
     "shape": lambda: dynamics(given["observation"][:, 1:], action),
     "rank": lambda: dynamics(given["observation"][0], action),
     "rank of actions": lambda: dynamics.rollout(observation, action),
@@ -423,17 +453,10 @@ def test_export_holds_the_elites_alone_and_no_path_of_the_source(exported):
 @pytest.mark.parametrize(
     "name, words",
     [
+        ("rows", "observation and action must have as many rows; they have] [3] [16]"),
         (
-            "float64 observation",
-            "observation is float64: cast it with tf.cast(observation, tf.float32)",
-        ),
-        ("float64 tensor", "observation is float64: cast it with tf.cast(observation, tf.float32)"),
-        ("float64 action", "action is float64: cast it with tf.cast(action, tf.float32)"),
-        ("both float64", "is float64: cast it with tf.cast("),
-        ("int64 seed", "seed is int64: cast it with tf.cast(seed, tf.int32)"),
-        (
-            "float64 for the policy",
-            "observation is float64: cast it with tf.cast(observation, tf.float32)",
+            "rows in a signature",
+            "observation and actions must have as many rows; they have] [16] [15]",
         ),
         ("shape", "observation must have the shape [?, {D}]; its shape is] [16 {D-1}]"),
         ("rank", "observation must have the shape [?, {D}]; its shape is] [{D}]"),
@@ -451,8 +474,38 @@ def test_bad_input_is_refused_in_words(exported, name, words):
     assert words.replace("{D}", str(size)).replace("{D-1}", str(size - 1)) in refused[name]
 
 
+@pytest.mark.parametrize("call", ["predict", "members", "rollout", "sample_first", "policy"])
+def test_numbers_of_64_bits_are_taken(exported, call):
+    _, said, _ = exported
+    for name, value in said[call].items():
+        np.testing.assert_array_equal(said[f"wide_{call}"][name], value)
+
+
+@pytest.mark.parametrize("call", ["call", "members", "sample", "rollout"])
+def test_loaded_export_can_be_differentiated(exported, call):
+    """With respect to observations and actions; eager, in a function, and compiled."""
+    _, said, _ = exported
+    slopes = {name: float(value) for name, value in said[f"slope_{call}"].items()}
+    expected = slopes.pop("differences")
+    assert abs(expected) > 0.1 and slopes.keys() >= {"eager", "function"}
+    for mode, slope in slopes.items():
+        np.testing.assert_allclose(slope, expected, rtol=0.02, err_msg=mode)
+
+
+def test_empty_horizon_gives_an_empty_trajectory(exported):
+    models, said, _ = exported
+    shapes = {name: value.shape for name, value in said["rollout_none"].items()}
+    rows, size = models.observation.shape
+    assert shapes == {
+        "next_observation": (rows, 0, size),
+        "reward": (rows, 0),
+        "terminated": (rows, 0),
+        "length": (rows,),
+    }
+    assert not said["rollout_none"]["length"].any()
+
+
 def test_large_and_empty_batches(exported):
-    """1,203 rows are more than are computed together, and no multiple of it."""
     models, said, _ = exported
     for name, value in said["predict"].items():
         many = np.repeat(value, 80, axis=0)[:1203]

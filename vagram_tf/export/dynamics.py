@@ -5,7 +5,7 @@ Observations, rewards and actions are in the environment's own units: the scalin
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,10 @@ import tensorflow as tf
 from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.export.load import START_STATES
 from vagram_tf.export.signatures import OBSERVATION, SEED, Exported, Signature, Value
-from vagram_tf.model.ensemble import DynamicsEnsemble
-from vagram_tf.types import Prediction, TerminationFunction
+from vagram_tf.model.ensemble import DynamicsEnsemble, Network
+from vagram_tf.types import TerminationFunction
 
 _MOST_START_STATES = 1000
-# Rows computed together: with more, the layers' outputs leave the processor's cache.
-_CHUNK_ROWS = 500
 
 _ACTION = Value("B A", "in the environment's units; clipped to action_low and action_high")
 _TERMINATED = Value(
@@ -47,13 +45,7 @@ class ExportedDynamics(Exported):
         start_states: np.ndarray,
     ):
         elites = ensemble.only_elites()
-        functions = DynamicsFunctions(
-            elites,
-            elites.members,
-            (ensemble.observation_size, ensemble.action_size),
-            termination,
-            action_range,
-        )
+        functions = DynamicsFunctions(elites, elites.network, termination, action_range)
         sizes = {"D": ensemble.observation_size, "A": ensemble.action_size, "E": elites.members}
         super().__init__("dynamics", elites.variables, functions.signatures(), sizes)
         self._start_states = start_states
@@ -84,22 +76,20 @@ class DynamicsFunctions:
     enters the export.
 
     Args:
-      elites: `[E, B, D]` observations and `[E, B, A]` actions in [-1, 1] to a `Prediction`.
-      members: E.
-      sizes: D and A.
+      ensemble: predicts with a network.
+      read: returns the network of the E elites, once per call of a signature.
       termination: `[B, D] -> bool [B]`.
       action_range: the environment's.
     """
 
     def __init__(
         self,
-        elites: Callable[[tf.Tensor, tf.Tensor], Prediction],
-        members: int,
-        sizes: tuple[int, int],
+        ensemble: DynamicsEnsemble,
+        read: Callable[[], Network],
         termination: TerminationFunction,
         action_range: ActionRange,
     ):
-        self._elites, self._members, self._sizes = elites, members, list(sizes)
+        self._ensemble, self._read = ensemble, read
         self._termination, self._action_range = termination, action_range
 
     def signatures(self) -> dict[str, Signature]:
@@ -157,7 +147,15 @@ class DynamicsFunctions:
         }
 
     def predict(self, observation: tf.Tensor, action: tf.Tensor) -> dict[str, tf.Tensor]:
-        each = self.members(observation, action)
+        return self._predict(self._read(), observation, action)
+
+    def members(self, observation: tf.Tensor, action: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._members(self._read(), observation, action)
+
+    def _predict(
+        self, network: Network, observation: tf.Tensor, action: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        each = self._members(network, observation, action)
         mean, between = tf.nn.moments(each["next_observation"], axes=[0])
         within = tf.reduce_mean(tf.square(each["next_observation_stddev"]), axis=0)
         return {
@@ -167,8 +165,15 @@ class DynamicsFunctions:
             "terminated": self._termination(mean),
         }
 
-    def members(self, observation: tf.Tensor, action: tf.Tensor) -> dict[str, tf.Tensor]:
-        prediction = self._predict_in_chunks(observation, self._action_range.to_unit(action))
+    def _members(
+        self, network: Network, observation: tf.Tensor, action: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        members = network.mean_head.kernel.shape[0]
+        prediction = self._ensemble.predict(
+            network,
+            tf.tile(observation[tf.newaxis], [members, 1, 1]),
+            tf.tile(self._action_range.to_unit(action)[tf.newaxis], [members, 1, 1]),
+        )
         return {
             "next_observation": prediction.next_observation,
             "next_observation_stddev": tf.exp(0.5 * prediction.next_observation_log_variance),
@@ -179,14 +184,13 @@ class DynamicsFunctions:
     def sample(
         self, observation: tf.Tensor, action: tf.Tensor, seed: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        each = self.members(observation, action)
-        count = tf.shape(observation)[0]
+        network = self._read()
+        each = self._members(network, observation, action)
+        count, members = tf.shape(observation)[0], network.mean_head.kernel.shape[0]
         choice_seed, state_seed, reward_seed = tf.unstack(
             tf.random.experimental.stateless_split(seed, 3)
         )
-        member = tf.random.stateless_uniform(
-            [count], choice_seed, maxval=self._members, dtype=tf.int32
-        )
+        member = tf.random.stateless_uniform([count], choice_seed, maxval=members, dtype=tf.int32)
         index = tf.stack([member, tf.range(count)], axis=1)
         chosen = {name: tf.gather_nd(value, index) for name, value in each.items()}
         state_noise = tf.random.stateless_normal(tf.shape(observation), state_seed)
@@ -201,54 +205,37 @@ class DynamicsFunctions:
         }
 
     def rollout(self, observation: tf.Tensor, actions: tf.Tensor) -> dict[str, tf.Tensor]:
-        def step(previous: Any, action: tf.Tensor) -> Any:
-            state, _, ended = previous
-            step = self.predict(state, action)
+        network = self._read()
+        count, horizon = tf.shape(actions)[0], tf.shape(actions)[1]
+        in_order = tf.transpose(actions, [1, 0, 2])
+
+        def written(t: tf.Tensor, arrays: Sequence[Any], values: Sequence[tf.Tensor]) -> list[Any]:
+            return [array.write(t, value) for array, value in zip(arrays, values, strict=True)]
+
+        def step(t: tf.Tensor, state: tf.Tensor, ended: tf.Tensor, *arrays: tf.TensorArray) -> Any:
+            step = self._predict(network, state, in_order[t])
             # After its end a trajectory stays where it is and earns nothing.
             state = tf.where(ended[:, tf.newaxis], state, step["next_observation"])
-            return state, tf.where(ended, 0.0, step["reward"]), ended | step["terminated"]
+            reward = tf.where(ended, 0.0, step["reward"])
+            ended = ended | step["terminated"]
+            return t + 1, state, ended, *written(t + 1, arrays, (state, reward, ended))
 
-        count = tf.shape(observation)[0]
-        start = (observation, tf.zeros([count]), tf.zeros([count], tf.bool))
-        states, rewards, ended = tf.scan(step, tf.transpose(actions, [1, 0, 2]), start)
-        ended = tf.transpose(ended)
+        start = observation, tf.zeros([count]), tf.zeros([count], tf.bool)
+        # With a place for the start: what is stacked is never empty.
+        arrays = [
+            tf.TensorArray(value.dtype, horizon + 1, element_shape=value.shape) for value in start
+        ]
+        *_, states, rewards, ends = tf.while_loop(
+            lambda t, *_: t < horizon,
+            step,
+            (0, observation, start[-1], *written(0, arrays, start)),
+            maximum_iterations=horizon,
+        )
+        ended = tf.transpose(ends.stack()[1:])
         before_end = tf.reduce_sum(tf.cast(~ended, tf.int32), axis=1)
         return {
-            "next_observation": tf.transpose(states, [1, 0, 2]),
-            "reward": tf.transpose(rewards),
+            "next_observation": tf.transpose(states.stack()[1:], [1, 0, 2]),
+            "reward": tf.transpose(rewards.stack()[1:]),
             "terminated": ended,
-            "length": tf.minimum(before_end + 1, tf.shape(actions)[1]),
+            "length": tf.minimum(before_end + 1, horizon),
         }
-
-    @tf.function(reduce_retracing=True, autograph=False)  # one graph for all signatures
-    def _predict_in_chunks(self, observation: tf.Tensor, action: tf.Tensor) -> Prediction:
-        """Returns the elites' `[E, B]` predictions at an action in [-1, 1], computed in equal
-        chunks of rows.
-        """
-        count, members = tf.shape(observation)[0], self._members
-        chunks = tf.maximum(-(-count // _CHUNK_ROWS), 1)
-        rows = -(-count // chunks)
-        inputs = tf.pad(
-            tf.concat([observation, action], axis=1), [[0, chunks * rows - count], [0, 0]]
-        )
-        sizes = self._sizes
-
-        def predict(chunk: tf.Tensor) -> Prediction:
-            return self._elites(
-                *tf.split(tf.tile(chunk[tf.newaxis], [members, 1, 1]), sizes, axis=-1)
-            )
-
-        def joined(parts: tf.Tensor) -> tf.Tensor:
-            parts = tf.unstack(parts, members, axis=1)
-            return tf.stack(
-                [tf.reshape(part, [chunks * rows, *part.shape[2:]])[:count] for part in parts]
-            )
-
-        state, scalar = tf.TensorSpec([members, None, sizes[0]]), tf.TensorSpec([members, None])
-        parts = tf.map_fn(
-            predict,
-            tf.reshape(inputs, [chunks, rows, sum(sizes)]),
-            parallel_iterations=2,
-            fn_output_signature=Prediction(state, scalar, state, scalar),
-        )
-        return Prediction(*(joined(part) for part in parts))

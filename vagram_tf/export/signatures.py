@@ -97,12 +97,11 @@ class Exported(tf.Module):
 
 
 def _functions(signature: Signature, sizes: dict[str, int]) -> tuple[Any, Any]:
-    """Returns a function of a fixed signature, for servers, and one that says in words what it does
-    not take.
+    """Returns a function of a fixed signature, for servers, and one that takes 64-bit numbers, too.
 
     A restored function looks for a trace that fits its arguments and, if there is none, lists those
-    that there are. The second function therefore has traces for any shape and for 64-bit numbers,
-    which check and say what is wrong.
+    that there are. The second function therefore has traces for any shape and for 64-bit numbers;
+    both say in words what does not fit.
     """
     specs = [
         tf.TensorSpec(
@@ -112,23 +111,30 @@ def _functions(signature: Signature, sizes: dict[str, int]) -> tuple[Any, Any]:
         )
         for name, value in signature.inputs.items()
     ]
+    batched = [value.shape.startswith("B ") for value in signature.inputs.values()]
 
     @functools.wraps(signature.function)  # for the names of the arguments
-    def finite(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        return signature.function(
-            *(
-                tf.debugging.check_numerics(value, f"{spec.name} must be finite")
-                if spec.dtype.is_floating
-                else value
-                for spec, value in zip(specs, inputs, strict=True)
-            )
+    def fixed(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        rows = [tf.shape(value)[0] for value, has in zip(inputs, batched, strict=True) if has]
+        alike = tf.debugging.Assert(
+            tf.reduce_all(tf.equal(rows, rows[0])),
+            [f"{' and '.join(signature.inputs)} must have as many rows; they have", *rows],
         )
+        with tf.control_dependencies([alike] if len(rows) > 1 else []):
+            return signature.function(
+                *(
+                    tf.debugging.check_numerics(value, f"{spec.name} must be finite")
+                    if spec.dtype.is_floating
+                    else value
+                    for spec, value in zip(specs, inputs, strict=True)
+                )
+            )
 
     @functools.wraps(signature.function)
     def fitting(*inputs: tf.Tensor) -> Any:
         return served(*(_fitting(value, spec) for spec, value in zip(specs, inputs, strict=True)))
 
-    served = tf.function(finite, input_signature=specs, autograph=False)
+    served = tf.function(fixed, input_signature=specs, autograph=False)
     method = tf.function(fitting, autograph=False)
     for dtypes in itertools.product(*((spec.dtype, _WIDER[spec.dtype]) for spec in specs)):
         method.get_concrete_function(
@@ -141,24 +147,15 @@ def _functions(signature: Signature, sizes: dict[str, int]) -> tuple[Any, Any]:
 
 
 def _fitting(value: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
-    """Returns a value if it has the dtype and the shape of its specification; else says so when it
-    is run.
+    """Returns a value as the dtype of its specification; says so when it is run where it has
+    another shape.
     """
     # Hides its shape: TensorFlow would object first.
     value = tf.compat.v1.placeholder_with_default(value, None)
     expected = str(spec.shape.as_list()).replace("None", "?")
     fits = tf.equal(tf.rank(value), spec.shape.rank) & tf.equal(tf.shape(value)[-1], spec.shape[-1])
-    checks = [
-        tf.debugging.Assert(
-            value.dtype == spec.dtype,
-            [
-                f"{spec.name} is {value.dtype.name}: cast it with tf.cast({spec.name}, "
-                f"tf.{spec.dtype.name})"
-            ],
-        ),
-        tf.debugging.Assert(
-            fits, [f"{spec.name} must have the shape {expected}; its shape is", tf.shape(value)]
-        ),
-    ]
-    with tf.control_dependencies(checks):
+    check = tf.debugging.Assert(
+        fits, [f"{spec.name} must have the shape {expected}; its shape is", tf.shape(value)]
+    )
+    with tf.control_dependencies([check]):
         return tf.ensure_shape(tf.cast(value, spec.dtype), spec.shape)

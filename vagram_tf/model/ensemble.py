@@ -1,5 +1,9 @@
 """The probabilistic ensemble: E independent networks, computed together."""
 
+import itertools
+from collections.abc import Callable
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from vagram_tf import keras_version
@@ -11,35 +15,60 @@ keras_version.check()
 _MIN_LOG_VARIANCE, _MAX_LOG_VARIANCE = -10.0, 0.5
 
 
+Activation = Callable[[tf.Tensor], tf.Tensor]
+
+
+def plain_swish(x: tf.Tensor) -> tf.Tensor:
+    """Returns x · sigmoid(x), as `tf.nn.swish` does, whose gradient a SavedModel loses."""
+    return x * tf.sigmoid(x)
+
+
 class EnsembleDense(tf.keras.layers.Layer):
-    """E dense layers side by side: `[E, B, in] -> [E, B, units]`, member e with its own kernel and
-      bias.
+    """The weights of E dense layers side by side, member e with its own kernel and bias.
 
     Initialised as in MBPO: normal, truncated at two standard deviations of 1 / (2 √in); biases at
       zero.
     """
 
-    def __init__(
-        self, members: int, units: int, activation: str | None = None, name: str | None = None
-    ):
+    def __init__(self, members: int, inputs: int, units: int, name: str):
         super().__init__(name=name)
-        self._members, self._units = members, units
-        self._activation = tf.keras.activations.get(activation)
-
-    def build(self, input_shape: tf.TensorShape) -> None:
-        inputs = int(input_shape[-1])
         initializer = tf.keras.initializers.TruncatedNormal(stddev=0.5 / inputs**0.5)
-        self.kernel = self.add_weight(
-            "kernel", [self._members, inputs, self._units], initializer=initializer
-        )
-        self.bias = self.add_weight("bias", [self._members, 1, self._units], initializer="zeros")
+        self.kernel = self.add_weight("kernel", [members, inputs, units], initializer=initializer)
+        self.bias = self.add_weight("bias", [members, 1, units], initializer="zeros")
 
-    def call(self, inputs: tf.Tensor, members: tf.Tensor | None = None) -> tf.Tensor:
-        """Applies all members, or those of the indices `members` `[M]` to inputs `[M, B, in]`."""
-        kernel, bias = self.kernel, self.bias
+    def read(self, members: tf.Tensor | None) -> "Dense":
+        """Returns the layer as it is now, of all members or of those of the indices `[M]`."""
+        kernel, bias = tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.bias)
         if members is not None:
             kernel, bias = tf.gather(kernel, members), tf.gather(bias, members)
-        return self._activation(tf.matmul(inputs, kernel) + bias)
+        return Dense(kernel, bias)
+
+
+class Dense(NamedTuple):
+    """A layer of M members: kernel `[M, in, units]`, bias `[M, 1, units]`."""
+
+    kernel: tf.Tensor
+    bias: tf.Tensor
+
+    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+        """`[M, B, in]` to `[M, B, units]`."""
+        return tf.matmul(inputs, self.kernel) + self.bias
+
+
+class Network(NamedTuple):
+    """The numbers that a prediction is a function of, read from their variables once: loops over
+    them can be differentiated after an export, loops over variables cannot.
+    """
+
+    trunk: tuple[Dense, ...]
+    mean_head: Dense
+    log_variance_head: Dense
+    min_log_variance: tf.Tensor
+    max_log_variance: tf.Tensor
+    input_mean: tf.Tensor
+    input_stddev: tf.Tensor
+    target_mean: tf.Tensor
+    target_stddev: tf.Tensor
 
 
 class DynamicsEnsemble(tf.keras.Model):
@@ -61,6 +90,7 @@ class DynamicsEnsemble(tf.keras.Model):
         moves by 10; `absolute` and learned, as in PETS and MBPO; `fixed`, absolute and not learned,
         as in VaGraM's code.
       target: the state's targets are its `change`, or the next `state` itself.
+      activation: of the hidden layers.
     """
 
     def __init__(
@@ -72,17 +102,20 @@ class DynamicsEnsemble(tf.keras.Model):
         hidden_units: tuple[int, ...],
         variance_bounds: str = "relative",
         target: str = "change",
+        activation: Activation = tf.nn.swish,
     ):
         super().__init__(name="dynamics_ensemble")
         self.members, self._variance_bounds, self._target = members, variance_bounds, target
         self.observation_size, self.action_size = observation_size, action_size
-        outputs = observation_size + 1
+        self._activation = activation
+        inputs, outputs = observation_size + action_size, observation_size + 1
         self._trunk = [
-            EnsembleDense(members, units, "swish", f"hidden_{i}")
-            for i, units in enumerate(hidden_units)
+            EnsembleDense(members, before, units, f"hidden_{i}")
+            for i, (before, units) in enumerate(itertools.pairwise((inputs, *hidden_units)))
         ]
-        self._mean_head = EnsembleDense(members, outputs, name="mean")
-        self._log_variance_head = EnsembleDense(members, outputs, name="log_variance")
+        features = hidden_units[-1] if hidden_units else inputs
+        self._mean_head = EnsembleDense(members, features, outputs, "mean")
+        self._log_variance_head = EnsembleDense(members, features, outputs, "log_variance")
         bound = [members, 1, outputs]
         self._min_log_variance, self._max_log_variance = (
             self.add_weight(
@@ -96,7 +129,6 @@ class DynamicsEnsemble(tf.keras.Model):
                 ("max_log_variance", _MAX_LOG_VARIANCE),
             )
         )
-        inputs = observation_size + action_size
         self._input_mean = self.add_weight(
             "input_mean", [inputs], initializer="zeros", trainable=False
         )
@@ -113,7 +145,7 @@ class DynamicsEnsemble(tf.keras.Model):
             "normalized", [], tf.bool, initializer="zeros", trainable=False
         )
         self.elites = tf.Variable(tf.range(elites), trainable=False, name="elites")
-        # Creates the weights.
+        # Keras lists the weights of a model that has been called.
         self(tf.zeros([members, 1, observation_size]), tf.zeros([members, 1, action_size]))
 
     @property
@@ -180,15 +212,40 @@ class DynamicsEnsemble(tf.keras.Model):
         Returns:
           A `Prediction` with the same leading axes.
         """
-        inputs = tf.concat([observation, action], axis=-1)
-        features = (inputs - self._input_mean) / self._input_stddev
-        for layer in self._trunk:
-            features = layer(features, members)
-        mean = self._mean_head(features, members) * self._target_stddev + self._target_mean
-        raw = self._log_variance_head(
-            tf.stop_gradient(features) if detach_variance else features, members
+        return self.predict(self.network(members), observation, action, detach_variance)
+
+    def network(self, members: tf.Tensor | None = None) -> Network:
+        """Returns the weights as they are now, of all members or of those of the indices `[M]`."""
+        bounds = (
+            tf.convert_to_tensor(bound) if members is None else tf.gather(bound, members)
+            for bound in (self._min_log_variance, self._max_log_variance)
         )
-        log_variance = self._bound(raw, members)
+        units = (self._input_mean, self._input_stddev, self._target_mean, self._target_stddev)
+        return Network(
+            tuple(layer.read(members) for layer in self._trunk),
+            self._mean_head.read(members),
+            self._log_variance_head.read(members),
+            *bounds,
+            *map(tf.convert_to_tensor, units),
+        )
+
+    def predict(
+        self,
+        network: Network,
+        observation: tf.Tensor,
+        action: tf.Tensor,
+        detach_variance: bool = False,
+    ) -> Prediction:
+        """Predicts as a call does, with weights that have been read before: no variable is read
+        here.
+        """
+        inputs = tf.concat([observation, action], axis=-1)
+        features = (inputs - network.input_mean) / network.input_stddev
+        for layer in network.trunk:
+            features = self._activation(layer(features))
+        mean = network.mean_head(features) * network.target_stddev + network.target_mean
+        raw = network.log_variance_head(tf.stop_gradient(features) if detach_variance else features)
+        log_variance = self._bound(raw, network)
         sizes = [self.observation_size, 1]
         state, reward = tf.split(mean, sizes, axis=-1)
         state_log_variance, reward_log_variance = tf.split(log_variance, sizes, axis=-1)
@@ -200,7 +257,9 @@ class DynamicsEnsemble(tf.keras.Model):
         )
 
     def only_elites(self) -> "DynamicsEnsemble":
-        """Returns an ensemble of the elites alone, best first, with copies of their weights."""
+        """Returns an ensemble of the elites alone, best first, with copies of their weights, that
+        can be differentiated after an export.
+        """
         count, units = self.elites.shape[0], tuple(layer.kernel.shape[-1] for layer in self._trunk)
         elites = DynamicsEnsemble(
             self.observation_size,
@@ -210,6 +269,7 @@ class DynamicsEnsemble(tf.keras.Model):
             units,
             self._variance_bounds,
             self._target,
+            plain_swish,
         )
         for copy, original in zip(
             elites.trainable_variables, self.trainable_variables, strict=True
@@ -231,7 +291,7 @@ class DynamicsEnsemble(tf.keras.Model):
         """
         return tf.reduce_sum(self._max_log_variance - self._min_log_variance, axis=[1, 2])
 
-    def _bound(self, raw: tf.Tensor, members: tf.Tensor | None) -> tf.Tensor:
+    def _bound(self, raw: tf.Tensor, network: Network) -> tf.Tensor:
         """Keeps log-variances between their bounds as PETS does, with one sigmoid and one
         logarithm.
 
@@ -239,13 +299,10 @@ class DynamicsEnsemble(tf.keras.Model):
         and `softplus(z) = log(1 + eᶻ)` the first is `eˣ = e^high sigmoid(raw - high)`, the second
         `log(e^low + eˣ)`.
         """
-        low = tf.convert_to_tensor(self._min_log_variance)
-        high = tf.convert_to_tensor(self._max_log_variance)
-        if members is not None:
-            low, high = tf.gather(low, members), tf.gather(high, members)
+        low, high = network.min_log_variance, network.max_log_variance
         bounded = tf.math.log(tf.exp(low) + tf.exp(high) * tf.sigmoid(raw - high))
         return (
-            bounded + 2.0 * tf.math.log(self._target_stddev)
+            bounded + 2.0 * tf.math.log(network.target_stddev)
             if self._variance_bounds == "relative"
             else bounded
         )

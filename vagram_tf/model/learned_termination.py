@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from vagram_tf.compiler import compiled
-from vagram_tf.model.ensemble import moments
+from vagram_tf.model.ensemble import moments, plain_swish
 from vagram_tf.model.known_termination import never
 from vagram_tf.types import TerminationFunction, Transition
 
@@ -85,7 +85,7 @@ class LearnedTermination(tf.Module):
         def terminated(next_observation: tf.Tensor) -> tf.Tensor:
             features = (next_observation - mean) / stddev
             for kernel, bias in layers[:-1]:
-                features = tf.nn.swish(features @ kernel + bias)
+                features = plain_swish(features @ kernel + bias)
             kernel, bias = layers[-1]
             return ((features @ kernel + bias)[:, 0] > threshold) | never(next_observation)
 

@@ -263,9 +263,8 @@ class Training:
         """Reads the weights as they are at every call, and is traced at the first one alone."""
         ensemble = self.dyna.ensemble
         return DynamicsFunctions(
-            lambda *inputs: ensemble(*inputs, members=ensemble.elites),
-            ensemble.elites.shape[0],
-            (ensemble.observation_size, ensemble.action_size),
+            ensemble,
+            lambda: ensemble.network(ensemble.elites),
             self.dyna.termination,
             self._action_range,
         )
