@@ -165,3 +165,35 @@ def test_what_is_no_policy_is_refused_in_one_line(policy, tmp_path):
         ([f"--export={policy}", "--episodes=0"], "episodes"),
     ]:
         assert words in programs.refused("evaluate", arguments), arguments
+
+
+def test_planner_plays_the_same_episodes_beside_the_policy(policy, greedy, tmp_path):
+    arguments = ["--episodes=3", "--seed=5", "--planner=cem", "--horizon=3", "--candidates=20"]
+    arguments += [f"--export={policy.parents[2]}", f"--output={tmp_path}/out.json"]
+    process = programs.program("evaluate", arguments)
+    assert process.returncode == 0, process.stderr
+    assert "planner, episode 3 of 3: -" in process.stderr
+    stdout = process.stdout
+    report = json.loads((tmp_path / "out.json").read_text())
+    planner = report.pop("planner")
+    assert report == greedy[1]
+    assert planner["method"] == "cem" and planner["horizon"] == 3 and planner["terminal_value"]
+    assert planner["dynamics"] == str(policy.parents[1] / "dynamics" / "90")
+    assert planner["lengths"] == [25, 25, 25] and planner["returns"] != report["returns"]
+    np.testing.assert_allclose(planner["return"]["mean"], np.mean(planner["returns"]))
+    assert re.search(r"^return, cem +-?\d", stdout, re.MULTILINE)
+    assert "plans per second" in stdout
+
+
+def test_planner_needs_a_model_with_its_signature(policy, tmp_path):
+    directory = tmp_path / "run"
+    shutil.copytree(policy.parents[2], directory)
+    export = directory / "export" / "dynamics" / "90"
+    signatures = json.loads((export / "metadata.json").read_text())["signatures"]
+    del signatures["each"]
+    programs.rewrite_metadata(export, signatures=signatures)
+    line = programs.refused("evaluate", [f"--export={directory}", "--planner=cem"])
+    assert "was exported by an earlier version, without what a planner needs" in line
+    shutil.rmtree(directory / "export" / "dynamics")
+    line = programs.refused("evaluate", [f"--export={directory}", "--planner=cem"])
+    assert "is no export" in line

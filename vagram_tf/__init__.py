@@ -46,6 +46,7 @@ def _lead_to_keras_2() -> None:
 _lead_to_keras_2()
 
 if TYPE_CHECKING:
+    from vagram_tf import plan
     from vagram_tf.config import Config
     from vagram_tf.export.learned_env import LearnedEnv, LearnedVectorEnv
     from vagram_tf.model import losses
@@ -67,6 +68,7 @@ _PUBLIC = {
     "ValueAware": ("vagram_tf.model.objective", "ValueAware"),
     "clip_by_norm_quantile": ("vagram_tf.model.value_gradients", "clip_by_norm_quantile"),
     "losses": ("vagram_tf.model.losses", None),
+    "plan": ("vagram_tf.plan", None),
     "preset": ("vagram_tf.presets", "preset"),
     "register_objective": ("vagram_tf.model.objectives", "register_objective"),
     "register_termination": ("vagram_tf.model.known_termination", "register"),
@@ -84,6 +86,7 @@ __all__ = [
     "ValueAware",
     "clip_by_norm_quantile",
     "losses",
+    "plan",
     "preset",
     "register_objective",
     "register_termination",

@@ -2,9 +2,11 @@
 
     vagram-evaluate --export=runs/InvertedPendulum-v5/vagram/0
     vagram-evaluate --export=runs/Hopper-v5/vagram/0/export/policy/15000 --episodes=50
-    --video=hopper.mp4
+    vagram-evaluate --export=runs/Hopper-v5/vagram/0 --planner=cem
 
-Returns are undiscounted sums of the environment's own rewards.
+With --planner, a planner plays the same episodes, too: it looks for its actions in the exported
+model, anew at every step, and --video shows it. Returns are undiscounted sums of the
+environment's own rewards.
 """
 
 from pathlib import Path
@@ -20,6 +22,20 @@ if TYPE_CHECKING:
     import gymnasium
 
 _VIDEO_FORMATS = (".mp4", ".gif")
+PLANNERS = ("cem", "mppi", "gradient")
+
+
+class Planning(NamedTuple):
+    """A planner: its model's export, and what `vagram_tf.plan.Planner` takes."""
+
+    dynamics: Path
+    terminal_value: bool
+    method: str
+    horizon: int
+    candidates: int
+    iterations: int
+    spread: float
+    disagreement: float
 
 
 class Order(NamedTuple):
@@ -32,6 +48,7 @@ class Order(NamedTuple):
     seed: int
     output: Path | None
     video: Path | None
+    planning: Planning | None
 
 
 def define() -> None:
@@ -49,6 +66,26 @@ def define() -> None:
     paths.define("output", None, "JSON file to write the numbers to")
     paths.define("video", None, f"file to draw the first episode to: {' or '.join(_VIDEO_FORMATS)}")
 
+    absl_flags.DEFINE_enum("planner", None, PLANNERS, "plays, too, with actions that it plans")
+    absl_flags.DEFINE_integer("horizon", 20, "steps of a plan", lower_bound=1)
+    absl_flags.DEFINE_integer("candidates", 500, "plans to choose from", lower_bound=2)
+    absl_flags.DEFINE_integer(
+        "iterations", 3, "how often candidates are drawn, or gradient steps taken", lower_bound=1
+    )
+    absl_flags.DEFINE_float(
+        "spread",
+        0.2,
+        "standard deviation of the first candidates, of half the range",
+        lower_bound=0,
+    )
+    absl_flags.DEFINE_float(
+        "disagreement",
+        0.0,
+        "what a step costs a plan where the elites disagree, in reward units",
+        lower_bound=0.0,
+    )
+    absl_flags.DEFINE_bool("terminal_value", True, "add the policy's value of where a plan ends")
+
 
 def check() -> Order:
     """Returns what the flags ask for; raises ValueError."""
@@ -65,10 +102,36 @@ def check() -> Order:
             )
     export = inputs.export(given.export, "policy")
     config = environment_of(check_export(export, "policy"))
+    planning = _planning(given, export) if given.planner else None
     instances = 1 if config.instances == "one" else given.episodes
     environments = [inputs.environment(config) for _ in range(instances)]
     inputs.tell(export, given.export)
-    return Order(export, given.episodes, environments, given.sample, given.seed, output, video)
+    return Order(
+        export, given.episodes, environments, given.sample, given.seed, output, video, planning
+    )
+
+
+def _planning(given: absl_flags.FlagValues, policy: Path) -> Planning:
+    """Returns the planner that the flags describe; raises ValueError."""
+    # The policy's, of the same step; or what the given path names.
+    beside = policy.parents[1] / "dynamics" / policy.name
+    dynamics = beside if beside.is_dir() else inputs.export(given.export, "dynamics")
+    metadata = check_export(dynamics, "dynamics")
+    if "each" not in metadata["signatures"]:
+        raise ValueError(
+            f"{dynamics} was exported by an earlier version, without what a planner needs; the "
+            "command of its run, started once more, writes it anew"
+        )
+    return Planning(
+        dynamics,
+        given.terminal_value,
+        given.planner,
+        given.horizon,
+        given.candidates,
+        given.iterations,
+        given.spread,
+        given.disagreement,
+    )
 
 
 def main() -> None:

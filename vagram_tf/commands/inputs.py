@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vagram_tf.config import EnvConfig
-from vagram_tf.export.load import newest_export
+from vagram_tf.export.load import newest_of_run
 
 if TYPE_CHECKING:
     import gymnasium
@@ -45,12 +45,7 @@ def check_loss(loss: str) -> None:
 
 
 def export(path: Path | None, kind: str) -> Path:
-    """Returns the export that a path names.
-
-    Args:
-      path: an export's own directory; or a run's, or `export` or `export/<kind>` in it: then the
-        newest of the kind.
-      kind: "dynamics" or "policy".
+    """Returns the export that a path names; see `newest_of_run`.
 
     Raises:
       ValueError: there is no path.
@@ -59,10 +54,7 @@ def export(path: Path | None, kind: str) -> Path:
         raise ValueError(
             f"--export is needed: the directory of a run, or of one of its exports of kind {kind}"
         )
-    for place in (path / "export" / kind, path / kind, path):
-        if newest := newest_export(place):
-            return newest
-    return path
+    return newest_of_run(path, kind)
 
 
 def tell(taken: Path, path: Path) -> None:

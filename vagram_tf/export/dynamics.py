@@ -116,6 +116,18 @@ class DynamicsFunctions:
                     "reward_stddev": Value("E B", "each elite's standard deviation"),
                 },
             ),
+            "each": Signature(
+                self.each,
+                {
+                    "observation": Value("E B D", "rows of its own for each elite"),
+                    "action": Value("E B A", "in the environment's units, likewise"),
+                },
+                {
+                    "next_observation": Value("E B D", "the elite's mean"),
+                    "reward": Value("E B", "the elite's mean, in the environment's units"),
+                    "terminated": Value("E B", "by the rule named above", tf.bool),
+                },
+            ),
             "sample": Signature(
                 self.sample,
                 _INPUTS | {"seed": SEED},
@@ -179,6 +191,17 @@ class DynamicsFunctions:
             "next_observation_stddev": tf.exp(0.5 * prediction.next_observation_log_variance),
             "reward": prediction.reward,
             "reward_stddev": tf.exp(0.5 * prediction.reward_log_variance),
+        }
+
+    def each(self, observation: tf.Tensor, action: tf.Tensor) -> dict[str, tf.Tensor]:
+        unit_action = self._action_range.to_unit(action)
+        prediction = self._ensemble.predict(self._read(), observation, unit_action)
+        after = prediction.next_observation
+        terminated = self._termination(tf.reshape(after, [-1, after.shape[-1]]))
+        return {
+            "next_observation": after,
+            "reward": prediction.reward,
+            "terminated": tf.reshape(terminated, tf.shape(prediction.reward)),
         }
 
     def sample(

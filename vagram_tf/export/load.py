@@ -137,6 +137,21 @@ def newest_export(directory: Path) -> Path | None:
     return directory / str(max(steps)) if steps else None
 
 
+def newest_of_run(path: str | os.PathLike[str], kind: str) -> Path:
+    """Returns the export that a path names.
+
+    Args:
+      path: an export's own directory; or a run's, or `export` or `export/<kind>` in it: then the
+        newest of the kind.
+      kind: "dynamics" or "policy".
+    """
+    given = files.path(path)
+    for place in (given / "export" / kind, given / kind, given):
+        if newest := newest_export(place):
+            return newest
+    return given
+
+
 def _suggestion(path: Path) -> str:
     """Names the newest export below a directory that holds numbered ones."""
     newest = newest_export(path)

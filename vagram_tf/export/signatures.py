@@ -111,11 +111,17 @@ def _functions(signature: Signature, sizes: dict[str, int]) -> tuple[Any, Any]:
         )
         for name, value in signature.inputs.items()
     ]
-    batched = [value.shape.startswith("B ") for value in signature.inputs.values()]
+    # Where each of the inputs has its rows, if it has any.
+    axes = [value.shape.split() for value in signature.inputs.values()]
+    batch = [names.index("B") if "B" in names else None for names in axes]
 
     @functools.wraps(signature.function)  # for the names of the arguments
     def fixed(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        rows = [tf.shape(value)[0] for value, has in zip(inputs, batched, strict=True) if has]
+        rows = [
+            tf.shape(value)[axis]
+            for value, axis in zip(inputs, batch, strict=True)
+            if axis is not None
+        ]
         alike = tf.debugging.Assert(
             tf.reduce_all(tf.equal(rows, rows[0])),
             [f"{' and '.join(signature.inputs)} must have as many rows; they have", *rows],
@@ -153,7 +159,11 @@ def _fitting(value: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
     # Hides its shape: TensorFlow would object first.
     value = tf.compat.v1.placeholder_with_default(value, None)
     expected = str(spec.shape.as_list()).replace("None", "?")
-    fits = tf.equal(tf.rank(value), spec.shape.rank) & tf.equal(tf.shape(value)[-1], spec.shape[-1])
+    known = [axis for axis, size in enumerate(spec.shape) if size is not None]
+    shape = tf.pad(tf.shape(value), [[0, spec.shape.rank]])  # long enough, whatever the rank
+    fits = tf.equal(tf.rank(value), spec.shape.rank) & tf.reduce_all(
+        tf.equal(tf.gather(shape, known), [spec.shape[axis] for axis in known])
+    )
     check = tf.debugging.Assert(
         fits, [f"{spec.name} must have the shape {expected}; its shape is", tf.shape(value)]
     )

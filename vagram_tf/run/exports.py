@@ -70,6 +70,7 @@ def _metadata(dyna: Dyna, kind: str, mean_return: float | None) -> dict[str, Any
         "action_low": dyna.action_space.low.tolist(),
         "action_high": dyna.action_space.high.tolist(),
         "units": "observations, actions and rewards as the environment gives them, float32",
+        "discount": config.agent.discount,
         "termination": dyna.termination_kind,
         "loss": config.model.loss,
         "model_hidden_units": list(config.model.model_hidden_units),
