@@ -52,7 +52,7 @@ observation, action, actions = (
     tf.constant(given[name]) for name in ("observation", "action", "actions"))
 dynamics, policy = (
     tf.saved_model.load(str(directory / kind / "40")) for kind in ("dynamics", "policy"))
-assert sorted(dynamics.signatures) == ["members", "rollout", "sample", "serving_default"]
+assert sorted(dynamics.signatures) == ["each", "members", "rollout", "sample", "serving_default"]
 assert sorted(policy.signatures) == ["sample", "serving_default", "value"]
 seeds = {"first": [1, 2], "again": [1, 2], "other": [1, 3]}
 said = {
@@ -102,12 +102,15 @@ said["wide_members"] = dynamics.members(tf.constant(wide), wide_action)
 said["wide_rollout"] = dynamics.rollout(wide, given["actions"].astype(np.float64))
 said["wide_sample_first"] = dynamics.sample(observation, wide_action, np.array([1, 2]))
 said["wide_policy"] = policy(wide)
+turned = tf.stack([observation, observation[::-1]]), tf.stack([action, action[::-1]])
+said["each"] = dynamics.each(*turned)
 said["rollout_none"] = dynamics.rollout(observation, actions[:, :0])
 
 # Derivatives along a direction, by the tape and by differences, of sums of all that is smooth.
 functions = {
     "call": lambda o, a: dynamics(o, a[:, 0]),
     "members": lambda o, a: dynamics.members(o, a[:, 0]),
+    "each": lambda o, a: dynamics.each(tf.stack([o, o]), tf.stack([a[:, 0], a[:, 1]])),
     "sample": lambda o, a: dynamics.sample(o, a[:, 0], tf.constant([1, 2])),
     "rollout": lambda o, a: dynamics.rollout(o, a),
 }
@@ -127,7 +130,7 @@ for name, function in functions.items():
     ends = [total(*(x + step * d for x, d in zip(inside, towards))) for step in (-1e-2, 1e-2)]
     said["slope_" + name] = {"differences": (ends[1] - ends[0]) / 2e-2, "eager": slope(*inside),
         "function": tf.function(slope, autograph=False)(*inside)}
-    if name in ("call", "members"):
+    if name in ("call", "members", "each"):
         compiled = tf.function(slope, autograph=False, jit_compile=True)
         said["slope_" + name]["xla"] = compiled(*inside)
 refused = {}
@@ -481,7 +484,16 @@ def test_numbers_of_64_bits_are_taken(exported, call):
         np.testing.assert_array_equal(said[f"wide_{call}"][name], value)
 
 
-@pytest.mark.parametrize("call", ["call", "members", "sample", "rollout"])
+def test_each_elite_predicts_rows_of_its_own(exported):
+    _, said, _ = exported
+    each, members = said["each"], said["members"]
+    for name in ("next_observation", "reward"):
+        close(each[name][0], members[name][0])
+        close(each[name][1], members[name][1][::-1])
+    assert each["terminated"].shape == each["reward"].shape
+
+
+@pytest.mark.parametrize("call", ["call", "members", "each", "sample", "rollout"])
 def test_loaded_export_can_be_differentiated(exported, call):
     """With respect to observations and actions; eager, in a function, and compiled."""
     _, said, _ = exported

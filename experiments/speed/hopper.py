@@ -46,6 +46,7 @@ def random_transitions(count: int) -> Transition:
         ):
             field[i] = value
         observation = env.reset()[0] if terminated or truncated else after
+    env.close()
     return fields
 
 

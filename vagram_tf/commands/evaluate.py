@@ -9,6 +9,8 @@ model, anew at every step, and --video shows it. Returns are undiscounted sums o
 environment's own rewards.
 """
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,16 +41,16 @@ class Planning(NamedTuple):
 
 
 class Order(NamedTuple):
-    """What the flags say; an environment per episode, or a single one."""
+    """What the flags say; an environment per episode, or a single one, from `hold`."""
 
     export: Path
     episodes: int
-    environments: list["gymnasium.Env"]
     sample: bool
     seed: int
     output: Path | None
     video: Path | None
     planning: Planning | None
+    environments: Sequence["gymnasium.Env"] = ()
 
 
 def define() -> None:
@@ -101,14 +103,18 @@ def check() -> Order:
                 f"--video must end with {' or '.join(_VIDEO_FORMATS)}, got {str(video)!r}"
             )
     export = inputs.export(given.export, "policy")
-    config = environment_of(check_export(export, "policy"))
+    check_export(export, "policy")
     planning = _planning(given, export) if given.planner else None
-    instances = 1 if config.instances == "one" else given.episodes
-    environments = [inputs.environment(config) for _ in range(instances)]
-    inputs.tell(export, given.export)
-    return Order(
-        export, given.episodes, environments, given.sample, given.seed, output, video, planning
-    )
+    return Order(export, given.episodes, given.sample, given.seed, output, video, planning)
+
+
+@contextlib.contextmanager
+def hold(order: Order) -> Iterator[Order]:
+    """Opens the environments; raises ValueError."""
+    config = environment_of(check_export(order.export, "policy"))
+    with inputs.environments(config, order.episodes) as environments:
+        inputs.tell(order.export, absl_flags.FLAGS.export)
+        yield order._replace(environments=environments)
 
 
 def _planning(given: absl_flags.FlagValues, policy: Path) -> Planning:
@@ -136,4 +142,6 @@ def _planning(given: absl_flags.FlagValues, policy: Path) -> Planning:
 
 def main() -> None:
     """Runs the program and ends the process."""
-    Program(define, check, "vagram_tf.commands.judging.policy", packages=("scipy",)).main()
+    Program(
+        define, check, "vagram_tf.commands.judging.policy", packages=("scipy",), hold=hold
+    ).main()

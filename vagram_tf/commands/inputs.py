@@ -4,7 +4,9 @@ is not needed here.
 Everything raises ValueError, in one sentence, for what is refused.
 """
 
+import contextlib
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,19 @@ def environment(config: EnvConfig) -> "gymnasium.Env":
     from vagram_tf.envs import tasks  # Gymnasium may be missing, and `--help` is to be quick
 
     return tasks.make(config)
+
+
+@contextlib.contextmanager
+def environments(config: EnvConfig, count: int) -> Iterator[list["gymnasium.Env"]]:
+    """Gives so many environments, or one where there can be no more, and closes them; otherwise as
+    `environment`.
+    """
+    with contextlib.ExitStack() as opened:
+        made = []
+        for _ in range(1 if config.instances == "one" else count):
+            made.append(environment(config))
+            opened.callback(made[-1].close)
+        yield made
 
 
 def check_environment(name: str) -> None:

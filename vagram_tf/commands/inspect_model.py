@@ -7,7 +7,9 @@ uniformly random ones, the same number of steps each. Prints a table and writes 
 the numbers, and inspect.png.
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,15 +24,17 @@ if TYPE_CHECKING:
 
 
 class Order(NamedTuple):
-    """What the flags say: the exports and their environment, and the directory to write to."""
+    """What the flags say: the exports, and the directory to write to; and the environment, from
+    `hold`.
+    """
 
     export: Path
     policy: Path
-    environment: "gymnasium.Env"
     steps: int
     horizon: int
     seed: int
     output: Path
+    environment: "gymnasium.Env | None" = None
 
 
 def define() -> None:
@@ -47,9 +51,7 @@ def define() -> None:
 
 
 def check() -> Order:
-    """Returns what the flags ask for, and makes the directory to write to; raises ValueError or
-    OSError.
-    """
+    """Returns what the flags ask for; raises ValueError."""
     given = absl_flags.FLAGS
     export = inputs.export(given.export, "dynamics")
     config = environment_of(check_export(export, "dynamics"))
@@ -59,10 +61,17 @@ def check() -> Order:
         raise ValueError(
             f"{policy} is a policy for another environment: {other} instead of {config}"
         )
-    environment = inputs.environment(config)
-    output.mkdir(parents=True, exist_ok=True)
-    inputs.tell(export, given.export)
-    return Order(export, policy, environment, given.steps, given.horizon, given.seed, output)
+    return Order(export, policy, given.steps, given.horizon, given.seed, output)
+
+
+@contextlib.contextmanager
+def hold(order: Order) -> Iterator[Order]:
+    """Opens the environment and makes the directory to write to; raises ValueError or OSError."""
+    config = environment_of(check_export(order.export, "dynamics"))
+    with inputs.environments(config, 1) as (environment,):
+        order.output.mkdir(parents=True, exist_ok=True)
+        inputs.tell(order.export, absl_flags.FLAGS.export)
+        yield order._replace(environment=environment)
 
 
 def _beside(export: Path, policy: Path | None, output: Path | None) -> tuple[Path, Path]:
@@ -81,5 +90,9 @@ def _beside(export: Path, policy: Path | None, output: Path | None) -> tuple[Pat
 def main() -> None:
     """Runs the program and ends the process."""
     Program(
-        define, check, "vagram_tf.commands.judging.model", packages=("matplotlib", "scipy")
+        define,
+        check,
+        "vagram_tf.commands.judging.model",
+        packages=("matplotlib", "scipy"),
+        hold=hold,
     ).main()

@@ -5,6 +5,7 @@
 Prints the frames per second. Exits with `REFUSED` after printing why nothing can be drawn.
 """
 
+import contextlib
 import json
 import math
 import sys
@@ -31,28 +32,37 @@ def main(request_text: str, actions_path: str, frames_path: str) -> None:
     request = json.loads(request_text)
     config = EnvConfig(**request["config"])
     try:
-        env = tasks.make(config, render_mode="rgb_array")
-        is_dm_control = config.name.startswith(tasks.DM_CONTROL_PREFIX)
-        is_mujoco = hasattr(env.unwrapped, "mujoco_renderer")
-        if request["missing"] and (is_dm_control or is_mujoco):
-            raise Refusal(request["missing"])
-        if is_mujoco:  # without a GPU, shadows take most of the time
-            cast(Any, env.unwrapped).model.vis.quality.shadowsize = 0
-        native = env.metadata.get("render_fps") or MOST_FRAMES_PER_SECOND
-        if is_dm_control:  # Shimmy says how many milliseconds a step takes instead
-            native = 1000 / native
-        every = math.ceil(native / MOST_FRAMES_PER_SECOND)
-        frames = [
-            _frame(env, config.name, request["size"])
-            for step in _steps(env, request["seed"], np.load(actions_path))
-            if step % every == 0
-        ]
+        with contextlib.closing(tasks.make(config, render_mode="rgb_array")) as env:
+            frames, per_second = _drawn(
+                env, config.name, request["missing"], request["seed"], request["size"], actions_path
+            )
     except (ValueError, Refusal) as error:
         print(error)
         processes.end(REFUSED)
-    env.close()
     np.save(frames_path, np.stack(frames))
-    print(max(1, round(native / every)))
+    print(per_second)
+
+
+def _drawn(
+    env: gymnasium.Env, name: str, missing: str | None, seed: int, size: int, actions_path: str
+) -> tuple[list[np.ndarray], int]:
+    """Returns the pictures, and how many of them make a second; raises Refusal."""
+    is_dm_control = name.startswith(tasks.DM_CONTROL_PREFIX)
+    is_mujoco = hasattr(env.unwrapped, "mujoco_renderer")
+    if missing and (is_dm_control or is_mujoco):
+        raise Refusal(missing)
+    if is_mujoco:  # without a GPU, shadows take most of the time
+        cast(Any, env.unwrapped).model.vis.quality.shadowsize = 0
+    native = env.metadata.get("render_fps") or MOST_FRAMES_PER_SECOND
+    if is_dm_control:  # Shimmy says how many milliseconds a step takes instead
+        native = 1000 / native
+    every = math.ceil(native / MOST_FRAMES_PER_SECOND)
+    frames = [
+        _frame(env, name, size)
+        for step in _steps(env, seed, np.load(actions_path))
+        if step % every == 0
+    ]
+    return frames, max(1, round(native / every))
 
 
 def _steps(env: gymnasium.Env, seed: int, actions: np.ndarray) -> Iterator[int]:

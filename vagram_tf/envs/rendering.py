@@ -8,6 +8,7 @@ TensorFlow, and where OpenGL's libraries are missing that shows in many ways, fr
 `mujoco` is imported to the end of the process.
 """
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -83,16 +84,15 @@ def rollout_frames(
       RenderingUnavailable: OpenGL is missing, or the environment does not draw.
       ValueError: the environment cannot be made.
     """
-    env = tasks.make(config)
-    space, actions = cast(gymnasium.spaces.Box, env.action_space), []
-    observation, _ = env.reset(seed=seed)
-    for _ in range(max_steps):
-        actions.append(np.clip(policy(observation), space.low, space.high).astype(space.dtype))
-        # A copy: some environments scale in place what they are given.
-        observation, _, terminated, truncated, _ = env.step(actions[-1].copy())
-        if terminated or truncated:
-            break
-    env.close()
+    with contextlib.closing(tasks.make(config)) as env:
+        space, actions = cast(gymnasium.spaces.Box, env.action_space), []
+        observation, _ = env.reset(seed=seed)
+        for _ in range(max_steps):
+            actions.append(np.clip(policy(observation), space.low, space.high).astype(space.dtype))
+            # A copy: some environments scale in place what they are given.
+            observation, _, terminated, truncated, _ = env.step(actions[-1].copy())
+            if terminated or truncated:
+                break
     return draw(config, seed, np.reshape(actions, [-1, *space.shape]), size)
 
 

@@ -2,7 +2,6 @@
 does.
 """
 
-import contextlib
 import json
 import math
 from pathlib import Path
@@ -21,10 +20,10 @@ from vagram_tf.export.load import Export, open_export
 def run(order: Order) -> None:
     """Judges a model; raises ValueError, OSError or EnvironmentFault."""
     dynamics, policy = open_export(order.export, "dynamics"), open_export(order.policy, "policy")
-    with contextlib.closing(order.environment) as environment:
-        report = inspect(
-            dynamics, policy, environment, order.steps, order.horizon, order.seed, order.output
-        )
+    assert order.environment is not None
+    report = inspect(
+        dynamics, policy, order.environment, order.steps, order.horizon, order.seed, order.output
+    )
     print(table(report))
     print(f"\nnumbers   {order.output / 'inspect.json'}\nfigure    {order.output / 'inspect.png'}")
 

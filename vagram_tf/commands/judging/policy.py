@@ -1,6 +1,5 @@
 """The work of `evaluate`: episodes of the real environment with an exported policy's actions."""
 
-import contextlib
 import itertools
 import json
 import sys
@@ -28,14 +27,11 @@ def run(order: Order) -> None:
     """Judges a policy; raises ValueError, OSError or EnvironmentFault."""
     export = open_export(order.export, "policy")
     planner = _planner(order.planning, order) if order.planning else None
-    with contextlib.ExitStack() as opened:
-        for environment in order.environments:
-            opened.callback(environment.close)
-        act = greedy_or_sampled(export, order.sample, order.seed)
-        report = evaluate(export, order.environments, order.episodes, act, order.seed)
-        report["actions"] = "sampled" if order.sample else "greedy"
-        if planner and order.planning:
-            report["planner"] = _settings(order.planning) | play(planner, export, order)
+    act = greedy_or_sampled(export, order.sample, order.seed)
+    report = evaluate(export, order.environments, order.episodes, act, order.seed)
+    report["actions"] = "sampled" if order.sample else "greedy"
+    if planner and order.planning:
+        report["planner"] = _settings(order.planning) | play(planner, export, order)
     print(table(report))
     if order.output:
         files.write(order.output, json.dumps(report, indent=1) + "\n")
