@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # What each number may be, by hand: the last value at an end of its range, and the first beyond it.
 ENDS = [
+    ("episode_steps", 1, 0),
     ("distractors", 0, -1),
     ("distractor_seed", 0, -1),
     ("members", 5, 0),  # not below the five elites
@@ -90,6 +91,7 @@ def test_every_number_has_an_end():
 
 
 CHOICES = {
+    "instances": "many one",
     "distractor_kind": "linear nonlinear noise correlated rotation bystander",
     "termination": "auto none learned",
     "loss": "mle mse itervaml calibrated_itervaml taylor vagram module:name",
@@ -113,8 +115,9 @@ def test_choices_are_these_and_no_others(name, choices):
         Config().replace(**{name: "vagran"})
 
 
-def test_every_text_but_the_environments_name_has_choices():
-    assert {name for name, field in FIELDS.items() if field.type is str} == {*CHOICES, "name"}
+def test_every_text_has_choices_but_those_that_environments_judge():
+    texts = {name for name, field in FIELDS.items() if field.type is str}
+    assert texts == {*CHOICES, "name", "observation_origin"}
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ class Watchdog:
                 print(
                     f"\nerror: {self._training.config.env.name} has not answered for {limit:g} s "
                     "at environment step "
-                    f"{self._training.dyna.env_step}; {self._training.last_checkpoint_text}",
+                    f"{self._training.env_step}; {self._training.last_checkpoint_text}",
                     file=sys.stderr,
                 )
                 sys.stderr.flush()

@@ -56,12 +56,12 @@ class Metrics:
         self._progress = directory / "progress.csv"
         self._sensitivity = directory / "value_sensitivity.csv"
         self._events = directory / "tensorboard"
-        with self._writing(self._sensitivity):
-            _truncate_table(self._sensitivity, resume_step)
         with self._writing(self._progress):
             self.last_evaluation = _truncate_table(self._progress, resume_step)
             if not self._progress.exists():
                 files.write(self._progress, files.csv_text([PROGRESS_COLUMNS]))
+        with self._writing(self._sensitivity):
+            _truncate_table(self._sensitivity, resume_step)
         with self._writing(self._events):
             # An evaluation without a row comes again.
             evaluated = self.last_evaluation == resume_step

@@ -275,13 +275,13 @@ class Training:
         """
         if self._begun:
             return
-        self._begun = True
         environments, config = self.dyna.environments, self.config.env
         judged = environments.evaluation[0]
         _warn(trial.duration(judged.name, environments.time_limit, config))
         _warn(trial.repetition(judged, self.dyna.dimension_names))
         if self.resumed_step:
             self.dyna.thaw()
+        self._begun = True
 
     def _end_of(self, steps: int | None) -> int:
         """Returns the environment step that `learn` ends at, and makes sure that the configuration
