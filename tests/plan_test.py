@@ -166,8 +166,8 @@ def test_each_candidate_is_rolled_out_by_one_elite():
     assert plan.Planner(world(each), horizon=4).plan(np.zeros(1)).promised == 8.0
 
 
-@pytest.mark.parametrize("colour", [plan._coloured(20)])
-def test_noise_is_of_spread_1_and_alike_in_neighbours(colour):
+def test_noise_is_of_spread_1_and_alike_in_neighbours():
+    colour = plan._coloured(20)
     covariance = colour @ colour.T
     np.testing.assert_allclose(np.diag(covariance), 1.0, rtol=1e-5)
     assert (np.diff(covariance[0]) < 0).all() and covariance[0, 1] > 0.8

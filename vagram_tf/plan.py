@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from vagram_tf.compiler import compiled
-from vagram_tf.export.load import newest_of_run, open_export
+from vagram_tf.export.load import check_plannable, newest_of_run, open_export
 from vagram_tf.types import ValueFunction
 
 _KEPT = 0.3  # of the best candidates of an iteration that the next one has, too (iCEM)
@@ -66,12 +66,9 @@ def exported(
     Raises:
       ValueError: in one sentence, there is no such export or it cannot be used.
     """
-    model = open_export(newest_of_run(dynamics, "dynamics"), "dynamics")
-    if not hasattr(model.module, "each"):
-        raise ValueError(
-            f"{dynamics} was exported by an earlier version, without what a planner needs; the "
-            "command of its run, started once more, writes it anew"
-        )
+    directory = newest_of_run(dynamics, "dynamics")
+    check_plannable(directory)
+    model = open_export(directory, "dynamics")
     value, discount = None, 1.0
     if policy is not None:
         judge = open_export(newest_of_run(policy, "policy"), "policy")

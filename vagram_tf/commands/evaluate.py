@@ -18,7 +18,8 @@ from absl import flags as absl_flags
 
 from vagram_tf.commands import flags, inputs, paths
 from vagram_tf.commands.program import Program
-from vagram_tf.export.load import check_export, environment_of
+from vagram_tf.config import EnvConfig
+from vagram_tf.export.load import check_export, check_plannable, environment_of
 
 if TYPE_CHECKING:
     import gymnasium
@@ -44,6 +45,7 @@ class Order(NamedTuple):
     """What the flags say; an environment per episode, or a single one, from `hold`."""
 
     export: Path
+    config: EnvConfig
     episodes: int
     sample: bool
     seed: int
@@ -103,16 +105,15 @@ def check() -> Order:
                 f"--video must end with {' or '.join(_VIDEO_FORMATS)}, got {str(video)!r}"
             )
     export = inputs.export(given.export, "policy")
-    check_export(export, "policy")
+    config = environment_of(check_export(export, "policy"))
     planning = _planning(given, export) if given.planner else None
-    return Order(export, given.episodes, given.sample, given.seed, output, video, planning)
+    return Order(export, config, given.episodes, given.sample, given.seed, output, video, planning)
 
 
 @contextlib.contextmanager
 def hold(order: Order) -> Iterator[Order]:
     """Opens the environments; raises ValueError."""
-    config = environment_of(check_export(order.export, "policy"))
-    with inputs.environments(config, order.episodes) as environments:
+    with inputs.environments(order.config, order.episodes) as environments:
         inputs.tell(order.export, absl_flags.FLAGS.export)
         yield order._replace(environments=environments)
 
@@ -122,12 +123,7 @@ def _planning(given: absl_flags.FlagValues, policy: Path) -> Planning:
     # The policy's, of the same step; or what the given path names.
     beside = policy.parents[1] / "dynamics" / policy.name
     dynamics = beside if beside.is_dir() else inputs.export(given.export, "dynamics")
-    metadata = check_export(dynamics, "dynamics")
-    if "each" not in metadata["signatures"]:
-        raise ValueError(
-            f"{dynamics} was exported by an earlier version, without what a planner needs; the "
-            "command of its run, started once more, writes it anew"
-        )
+    check_plannable(dynamics)
     return Planning(
         dynamics,
         given.terminal_value,

@@ -17,6 +17,7 @@ from absl import flags as absl_flags
 
 from vagram_tf.commands import inputs, paths
 from vagram_tf.commands.program import Program
+from vagram_tf.config import EnvConfig
 from vagram_tf.export.load import check_export, environment_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Order(NamedTuple):
 
     export: Path
     policy: Path
+    config: EnvConfig
     steps: int
     horizon: int
     seed: int
@@ -61,14 +63,13 @@ def check() -> Order:
         raise ValueError(
             f"{policy} is a policy for another environment: {other} instead of {config}"
         )
-    return Order(export, policy, given.steps, given.horizon, given.seed, output)
+    return Order(export, policy, config, given.steps, given.horizon, given.seed, output)
 
 
 @contextlib.contextmanager
 def hold(order: Order) -> Iterator[Order]:
     """Opens the environment and makes the directory to write to; raises ValueError or OSError."""
-    config = environment_of(check_export(order.export, "dynamics"))
-    with inputs.environments(config, 1) as (environment,):
+    with inputs.environments(order.config, 1) as (environment,):
         order.output.mkdir(parents=True, exist_ok=True)
         inputs.tell(order.export, absl_flags.FLAGS.export)
         yield order._replace(environment=environment)

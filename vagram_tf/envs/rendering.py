@@ -23,6 +23,7 @@ from typing import NamedTuple, cast
 import gymnasium
 import numpy as np
 
+from vagram_tf import processes
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs import drawing, tasks
 from vagram_tf.errors import Fault
@@ -110,7 +111,7 @@ def draw(config: EnvConfig, seed: int, actions: np.ndarray, size: int = 240) -> 
         "missing": None if backend else _missing(),
     }
     variables = os.environ | {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}  # for pygame
-    variables["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    variables["PYTHONPATH"] = processes.import_path()
     # With one that does not work, `mujoco` cannot even be imported.
     variables.pop("MUJOCO_GL", None)
     if backend is not None:

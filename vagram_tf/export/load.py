@@ -92,6 +92,17 @@ def check_export(directory: str | os.PathLike[str], kind: str) -> dict[str, Any]
     return metadata
 
 
+def check_plannable(directory: str | os.PathLike[str]) -> None:
+    """Raises ValueError, in one sentence, where a planner cannot use a dynamics export; without
+    TensorFlow.
+    """
+    if "each" not in check_export(directory, "dynamics").get("signatures", {}):
+        raise ValueError(
+            f"{directory} was exported by an earlier version, without what a planner needs; the "
+            "command of its run, started once more, writes it anew"
+        )
+
+
 def environment_of(metadata: dict[str, Any]) -> EnvConfig:
     """Returns the environment that an export's metadata names."""
     # Exports of version 0.1 do not have the settings of the second line.

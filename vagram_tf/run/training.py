@@ -330,8 +330,9 @@ class Training:
         """Evaluates and exports where that is due after a step, unless it has been done."""
         if not self._unsettled:
             return
-        exports, noted = self._export_is_due(), self._log.last_evaluation == self.env_step
-        if self._evaluation_is_due() and (exports or not noted):
+        exports = self._due_in_training(self.config.run.export_every)
+        noted = self._log.last_evaluation == self.env_step
+        if self._due_in_training(self.config.run.eval_every) and (exports or not noted):
             try:
                 self.evaluation = self.dyna.evaluate(stop)
             except Stopped:
@@ -342,13 +343,12 @@ class Training:
             self.export()
         self._unsettled = False
 
-    def _evaluation_is_due(self) -> bool:
+    def _due_in_training(self, every: int) -> bool:
+        """Whether something is due that happens at the end and, after the random steps, every so
+        many environment steps.
+        """
         trained = self.env_step > self.config.dyna.random_steps
-        return self.done or (trained and self._due(self.config.run.eval_every))
-
-    def _export_is_due(self) -> bool:
-        trained = self.env_step > self.config.dyna.random_steps
-        return self.done or (trained and self._due(self.config.run.export_every))
+        return self.done or (trained and self._due(every))
 
     def _due(self, every: int) -> bool:
         """Whether something that happens every so many environment steps is due."""

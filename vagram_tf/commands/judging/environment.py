@@ -84,7 +84,7 @@ def run(order: Order) -> int:
 
 def look(config: EnvConfig, steps: int) -> Iterator[Finding]:
     """Yields what is found of an environment, one thing after the other; a fault is the last."""
-    threads, processes = set(threading.enumerate()), _processes()
+    threads, started = set(threading.enumerate()), _processes()
     env = tasks.make(config)
     environment, names = GymnasiumEnvironment(env, 0), tasks.dimension_names(env)
     try:
@@ -105,7 +105,7 @@ def look(config: EnvConfig, steps: int) -> Iterator[Finding]:
     finally:
         env.close()
     left = [each.name for each in set(threading.enumerate()) - threads if not each.daemon]
-    left += [f"process {number}" for number in _processes() - processes]
+    left += [f"process {number}" for number in _processes() - started]
     if left:
         yield Finding("closing", "note", f"runs on after it was closed: {', '.join(sorted(left))}")
     else:
@@ -142,7 +142,7 @@ def _repetition(what: str, first: Episode, second: Episode, names: tuple[str, ..
 def _elsewhere(config: EnvConfig, here: Episode, names: tuple[str, ...]) -> Finding:
     """Compares with the episode as another process plays it."""
     variables = os.environ | {
-        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+        "PYTHONPATH": processes.import_path(),
         "PYTHONHASHSEED": "random",
     }
     with tempfile.TemporaryDirectory() as directory:
