@@ -39,7 +39,8 @@ def inspected(run):
 def test_report_is_beside_the_run_and_nothing_else_is_said(inspected):
     process, output = inspected
     assert sorted(path.name for path in output.iterdir()) == ["inspect.json", "inspect.png"]
-    assert programs.error_lines(process) == []
+    (line,) = programs.error_lines(process)
+    assert line.startswith("planner, episode 1 of 1: ")
     assert process.stdout.startswith(
         f"export   {output.parents[1] / 'export' / 'dynamics' / '90'}\n"
     )
@@ -79,6 +80,15 @@ def test_table_shows_the_numbers_by_name(inspected):
         assert f"{report['open_loop']['error'][0][d]:.2g}" in line
         assert f"{100 * report['value_gradient']['share'][d]:.1f} %" in line
     assert f"25 steps{'':>3}no change" in process.stdout  # no episode is longer
+
+
+def test_planner_is_beside_the_policy(inspected):
+    process, output = inspected
+    planned = json.loads((output / "inspect.json").read_text())["planner"]
+    assert len(planned["returns"]) == len(planned["policy"]["returns"]) == 1
+    means = (of["return"]["mean"] for of in (planned, planned["policy"]))
+    row = "planner      return {:.4g} over 1 episode; of the policy {:.4g}".format(*means)
+    assert row in process.stdout.splitlines()
 
 
 def test_signs_that_weights_pay_are_told_with_the_nearest_cell_of_the_fit_study(inspected):

@@ -5,13 +5,13 @@ does.
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 
-from vagram_tf import files
+from vagram_tf import files, plan, seeding
 from vagram_tf.commands.inspect_model import Order
-from vagram_tf.commands.judging import figure, measures, signs
+from vagram_tf.commands.judging import figure, measures, playing, signs
 from vagram_tf.commands.judging.measures import Comparison, Steps
 from vagram_tf.commands.judging.steps import collect
 from vagram_tf.export.load import Export, open_export
@@ -23,6 +23,12 @@ def run(order: Order) -> None:
     assert order.environment is not None
     report = inspect(
         dynamics, policy, order.environment, order.steps, order.horizon, order.seed, order.output
+    )
+    if order.planner_episodes:
+        report["planner"] = _planned(order, dynamics, policy)
+    files.write(
+        order.output / "inspect.json",
+        json.dumps(_finite(report), indent=1, allow_nan=False) + "\n",
     )
     print(table(report))
     print(f"\nnumbers   {order.output / 'inspect.json'}\nfigure    {order.output / 'inspect.png'}")
@@ -37,7 +43,7 @@ def inspect(
     seed: int,
     output: Path,
 ) -> dict[str, Any]:
-    """Plays the environment, writes `inspect.json` and `inspect.png`, and returns the numbers."""
+    """Plays the environment, draws `inspect.png`, and returns the numbers."""
     steps = collect(environment, policy.module, count, seed)
 
     def as_arrays(call: Any) -> Any:
@@ -56,11 +62,21 @@ def inspect(
         **measures.summarise(steps, comparison),
         "signs": _signs(steps, comparison, metadata.get("model_hidden_units")),
     }
-    files.write(
-        output / "inspect.json", json.dumps(_finite(report), indent=1, allow_nan=False) + "\n"
-    )
     figure.draw(report, steps, comparison, output / "inspect.png")
     return report
+
+
+def _planned(order: Order, dynamics: Export, policy: Export) -> dict[str, Any]:
+    """Returns what a planner in the model earns in the environment, and what the policy does."""
+    world = plan.world(dynamics, policy)
+    environments = [cast(gymnasium.Env, order.environment)]
+    count, config, seed = order.planner_episodes, order.config, order.seed
+    planner = plan.Planner(world, seed=seeding.derive(seed, "policy"))
+    greedy = playing.exported(policy, sample=False, seed=seed)
+    return {
+        **playing.play_planner(environments, count, planner, config, seed),
+        "policy": playing.play(environments, count, greedy, config, seed),
+    }
 
 
 def _signs(steps: Steps, comparison: Comparison, layers: list[int] | None) -> dict[str, Any]:
@@ -123,9 +139,20 @@ def table(report: dict[str, Any]) -> str:
         f"{reward['always_the_mean']:.4g}",
         f"termination  {ended['true_positives']} foreseen, {ended['false_negatives']} missed, "
         f"{ended['false_positives']} false alarms in {sum(ended.values())} steps",
+        *_planner_lines(report.get("planner")),
         *_sign_lines(report["signs"], len(report["dimensions"])),
     ]
     return "\n".join(lines)
+
+
+def _planner_lines(planned: dict[str, Any] | None) -> list[str]:
+    if planned is None:
+        return []
+    count = len(planned["returns"])
+    return [
+        f"planner      return {planned['return']['mean']:.4g} over {count} "
+        f"episode{'s' * (count > 1)}; of the policy {planned['policy']['return']['mean']:.4g}"
+    ]
 
 
 def _sign_lines(found: dict[str, Any], dimensions: int) -> list[str]:
