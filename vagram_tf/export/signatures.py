@@ -143,9 +143,10 @@ def _functions(signature: Signature, sizes: dict[str, int]) -> tuple[Any, Any]:
     def cast(*inputs: tf.Tensor) -> Any:
         return any_shape(*(tf.cast(x, spec.dtype) for spec, x in zip(specs, inputs, strict=True)))
 
-    served = tf.function(fixed, input_signature=specs, autograph=False)
+    # Concrete functions: saving traces the others once more.
+    served = tf.function(fixed, autograph=False).get_concrete_function(*specs)
     shapeless = [tf.TensorSpec(None, spec.dtype, spec.name) for spec in specs]
-    any_shape = tf.function(fitting, input_signature=shapeless, autograph=False)
+    any_shape = tf.function(fitting, autograph=False).get_concrete_function(*shapeless)
     method = tf.function(cast, autograph=False)
     for dtypes in itertools.product(*((spec.dtype, _WIDER[spec.dtype]) for spec in specs)):
         method.get_concrete_function(
