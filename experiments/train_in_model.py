@@ -8,12 +8,14 @@ environment of their own, in .peers/. Returns are undiscounted sums of rewards.
 """
 
 import json
+import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
 
+import vagram_tf
 from experiments.speed.peers import measure
 from vagram_tf import files, seeding
 from vagram_tf.commands import inputs
@@ -29,13 +31,15 @@ _VERSIONS = ("stable_baselines3", "torch", "tensorflow", "gymnasium", "mujoco", 
 
 def main() -> None:
     parser = measure.Parser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--export", type=files.path, required=True, help="a run's, or its run")
+    parser.add_argument(
+        "--export", type=files.path, required=True, help="a run's directory, or one export in it"
+    )
     parser.add_argument("--output", type=files.path, help="JSON file to write the numbers to")
     parser.add("steps", 10000, "that the agent trains for, in the model")
     parser.add("horizon", None, "steps of an episode; the task's own limit by default")
     parser.add("episodes", 10, "to play in the model and in the real environment, each")
     parser.add("seed", 1, "of the agent, of the model's noise and of the episodes played")
-    parser.add("threads", 2, "threads of PyTorch")
+    parser.add("threads", 1, "threads of PyTorch")
     order = parser.parse_args()
     try:
         if order.output:
@@ -47,14 +51,12 @@ def main() -> None:
         import torch
         from stable_baselines3 import SAC
 
-        import vagram_tf
-
         model = vagram_tf.LearnedEnv(export, order.horizon)
     except ValueError as error:
         measure.fail(str(error))
     torch.set_num_threads(order.threads)
     agent = SAC("MlpPolicy", model, seed=order.seed, device="cpu")
-    agent.learn(order.steps)
+    agent.learn(order.steps, progress_bar=sys.stdout.isatty())
     horizon = order.horizon or metadata["horizon"]
     report = {
         **{name: metadata[name] for name in ("environment", "loss", "env_step")},

@@ -4,6 +4,7 @@ The states are drawn by a process of its own (`state_drawing`), for the reasons 
 has. It lives as long as its renderer.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -96,5 +97,6 @@ class StateRenderer:
 
 
 def _end(process: "subprocess.Popen[bytes]", errors: IO[bytes]) -> None:
-    with errors, process:
-        process.kill()
+    process.kill()
+    with errors, contextlib.suppress(BrokenPipeError), process:  # a question may be left unsent
+        pass

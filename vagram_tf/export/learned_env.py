@@ -123,28 +123,21 @@ class _Model:
         return self._start_states[rng.integers(len(self._start_states), size=count)]
 
     def first(
-        self,
-        shape: tuple[int, ...],
-        options: dict[str, Any] | None,
-        rng: np.random.Generator,
+        self, count: int, options: dict[str, Any] | None, rng: np.random.Generator
     ) -> np.ndarray:
-        """Returns the states `[B, D]` that `reset` starts from.
-
-        Args:
-          shape: of the environment's observations, `[D]` or `[B, D]`.
-          options: of `reset`.
-          rng: draws them, where the options do not name them.
+        """Returns the states `[count, D]` that `reset` starts from: those that its options name, or
+        real ones.
 
         Raises:
-          ValueError: there is no such option, or the state is not D finite numbers.
+          ValueError: there is no such option, or the states are not numbers `[D]` or `[count, D]`.
         """
         options = options or {}
         if unknown := sorted(set(options) - {"state"}, key=str):
             raise ValueError(f"reset has no option {unknown[0]!r}; there is 'state'")
-        size, count = shape[-1], 1 if len(shape) == 1 else shape[0]
         if "state" not in options:
             return self.start(count, rng)
-        state = _numbers("state", options["state"], *dict.fromkeys([(size,), shape]))
+        (size,) = self.observation_space.shape
+        state = _numbers("state", options["state"], (size,), (count, size))
         return np.broadcast_to(state, (count, size)).astype(np.float32)
 
     def step(
@@ -228,8 +221,7 @@ class LearnedEnv(gymnasium.Env):
           ValueError: there is no such option, or the state is not D finite numbers.
         """
         super().reset(seed=seed)
-        shape = self._model.observation_space.shape
-        self._state, self._steps = self._model.first(shape, options, self.np_random), 0
+        self._state, self._steps = self._model.first(1, options, self.np_random), 0
         self._seen = [self._state] if self._pictures else []
         return self._state[0].copy(), {}
 
@@ -327,9 +319,7 @@ class LearnedVectorEnv(VectorEnv):
           ValueError: there is no such option, or the states are not such finite numbers.
         """
         super().reset(seed=seed)
-        shape = self.observation_space.shape
-        assert shape is not None
-        self._states = self._model.first(shape, options, self.np_random)
+        self._states = self._model.first(self.num_envs, options, self.np_random)
         self._steps[:], self._ended[:] = 0, False
         self._seen = [self._states] if self._pictures else []
         return self._states.copy(), {}
