@@ -36,6 +36,8 @@ def main() -> None:
     )
     parser.add_argument("--output", type=files.path, help="JSON file to write the numbers to")
     parser.add("steps", 10000, "that the agent trains for, in the model")
+    parser.add_argument("--learning_rate", type=float, default=1e-3, help="of all that it learns")
+    parser.add("units", 64, "units of each of the two hidden layers of actor and critics")
     parser.add("horizon", None, "steps of an episode; the task's own limit by default")
     parser.add("episodes", 10, "to play in the model and in the real environment, each")
     parser.add("seed", 1, "of the agent, of the model's noise and of the episodes played")
@@ -55,13 +57,21 @@ def main() -> None:
     except ValueError as error:
         measure.fail(str(error))
     torch.set_num_threads(order.threads)
-    agent = SAC("MlpPolicy", model, seed=order.seed, device="cpu")
+    agent = SAC(
+        "MlpPolicy",
+        model,
+        order.learning_rate,
+        policy_kwargs={"net_arch": [order.units, order.units]},
+        seed=order.seed,
+        device="cpu",
+    )
     agent.learn(order.steps, progress_bar=sys.stdout.isatty())
     horizon = order.horizon or metadata["horizon"]
     report = {
         **{name: metadata[name] for name in ("environment", "loss", "env_step")},
         "run_seed": metadata["seed"],
-        **{"steps": order.steps, "horizon": horizon, "seed": order.seed},
+        **{name: getattr(order, name) for name in ("steps", "learning_rate", "units", "seed")},
+        "horizon": horizon,
         "in_model": play(agent, model, horizon, order.episodes, order.seed),
         "real": play(agent, real, horizon, order.episodes, order.seed),
         "versions": {package: version(package) for package in _VERSIONS},
