@@ -35,7 +35,7 @@ def main() -> None:
         "--export", type=files.path, required=True, help="a run's directory, or one export in it"
     )
     parser.add_argument("--output", type=files.path, help="JSON file to write the numbers to")
-    parser.add("steps", 10000, "that the agent trains for, in the model")
+    parser.add("steps", 12000, "that the agent trains for, in the model")
     parser.add_argument("--learning_rate", type=float, default=1e-3, help="of all that it learns")
     parser.add("units", 64, "units of each of the two hidden layers of actor and critics")
     parser.add("horizon", None, "steps of an episode; the task's own limit by default")
