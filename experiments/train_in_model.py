@@ -1,5 +1,5 @@
 """Trains an agent of another library in a run's model, and plays it there and in the real
-environment: Stable-Baselines3's SAC, with its own settings.
+environment: Stable-Baselines3's SAC, with its own settings but for those that are flags.
 
     .peers/bin/python -m experiments.train_in_model --export=runs/InvertedPendulum-v5/vagram/0
 
