@@ -63,6 +63,7 @@ def _metadata(dyna: Dyna, kind: str, mean_return: float | None) -> dict[str, Any
         "distractor_kind": config.env.distractor_kind,
         "distractor_seed": config.env.distractor_seed,
         "episode_steps": config.env.episode_steps,
+        "horizon": dyna.environments.time_limit,
         "instances": config.env.instances,
         "observation_origin": config.env.observation_origin,
         "observation_size": len(dyna.dimension_names),
