@@ -10,8 +10,8 @@ Three things differ from what a reader does, and nothing else:
 - Blocks that install the environment (`pip install`) are not run: the tests run in what the
   README's second block installs, and its first block is run by hand.
 - Training and fits are made short: `SHORT` is appended to every command of `experiments.mbpo` that
-  trains, `SMALL` to those of `experiments.fit_study`, and the last value of a flag counts. The environment steps stay those of the page, so that the
-  paths that it names exist afterwards.
+  trains, `SMALL` to those of `experiments.fit_study`, and the last value of a flag counts. The
+  environment steps stay those of the page, so that the paths that it names exist afterwards.
 - A server is stopped as soon as it answers.
 """
 
@@ -63,7 +63,7 @@ def blocks():
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
     directory = tmp_path_factory.mktemp("clone")
-    for entry in ("experiments", "vagram_tf", "results", "docs", "README.md"):
+    for entry in ("experiments", "vagram_tf", "results", "pretrained", "docs", "README.md"):
         (directory / entry).symlink_to(ROOT / entry)
     (directory / ".venv").symlink_to(sys.prefix)
     return directory
