@@ -67,6 +67,17 @@ def test_newest_is_the_largest_step_and_two_are_kept(tmp_path):
     assert restored(tmp_path) == (1000, Thing(3).values())
 
 
+def test_checkpoint_of_another_version_is_named(tmp_path):
+    saved(tmp_path, 7)
+
+    more, narrower = Thing(9), Thing(9)
+    more.added = tf.Variable([1.0])
+    narrower.weights = tf.Variable(tf.zeros([40, 20]))
+    for other in (more, narrower):
+        with pytest.raises(CheckpointError, match="7 was written by another version of vagram_tf"):
+            Checkpoints(tmp_path, thing=other).restore()
+
+
 def test_never_saved_restores_nothing(tmp_path):
     step, values = restored(tmp_path / "absent")
     assert step is None and values == Thing(9).values()

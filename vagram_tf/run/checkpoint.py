@@ -73,14 +73,15 @@ class Checkpoints:
           Its environment step, or None if there never was a checkpoint.
 
         Raises:
-          CheckpointError: there were checkpoints and none can be used.
+          CheckpointError: there were checkpoints and none can be used, or the newest is of another
+            version.
         """
         reasons = []
         for step in reversed(self.steps()):
             path = self._directory / str(step)
             reason = files.verify(path)
             if reason is None:
-                self._checkpoint.read(str(path / "state")).assert_consumed()
+                self._read(path)
                 return step
             reasons.append(f"{path}: {reason}")
             logging.warning("checkpoint not used: %s", reasons[-1])
@@ -91,3 +92,12 @@ class Checkpoints:
                 "choose another --workdir"
             )
         return None
+
+    def _read(self, path: Path) -> None:
+        try:
+            self._checkpoint.read(str(path / "state")).assert_consumed()
+        except (AssertionError, ValueError, tf.errors.OpError):  # objects or shapes that differ
+            raise CheckpointError(
+                f"{path} was written by another version of vagram_tf, which alone can continue it; "
+                "to start afresh, choose another --workdir"
+            ) from None
