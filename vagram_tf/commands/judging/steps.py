@@ -1,6 +1,5 @@
 """Real steps to judge a model by: the environment, played in three ways."""
 
-from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -9,8 +8,8 @@ import tensorflow as tf
 
 from vagram_tf import seeding
 from vagram_tf.commands.judging.measures import Steps
-from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.envs.adapter import GymnasiumEnvironment
+from vagram_tf.envs.recording import Act, random_actions, record
 
 
 def collect(env: gymnasium.Env, policy: Any, count: int, seed: int) -> Steps:
@@ -29,38 +28,23 @@ def collect(env: gymnasium.Env, policy: Any, count: int, seed: int) -> Steps:
     Raises:
       EnvironmentFault: the environment failed.
     """
-    action_range = ActionRange(env.action_space)
-    generator = np.random.default_rng(seeding.derive(seed, "exploration"))
-    sampling = seeding.derive(seed, "policy")
-    behaviours: dict[str, Callable[[tf.Tensor, int], tf.Tensor]] = {
-        "greedy": lambda observation, _: policy(observation)["action"],
-        "sampled": lambda observation, step: policy.sample(
-            observation, tf.constant([sampling, step])
-        )["action"],
-        "random": lambda *_: action_range.from_unit(
-            generator.uniform(-1, 1, [1, *env.action_space.shape])
-        ),
-    }
-    rows = []
-    for name, behaviour in behaviours.items():
+    behaviours = ("greedy", "sampled", "random")
+    recordings = []
+    for name in behaviours:
         environment = GymnasiumEnvironment(env, seeding.derive(seed, "evaluation", name))
-        time_step = environment.reset()
-        for step in range(count):
-            action = tf.cast(
-                behaviour(tf.constant(time_step.observation[np.newaxis]), step), tf.float32
-            )
-            after = environment.step(action_range.to_unit(action)[0].numpy())
-            last = bool(after.is_last()) or step == count - 1
-            rows.append(
-                (
-                    time_step.observation,
-                    action[0].numpy(),
-                    after.reward,
-                    after.observation,
-                    after.is_last() and after.discount == 0,
-                    last,
-                    name,
-                )
-            )
-            time_step = environment.reset() if last and step < count - 1 else after
-    return Steps(*(np.stack(column) for column in zip(*rows, strict=True)))
+        if name == "random":
+            act = random_actions(environment, seeding.derive(seed, "exploration"))
+        else:
+            act = policy_actions(policy, name == "sampled", seeding.derive(seed, "policy"))
+        recordings.append(record(environment, act, count))
+    columns = [np.concatenate(column) for column in zip(*recordings, strict=True)]
+    return Steps(*columns, np.repeat(behaviours, count))
+
+
+def policy_actions(policy: Any, sample: bool, seed: int) -> Act:
+    """Returns a loaded policy's actions: its greedy ones, or those that it draws with a seed."""
+    if sample:
+        return lambda observation, step: policy.sample(observation, tf.constant([seed, step]))[
+            "action"
+        ]
+    return lambda observation, step: policy(observation)["action"]
