@@ -15,9 +15,9 @@ def table(found: dict[str, Any]) -> str:
         f"fitted in {fit['seconds']:.1f} s, {fit['fit_steps']} gradient steps; judged on "
         f"{judged['steps']} steps of {judged['episodes']} other episodes",
         "",
-        f"{'one step':{width}}     error of",
+        f"{'error':{width}}  after one step",
         *(
-            f"{name:{width}}  {share(of, 1.0)} {_AGAINST.get(name, 'no change')}"
+            f"{name:{width}}  {share(of, 1.0)} of {_AGAINST.get(name, 'no change')}"
             for name, of in found["shares"].items()
         ),
         "",
