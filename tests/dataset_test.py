@@ -160,7 +160,9 @@ def written(minari, dataset_id, env, episodes):
             rows.append((action, reward, terminated, truncated))
             ended = terminated or truncated
         columns = [np.array(column) for column in zip(*rows, strict=True)]
-        buffers.append(minari.data_collector.EpisodeBuffer(seed, seed, None, stacked(observations), *columns))
+        buffers.append(
+            minari.data_collector.EpisodeBuffer(seed, seed, None, stacked(observations), *columns)
+        )
     minari.create_dataset_from_buffers(
         dataset_id,
         buffers,

@@ -113,7 +113,9 @@ def test_it_learns_where_it_is_installed(environment, tmp_path):
     assert Path(process.stdout.splitlines()[-1]).is_relative_to(environment)
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "inspect", "sweep", "plot", "collect", "fit"])
+@pytest.mark.parametrize(
+    "command", ["train", "evaluate", "inspect", "sweep", "plot", "collect", "fit"]
+)
 def test_commands_are_called_by_their_names(environment, tmp_path, command):
     process = run(environment / "bin" / f"vagram-{command}", "--help", cwd=tmp_path)
     assert process.returncode == 0, process.stderr
