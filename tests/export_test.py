@@ -10,10 +10,13 @@ import subprocess
 import sys
 
 import gymnasium
+import keras
 import numpy as np
+import onnxruntime
 import programs
 import pytest
 import tensorflow as tf
+import tf2onnx.convert
 from tf_agents.policies import policy_loader
 from tf_agents.trajectories import time_step as ts
 
@@ -613,6 +616,59 @@ def test_saved_model_cli(exported, tmp_path):
         str(tmp_path),
     )
     close(np.load(tmp_path / "action.npy"), said["policy"]["action"])
+
+
+def in_tensorflow_lite(directory, kind, signature, inputs):
+    converter = tf.lite.TFLiteConverter.from_saved_model(
+        str(directory / kind / "40"), signature_keys=[signature]
+    )
+    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    return interpreter.get_signature_runner(signature)(**inputs)
+
+
+def in_onnx(directory, kind, signature, inputs):
+    path = directory / f"{kind}_{signature}.onnx"
+    # The command's own main function, in this process.
+    command = f"tf2onnx --saved-model {directory / kind / '40'} --signature_def {signature} "
+    command += f"--tag serve --opset 17 --output {path}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", command.split())
+        tf2onnx.convert.main()
+    session = onnxruntime.InferenceSession(path)
+    outputs = [output.name for output in session.get_outputs()]
+    return dict(zip(outputs, session.run(None, inputs), strict=True))
+
+
+@pytest.mark.parametrize("convert", [in_tensorflow_lite, in_onnx])
+@pytest.mark.parametrize(
+    "kind, signature, call",
+    [
+        ("dynamics", "serving_default", "predict"),
+        ("dynamics", "members", "members"),
+        ("policy", "serving_default", "policy"),
+    ],
+)
+@pytest.mark.parametrize("exported", ["Pendulum-v1"], indirect=True)
+def test_converted_export_says_the_same(exported, kind, signature, call, convert):
+    models, said, directory = exported
+    inputs = {"observation": models.observation, "action": models.action}
+    taken = list(inputs.items())[: 2 if kind == "dynamics" else 1]
+    converted = convert(directory, kind, signature, dict(taken))
+    assert converted.keys() == said[call].keys()
+    for name, value in said[call].items():
+        close(converted[name], value)
+
+
+@pytest.mark.parametrize("exported", ["Pendulum-v1"], indirect=True)
+def test_export_is_a_layer_of_keras_3(exported):
+    models, said, directory = exported
+    path = str(directory / "dynamics" / "40")
+    layer = keras.layers.TFSMLayer(path, call_endpoint="__call__")
+    observation, action = (keras.Input(x.shape[1:]) for x in (models.observation, models.action))
+    model = keras.Model([observation, action], layer(observation, action=action))
+    predicted = model.predict([models.observation, models.action], verbose=0)
+    for name, value in said["predict"].items():
+        close(predicted[name], value)
 
 
 def test_start_states_are_where_episodes_started():

@@ -15,7 +15,7 @@ from vagram_tf.commands.judging.model import table
 from vagram_tf.commands.judging.steps import collect
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs import tasks
-from vagram_tf.export.load import open_export
+from vagram_tf.export.load import Export, open_export
 
 STEPS, HORIZON = 60, 30  # episodes of 25 steps: 25, 25 and 10
 
@@ -39,7 +39,8 @@ def inspected(run):
 def test_report_is_beside_the_run_and_nothing_else_is_said(inspected):
     process, output = inspected
     assert sorted(path.name for path in output.iterdir()) == ["inspect.json", "inspect.png"]
-    assert programs.error_lines(process) == []
+    (line,) = programs.error_lines(process)
+    assert line.startswith("planner, episode 1 of 1: ")
     assert process.stdout.startswith(
         f"export   {output.parents[1] / 'export' / 'dynamics' / '90'}\n"
     )
@@ -79,6 +80,15 @@ def test_table_shows_the_numbers_by_name(inspected):
         assert f"{report['open_loop']['error'][0][d]:.2g}" in line
         assert f"{100 * report['value_gradient']['share'][d]:.1f} %" in line
     assert f"25 steps{'':>3}no change" in process.stdout  # no episode is longer
+
+
+def test_planner_is_beside_the_policy(inspected):
+    process, output = inspected
+    planned = json.loads((output / "inspect.json").read_text())["planner"]
+    assert len(planned["returns"]) == len(planned["policy"]["returns"]) == 1
+    means = (of["return"]["mean"] for of in (planned, planned["policy"]))
+    row = "planner      return {:.4g} over 1 episode; of the policy {:.4g}".format(*means)
+    assert row in process.stdout.splitlines()
 
 
 def test_signs_that_weights_pay_are_told_with_the_nearest_cell_of_the_fit_study(inspected):
@@ -138,7 +148,7 @@ class Policy:
 
 def test_steps_are_real_and_in_the_environments_units():
     env = tasks.make(EnvConfig("programs:Countdown-v0"))
-    steps = collect(env, Policy(), 12, seed=1)
+    steps = collect(env, Export(Policy(), {}), 12, seed=1)
     assert steps.behaviour.tolist() == ["greedy"] * 12 + ["sampled"] * 12 + ["random"] * 12
     assert steps.action[:12, 0].tolist() == [1.0] * 12
     np.testing.assert_allclose(steps.action[12:24, 0], np.arange(12) / 10)
@@ -157,7 +167,7 @@ def test_steps_are_real_and_in_the_environments_units():
 
 def test_time_limit_is_no_termination(run):
     policy = open_export(run / "export/policy/90", "policy")
-    steps = collect(tasks.make(policy.environment), policy.module, 30, seed=0)
+    steps = collect(tasks.make(policy.environment), policy, 30, seed=0)
     assert np.flatnonzero(steps.last).tolist() == [24, 29, 54, 59, 84, 89]
     assert not steps.terminated.any()
 

@@ -1,12 +1,14 @@
 """Planners in worlds whose best actions are known, and in an exported model."""
 
 import numpy as np
+import programs
 import pytest
 import tensorflow as tf
 from learned_env_test import drifting  # noqa: F401  a fixture
 
 from vagram_tf import plan
 from vagram_tf.commands import evaluate
+from vagram_tf.dyna import Dyna
 
 # A mass on a line, to be brought to the middle: x' = A x + B u, at a cost of x'Qx + R u².
 A = np.array([[1.0, 0.1], [0.0, 1.0]], np.float32)
@@ -179,6 +181,29 @@ def test_exported_model_is_planned_in(drifting):  # noqa: F811
     np.testing.assert_allclose(planner.plan(np.array([0.0, 0.5])).promised, 3.0, rtol=1e-5)
     np.testing.assert_allclose(planner.plan(np.array([11.0, 0.5])).promised, 1.5, rtol=1e-5)
     assert planner.act(np.array([0.0, 0.5])).shape == (1,)
+
+
+@pytest.mark.parametrize("method", ["cem", "gradient"])
+def test_live_model_is_planned_in_as_it_is_now(method):
+    dyna = Dyna(programs.tiny())
+    dyna.ensemble.elites.assign([1, 0])
+    observation = np.array([0.6, 0.8, 0.5], np.float32)
+    planner = plan.Planner(plan.live(dyna), method, horizon=1, candidates=20)
+    dyna.ensemble.trainable_variables[0].assign_add(
+        tf.ones_like(dyna.ensemble.trainable_variables[0])
+    )  # too late
+    found = planner.plan(observation)
+    after = plan.live(Dyna(programs.tiny())).each(
+        tf.tile(observation[np.newaxis, np.newaxis], [2, 1, 1]),
+        tf.tile(found.actions[np.newaxis], [2, 1, 1]),
+    )
+    values = [
+        tf.reduce_min([v(state) for v in dyna.agent.values_of("critics")], axis=0)
+        for state in after["next_observation"]
+    ]
+    alive = 1.0 - after["terminated"].numpy()[:, 0]
+    expected = after["reward"].numpy()[:, 0] + 0.99 * alive * np.concatenate(values)
+    np.testing.assert_allclose(found.promised, expected.mean(), rtol=1e-4)
 
 
 @pytest.mark.parametrize(

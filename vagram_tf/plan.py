@@ -10,14 +10,19 @@ is rolled out by one elite of the model, in means; all of them together, in one 
 
 import os
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from vagram_tf.compiler import compiled
-from vagram_tf.export.load import check_plannable, newest_of_run, open_export
+from vagram_tf.envs.action_range import ActionRange
+from vagram_tf.export.dynamics import DynamicsFunctions
+from vagram_tf.export.load import Export, check_plannable, newest_of_run, open_export
 from vagram_tf.types import ValueFunction
+
+if TYPE_CHECKING:
+    from vagram_tf.dyna import Dyna
 
 _KEPT = 0.3  # of the best candidates of an iteration that the next one has, too (iCEM)
 _BEST = 0.1  # of the candidates that the next mean and spread are taken from
@@ -69,20 +74,27 @@ def exported(
     directory = newest_of_run(dynamics, "dynamics")
     check_plannable(directory)
     model = open_export(directory, "dynamics")
+    if policy is None:
+        return world(model)
+    return world(model, open_export(newest_of_run(policy, "policy"), "policy"))
+
+
+def world(model: Export, policy: Export | None = None) -> World:
+    """Returns exports that were opened as a model to plan in; otherwise as `exported`."""
+    # A module's functions do not keep its variables alive: each function here holds its module.
     value, discount = None, 1.0
     if policy is not None:
-        judge = open_export(newest_of_run(policy, "policy"), "policy")
-        if judge.metadata["observation_size"] != model.metadata["observation_size"]:
-            raise ValueError(f"{policy} is a policy for other observations than {dynamics}")
-        discount = judge.metadata["discount"]
+        if policy.metadata["observation_size"] != model.metadata["observation_size"]:
+            raise ValueError("the policy is one for other observations than the model's")
+        discount = policy.metadata["discount"]
+        judge = policy.module
 
         def value(observation: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_min(judge.module.value(observation)["value"][:2], axis=0)
+            return tf.reduce_min(judge.value(observation)["value"][:2], axis=0)
 
     sizes = model.metadata["sizes"]
     low, high = (np.array(model.metadata[f"action_{end}"], np.float32) for end in ("low", "high"))
 
-    # Its functions do not keep the module's variables alive.
     def each(observation: tf.Tensor, action: tf.Tensor) -> dict[str, tf.Tensor]:
         return model.module.each(observation, action)
 
@@ -90,6 +102,30 @@ def exported(
         return model.module.members(observation, action)
 
     return World(each, members, sizes["E"], low, high, value, discount)
+
+
+def live(dyna: "Dyna", terminal_value: bool = True) -> World:
+    """Returns a run's model to plan in, as it is now: later fits do not change it.
+
+    Args:
+      dyna: the run's loop, e.g. `Training.dyna`.
+      terminal_value: with the values of its critics, which go on learning.
+    """
+    elites, action_range = dyna.ensemble.only_elites(), ActionRange(dyna.action_space)
+    functions = DynamicsFunctions(elites, elites.network, dyna.termination, action_range)
+
+    def value(observation: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_min([critic(observation) for critic in dyna.agent.values_of("critics")], 0)
+
+    return World(
+        functions.each,
+        functions.members,
+        elites.members,
+        action_range.low,
+        action_range.high,
+        value if terminal_value else None,
+        dyna.config.agent.discount if terminal_value else 1.0,
+    )
 
 
 class Plan(NamedTuple):

@@ -108,9 +108,17 @@ class ActorNetwork(network.DistributionNetwork):
     def call(
         self, observation: Any, step_type: Any = (), network_state: Any = (), training: bool = False
     ) -> Any:
-        mean, log_stddev = tf.split(self._head(self._torso(observation)), 2, axis=-1)
+        mean, log_stddev = self._parameters(observation)
         stddev = tf.exp(tf.clip_by_value(log_stddev, *_LOG_STDDEV_RANGE))
         return self.output_spec.build_distribution(loc=mean, scale_diag=stddev), network_state
+
+    def mode(self, observation: tf.Tensor) -> tf.Tensor:
+        """Returns tanh of the Gaussian's mean, `[B, A]`, in operations that converters know."""
+        return tf.tanh(self._parameters(observation)[0])
+
+    def _parameters(self, observation: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        mean, log_stddev = tf.split(self._head(self._torso(observation)), 2, axis=-1)
+        return mean, log_stddev
 
 
 class SeededSacAgent(sac_agent.SacAgent):
@@ -272,7 +280,7 @@ class SoftActorCritic(tf.Module):
 
     def mode(self, observation: tf.Tensor) -> tf.Tensor:
         """Returns the greedy action `[B, A]`: tanh of the Gaussian's mean."""
-        return self._actor(self._normalize(observation))[0].mode()
+        return self._actor.mode(self._normalize(observation))
 
     def sample(self, observation: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Returns an action `[B, A]` drawn with the stateless seed `[2]`."""

@@ -3,8 +3,8 @@
     vagram-inspect --export=runs/InvertedPendulum-v5/vagram/0
 
 The environment is played with the exported policy's greedy actions, with its sampled ones and with
-uniformly random ones, the same number of steps each. Prints a table and writes inspect.json, all
-the numbers, and inspect.png.
+uniformly random ones, the same number of steps each; and by a planner that knows the model alone
+and the policy's values. Prints a table and writes inspect.json, all the numbers, and inspect.png.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from absl import flags as absl_flags
 from vagram_tf.commands import inputs, paths
 from vagram_tf.commands.program import Program
 from vagram_tf.config import EnvConfig
-from vagram_tf.export.load import check_export, environment_of
+from vagram_tf.export.load import check_export, check_plannable, environment_of
 
 if TYPE_CHECKING:
     import gymnasium
@@ -35,6 +35,7 @@ class Order(NamedTuple):
     steps: int
     horizon: int
     seed: int
+    planner_episodes: int
     output: Path
     environment: "gymnasium.Env | None" = None
 
@@ -49,6 +50,12 @@ def define() -> None:
     integer("steps", 1000, "environment steps with each kind of action", lower_bound=2)
     integer("horizon", 20, "steps that the model is left alone for", lower_bound=1)
     integer("seed", 0, "seed of episodes and actions", lower_bound=0)
+    integer(
+        "planner_episodes",
+        1,
+        "episodes that a planner plays in the environment, planning in the model; 0 leaves it out",
+        lower_bound=0,
+    )
     paths.define("output", None, "directory to write to; unset: <run>/inspect/<env step>")
 
 
@@ -63,7 +70,18 @@ def check() -> Order:
         raise ValueError(
             f"{policy} is a policy for another environment: {other} instead of {config}"
         )
-    return Order(export, policy, config, given.steps, given.horizon, given.seed, output)
+    if given.planner_episodes:
+        check_plannable(export)
+    return Order(
+        export,
+        policy,
+        config,
+        given.steps,
+        given.horizon,
+        given.seed,
+        given.planner_episodes,
+        output,
+    )
 
 
 @contextlib.contextmanager

@@ -9,10 +9,8 @@ import tensorflow as tf
 from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.envs.adapter import GymnasiumEnvironment
 
-Act = Callable[[tf.Tensor, int], tf.Tensor]
-"""Observation `[1, D]` and the number of the step to an action `[1, A]` in the environment's
-units.
-"""
+Act = Callable[[tf.Tensor], tf.Tensor]
+"""Observation `[1, D]` to action `[1, A]`, both in the environment's units."""
 
 
 class Recording(NamedTuple):
@@ -53,7 +51,7 @@ def record(
     rows, length = [], 0
     time_step = environment.reset()
     for step in range(count):
-        action = tf.cast(act(tf.constant(time_step.observation[np.newaxis]), step), tf.float32)
+        action = tf.cast(act(tf.constant(time_step.observation[np.newaxis])), tf.float32)
         after = environment.step(action_range.to_unit(action)[0].numpy())
         length += 1
         last = bool(after.is_last()) or step == count - 1 or length == longest
@@ -79,4 +77,4 @@ def random_actions(environment: GymnasiumEnvironment, seed: int) -> Act:
     action_range = ActionRange(environment.task.action_space)
     generator = np.random.default_rng(seed)
     shape = [1, *environment.action_spec().shape]
-    return lambda observation, step: action_range.from_unit(generator.uniform(-1, 1, shape))
+    return lambda observation: action_range.from_unit(generator.uniform(-1, 1, shape))

@@ -3,14 +3,20 @@ does.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 
+from vagram_tf import plan, seeding
 from vagram_tf.commands.inspect_model import Order
-from vagram_tf.commands.judging import figure, measures, signs
+from vagram_tf.commands.judging import figure, measures, playing, signs
 from vagram_tf.commands.judging.measures import Steps, Values, as_arrays
-from vagram_tf.commands.judging.report import closing_lines, dimension_lines, name_width, write
+from vagram_tf.commands.judging.report import (
+    closing_lines,
+    dimension_lines,
+    name_width,
+    write_report,
+)
 from vagram_tf.commands.judging.steps import collect
 from vagram_tf.export.load import Export, open_export
 
@@ -22,6 +28,9 @@ def run(order: Order) -> None:
     report = inspect(
         dynamics, policy, order.environment, order.steps, order.horizon, order.seed, order.output
     )
+    if order.planner_episodes:
+        report["planner"] = _planned(order, dynamics, policy)
+    write_report(order.output / "inspect.json", report)
     print(table(report))
     print(f"\nnumbers   {order.output / 'inspect.json'}\nfigure    {order.output / 'inspect.png'}")
 
@@ -35,8 +44,8 @@ def inspect(
     seed: int,
     output: Path,
 ) -> dict[str, Any]:
-    """Plays the environment, writes `inspect.json` and `inspect.png`, and returns the numbers."""
-    steps = collect(environment, policy.module, count, seed)
+    """Plays the environment, draws `inspect.png`, and returns the numbers."""
+    steps = collect(environment, policy, count, seed)
 
     comparison = measures.compare(
         steps, as_arrays(dynamics.module), as_arrays(policy.module.value), horizon
@@ -52,9 +61,21 @@ def inspect(
         **measures.summarise(steps, comparison),
         "signs": _signs(steps, comparison.values, metadata.get("model_hidden_units")),
     }
-    write(output / "inspect.json", report)
     figure.draw(report, steps, comparison, output / "inspect.png")
     return report
+
+
+def _planned(order: Order, dynamics: Export, policy: Export) -> dict[str, Any]:
+    """Returns what a planner in the model earns in the environment, and what the policy does."""
+    world = plan.world(dynamics, policy)
+    environments = [cast(gymnasium.Env, order.environment)]
+    count, config, seed = order.planner_episodes, order.config, order.seed
+    planner = plan.Planner(world, seed=seeding.derive(seed, "policy"))
+    greedy = playing.exported(policy, sample=False, seed=seed)
+    return {
+        **playing.play_planner(environments, count, planner, config, seed),
+        "policy": playing.play(environments, count, greedy, config, seed),
+    }
 
 
 def _signs(steps: Steps, values: Values, layers: list[int] | None) -> dict[str, Any]:
@@ -88,9 +109,20 @@ def table(report: dict[str, Any]) -> str:
         *dimension_lines(report),
         "",
         *closing_lines(report),
+        *_planner_lines(report.get("planner")),
         *_sign_lines(report["signs"], len(report["dimensions"])),
     ]
     return "\n".join(lines)
+
+
+def _planner_lines(planned: dict[str, Any] | None) -> list[str]:
+    if planned is None:
+        return []
+    count = len(planned["returns"])
+    return [
+        f"planner      return {planned['return']['mean']:.4g} over {count} "
+        f"episode{'s' * (count > 1)}; of the policy {planned['policy']['return']['mean']:.4g}"
+    ]
 
 
 def _sign_lines(found: dict[str, Any], dimensions: int) -> list[str]:

@@ -1,24 +1,17 @@
 """The work of `evaluate`: episodes of the real environment with an exported policy's actions."""
 
-import itertools
 import json
-import sys
 import time
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import gymnasium
-import numpy as np
-import tensorflow as tf
 
 from vagram_tf import files, seeding
 from vagram_tf.commands.evaluate import Order, Planning
-from vagram_tf.commands.report.intervals import summary
-from vagram_tf.config import EnvConfig
-from vagram_tf.envs import episodes, tasks, trial
-from vagram_tf.envs.action_range import ActionRange
-from vagram_tf.envs.adapter import GymnasiumEnvironment
-from vagram_tf.envs.episodes import Evaluation
+from vagram_tf.commands.judging import playing
+from vagram_tf.commands.judging.playing import Policy
+from vagram_tf.envs import tasks, trial
 from vagram_tf.export.load import Export, open_export
 from vagram_tf.plan import Planner, exported
 
@@ -27,11 +20,11 @@ def run(order: Order) -> None:
     """Judges a policy; raises ValueError, OSError or EnvironmentFault."""
     export = open_export(order.export, "policy")
     planner = _planner(order.planning, order) if order.planning else None
-    act = greedy_or_sampled(export, order.sample, order.seed)
+    act = playing.exported(export, order.sample, order.seed)
     report = evaluate(export, order.environments, order.episodes, act, order.seed)
     report["actions"] = "sampled" if order.sample else "greedy"
     if planner and order.planning:
-        report["planner"] = _settings(order.planning) | play(planner, export, order)
+        report["planner"] = _settings(order.planning) | _play(planner, export, order)
     print(table(report))
     if order.output:
         files.write(order.output, json.dumps(report, indent=1) + "\n")
@@ -42,8 +35,9 @@ def run(order: Order) -> None:
         if planner:
             planner.reset()
         # Begins with the same random numbers as before.
-        act = greedy_or_sampled(export, order.sample, order.seed)
-        film(export.environment, planned(planner) if planner else act, order.seed, order.video)
+        act = playing.exported(export, order.sample, order.seed)
+        shown = playing.planned(planner) if planner else act
+        film(export.environment, shown, order.seed, order.video)
 
 
 def _planner(planning: Planning, order: Order) -> Planner:
@@ -60,31 +54,22 @@ def _planner(planning: Planning, order: Order) -> Planner:
     )
 
 
+def _play(planner: Planner, export: Export, order: Order) -> dict[str, Any]:
+    """Plays the episodes with the planner, and returns the numbers and its speed."""
+    begin = time.monotonic()
+    numbers = playing.play_planner(
+        order.environments, order.episodes, planner, export.environment, order.seed
+    )
+    plans = sum(numbers["lengths"])
+    return {"plans_per_second": plans / (time.monotonic() - begin)} | numbers
+
+
 def _settings(planning: Planning) -> dict[str, Any]:
     return planning._asdict() | {"dynamics": str(planning.dynamics)}
 
 
-def planned(planner: Planner) -> Any:
-    """Returns a planner as a policy, `[1, D] -> [1, A]`."""
-    return lambda observation: tf.constant(planner.act(np.asarray(observation)[0])[np.newaxis])
-
-
-def play(planner: Planner, export: Export, order: Order) -> dict[str, Any]:
-    """Plays the episodes with a planner, one after another, and returns the numbers."""
-    played, begin = [], time.monotonic()
-    for i, environment in enumerate(_adapted(order.environments, order.episodes, order.seed)):
-        planner.reset()
-        played.append(_episodes([environment], planned(planner), export.environment))
-        total = played[-1].returns[0]
-        print(f"planner, episode {i + 1} of {order.episodes}: {total:.1f}", file=sys.stderr)
-    returns, lengths = (np.concatenate(column) for column in zip(*played, strict=True))
-    seconds = time.monotonic() - begin
-    plans = {"plans_per_second": float(lengths.sum() / seconds)}
-    return plans | _numbers(returns, lengths, order.seed)
-
-
 def evaluate(
-    export: Export, environments: Sequence[Any], count: int, act: Any, seed: int
+    export: Export, environments: Sequence[gymnasium.Env], count: int, act: Policy, seed: int
 ) -> dict[str, Any]:
     """Plays `count` episodes, each in its environment or all in the only one, and returns the
     numbers.
@@ -92,43 +77,12 @@ def evaluate(
     config = export.environment
     if concern := trial.duration(config.name, tasks.time_limit(environments[0]), config):
         print(concern, end="\n\n")
-    returns, lengths = _episodes(_adapted(environments, count, seed), act, config)
     metadata = export.metadata
     return {
         **{name: metadata[name] for name in ("environment", "distractors", "loss", "env_step")},
         "run_seed": metadata["seed"],
         "seed": seed,
-        **_numbers(returns, lengths, seed),
-    }
-
-
-def _adapted(environments: Sequence[Any], count: int, seed: int) -> list[GymnasiumEnvironment]:
-    return [
-        GymnasiumEnvironment(
-            environments[i % len(environments)], seeding.derive(seed, "evaluation", i)
-        )
-        for i in range(count)
-    ]
-
-
-def _episodes(
-    environments: Sequence[GymnasiumEnvironment], act: Any, config: EnvConfig
-) -> Evaluation:
-    """Plays an episode in each; actions are in the environment's units."""
-    task = environments[0].task
-    action_range = ActionRange(cast(gymnasium.spaces.Box, task.action_space))
-    longest = config.episode_steps if tasks.time_limit(task) is None else None
-    return episodes.evaluate(
-        environments, lambda observation: action_range.to_unit(act(observation)), longest
-    )
-
-
-def _numbers(returns: np.ndarray, lengths: np.ndarray, seed: int) -> dict[str, Any]:
-    return {
-        "return": summary(returns, seed),
-        "length": summary(lengths, seed),
-        "returns": returns.tolist(),
-        "lengths": lengths.tolist(),
+        **playing.play(environments, count, act, config, seed),
     }
 
 
@@ -162,13 +116,3 @@ def table(report: dict[str, Any]) -> str:
     if planner:
         lines.append(f"\n{planner['plans_per_second']:.1f} plans per second")
     return "\n".join([*lines, ""])
-
-
-def greedy_or_sampled(export: Export, sample: bool, seed: int) -> Any:
-    """Returns observations `[B, D]` -> actions `[B, A]`; sampled ones begin with the same random
-    numbers each time.
-    """
-    if not sample:
-        return lambda observation: export.module(observation)["action"]
-    sampling, calls = seeding.derive(seed, "policy"), itertools.count()
-    return lambda observation: export.module.sample(observation, [sampling, next(calls)])["action"]

@@ -76,7 +76,7 @@ def share(error: float, of: float) -> str:
     return f"{100 * error / of:6.1f} %" if of > 0 and math.isfinite(error) else f"{'–':>8}"
 
 
-def write(path: Path, report: dict[str, Any]) -> None:
+def write_report(path: Path, report: dict[str, Any]) -> None:
     """Writes a report as JSON, with null for numbers that are not finite, which JSON has no way to
     write.
     """

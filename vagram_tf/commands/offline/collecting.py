@@ -4,7 +4,7 @@ import numpy as np
 
 from vagram_tf import seeding
 from vagram_tf.commands.collect import Order
-from vagram_tf.commands.judging.steps import policy_actions
+from vagram_tf.commands.judging.playing import exported
 from vagram_tf.dataset import Dataset
 from vagram_tf.envs import tasks
 from vagram_tf.envs.action_range import ActionRange
@@ -19,8 +19,7 @@ def run(order: Order) -> None:
     # Episodes that no run, and no judgement with the same seed, plays.
     environment = GymnasiumEnvironment(order.environment, seeding.derive(order.seed, "collect"))
     if order.export:
-        policy = open_export(order.export, "policy").module
-        act = policy_actions(policy, order.sample, seeding.derive(order.seed, "policy"))
+        act = exported(open_export(order.export, "policy"), order.sample, order.seed)
     else:
         act = random_actions(environment, seeding.derive(order.seed, "exploration"))
     longest = order.config.episode_steps if tasks.time_limit(order.environment) is None else None

@@ -13,8 +13,9 @@ from vagram_tf import seeding
 from vagram_tf.agent.sac import VALUE_FUNCTIONS
 from vagram_tf.assembly import make_ensemble, make_termination
 from vagram_tf.commands.fit import Order
-from vagram_tf.commands.judging import measures, report
+from vagram_tf.commands.judging import measures
 from vagram_tf.commands.judging.measures import Steps, as_arrays
+from vagram_tf.commands.judging.report import write_report
 from vagram_tf.commands.offline.table import table
 from vagram_tf.dataset import Dataset
 from vagram_tf.envs import tasks
@@ -41,7 +42,7 @@ def run(order: Order) -> None:
         module, order.output / "export" / "dynamics" / "0", _metadata(order, kind, policy)
     )
     found = judge(open_export(export, "dynamics"), policy, order, fitted)
-    report.write(order.output / "fit.json", found)
+    write_report(order.output / "fit.json", found)
     print(table(found))
     print(f"\nexport    {export}\nnumbers   {order.output / 'fit.json'}")
 
