@@ -7,7 +7,7 @@ from vagram_tf import seeding
 from vagram_tf.commands.judging.measures import Steps
 from vagram_tf.commands.judging.playing import exported
 from vagram_tf.envs.adapter import GymnasiumEnvironment
-from vagram_tf.envs.recording import random_actions, record
+from vagram_tf.envs.recording import Recording, random_actions, record
 from vagram_tf.export.load import Export
 
 
@@ -36,5 +36,8 @@ def collect(env: gymnasium.Env, policy: Export, count: int, seed: int) -> Steps:
         else:
             act = exported(policy, name == "sampled", seed)
         recordings.append(record(environment, act, count))
-    columns = [np.concatenate(column) for column in zip(*recordings, strict=True)]
-    return Steps(*columns, np.repeat(behaviours, count))
+    columns = zip(Recording._fields, zip(*recordings, strict=True), strict=True)
+    return Steps(
+        **{name: np.concatenate(parts) for name, parts in columns},
+        behaviour=np.repeat(behaviours, count),
+    )
