@@ -10,8 +10,8 @@ Three things differ from what a reader does, and nothing else:
 - Blocks that install the environment (`pip install`) are not run: the tests run in what the
   README's second block installs, and its first block is run by hand.
 - Training is made short: `SHORT` is appended to every command of `experiments.mbpo` that trains,
-  and the last value of a flag counts; so are fits. The environment steps stay those of the page, so that the
-  paths that it names exist afterwards.
+  and the last value of a flag counts; `FIT` to every one of `experiments.fit`. The environment
+  steps stay those of the page, so that the paths that it names exist afterwards.
 - A server is stopped as soon as it answers.
 """
 

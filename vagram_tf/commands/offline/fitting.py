@@ -155,10 +155,20 @@ def _transitions(data: Dataset, action_range: ActionRange) -> Transition:
 
 
 def _value_functions(policy: Export, which: str) -> Sequence[ValueFunction]:
-    """Returns the value functions of an export that a setting names, `[B, D] -> [B]` each."""
+    """Returns the value functions of an export that a setting names, `[B, D] -> [B]` each.
+
+    Their gradients are those that the export gives: a tape through it would differentiate these
+    gradients, too, which takes XLA minutes to compile.
+    """
 
     def value_function(critic: int) -> ValueFunction:
-        return lambda observation: policy.module.value(observation)["value"][critic]
+        def value(observation: tf.Tensor) -> tf.Tensor:
+            fixed = tf.stop_gradient(observation)
+            of = {name: each[critic] for name, each in policy.module.value(fixed).items()}
+            zero = tf.reduce_sum((observation - fixed) * of["value_gradient"], axis=-1)
+            return tf.stop_gradient(of["value"]) + zero
+
+        return value
 
     count = policy.metadata["sizes"]["C"]
     return [value_function(critic) for critic in range(count)[VALUE_FUNCTIONS[which]]]
