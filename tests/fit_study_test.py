@@ -319,6 +319,17 @@ def test_workers_end_with_the_study_even_if_it_is_killed():
         time.sleep(0.05)
 
 
+def test_quick_is_a_small_part():
+    code = (
+        "from absl import flags; from experiments import fit_study; fit_study.define(); "
+        "flags.FLAGS(['fit_study', '--quick']); order = fit_study.check(); "
+        "print(len(order.cells), order.size.seeds, order.size.steps)"
+    )
+    process = programs.python("-c", code)
+    sources, widths, objectives = 4, 2, 3
+    assert process.stdout.split() == [str(sources * widths * objectives), "2", "200"]
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

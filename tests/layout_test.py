@@ -160,6 +160,7 @@ REFUSED = {
     "benchmark": ["--output=/dev/null/out"],
     "check_env": ["--env=CartPole-v1"],
     "profile": ["--output={place}/nothing/out"],
+    "train_in_model": ["--export={place}"],
 }
 
 

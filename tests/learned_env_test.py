@@ -54,6 +54,8 @@ def drifting(tmp_path_factory):
     metadata = {
         "format": FORMAT,
         "kind": "dynamics",
+        "environment": "programs:Countdown-v0",
+        "dimension_names": ["place", "pull"],
         "observation_size": 2,
         "action_low": [-1.0],
         "action_high": [1.0],
@@ -115,6 +117,111 @@ def test_episode_follows_the_model(drifting):
                 assert step == 4
                 break
         assert terminated or truncated
+
+
+def test_horizon_is_the_limit_of_the_task(trained, drifting):
+    """The directory of a run names its newest export."""
+    run = trained.parents[2]
+    for env in (vagram_tf.LearnedEnv(run), pickle.loads(pickle.dumps(vagram_tf.LearnedEnv(run)))):
+        env.reset(seed=0)
+        cut_off = [env.step(np.zeros(1))[3] for _ in range(25)]
+        assert cut_off == [False] * 24 + [True]
+    with pytest.raises(ValueError, match="1 names no limit of its task's episodes: give a horizon"):
+        vagram_tf.LearnedEnv(drifting)
+
+
+def test_episodes_start_where_they_are_told(drifting):
+    env, envs = vagram_tf.LearnedEnv(drifting, 5), vagram_tf.LearnedVectorEnv(drifting, 2, 5)
+    state = np.array([3.1, 0.7])  # rounded to float32
+    given = {"state": state}
+    observation, _ = env.reset(options=given)
+    assert observation.dtype == np.float32 and observation.tolist() == np.float32(state).tolist()
+    assert env.step(np.zeros(1))[0] == pytest.approx([4.1, 0.7], abs=1e-5)
+    assert envs.reset(options=given)[0].tolist() == [np.float32(state).tolist()] * 2
+    each = [[13.0, 1.0], [2.0, 3.0]]
+    assert envs.reset(options={"state": each})[0].tolist() == each
+    *_, terminated, _, _ = envs.step(np.zeros([2, 1]))
+    assert terminated.tolist() == [True, False]
+    after, *_ = envs.step(np.zeros([2, 1]))  # the next episode starts where real ones did
+    assert after[0].tolist() in STARTS.tolist() and after[1] == pytest.approx([4.0, 3.0], abs=1e-5)
+    assert state.tolist() == [3.1, 0.7] and env.reset()[0].tolist() in STARTS.tolist()
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"state": [1.0]}, r"state must be .* of shape \[2\] or \[1, 2\], got \[1.\]$"),
+        ({"state": [[1.0], [2.0]]}, "state must be finite numbers"),
+        (
+            {"state": [1.0, np.nan]},
+            r"of shape \[2\] or \[1, 2\], got \[ 1. nan\]$",
+        ),
+        ({"state": [1.0, 1e39]}, "state must be finite numbers"),  # infinite as float32
+        ({"state": "upright"}, "state must be finite numbers"),
+        ({"state": [1.0, 2.0], "low": 1}, "reset has no option 'low'; there is 'state'$"),
+    ],
+)
+def test_bad_options_are_refused(drifting, options, words):
+    with pytest.raises(ValueError, match=words):
+        vagram_tf.LearnedEnv(drifting, horizon=5).reset(options=options)
+
+
+def test_bad_states_of_many_are_refused(drifting):
+    envs = vagram_tf.LearnedVectorEnv(drifting, 3, horizon=5)
+    with pytest.raises(ValueError, match=r"of shape \[2\] or \[3, 2\], got \[\[1. 2.\]\]$"):
+        envs.reset(options={"state": [[1.0, 2.0]]})
+
+
+class Seen:
+    """Notes what it is to draw."""
+
+    def draw(self, observations):
+        return observations.tolist()
+
+
+def test_an_episode_is_drawn_from_its_start_to_now(drifting):
+    env = vagram_tf.LearnedEnv(drifting, horizon=5)
+    assert env.reset(seed=0) and env.render() is None
+    env._pictures = Seen()
+    observations = [env.reset(seed=0)[0].tolist()]
+    assert env.render() == observations
+    for _ in range(2):
+        observations.append(env.step(np.zeros(1))[0].tolist())
+        assert env.render() == observations
+    assert len(env.reset(seed=0)) == 2 and env.render() == observations[:1]
+    env.close()
+    assert env.render() is None
+
+
+def test_each_of_many_is_drawn(drifting):
+    envs = vagram_tf.LearnedVectorEnv(drifting, 2, horizon=5, sample=False)
+    envs._pictures = Seen()
+    with pytest.raises(gymnasium.error.ResetNeeded, match="call reset before render"):
+        envs.render()
+    states, _ = envs.reset(options={"state": [[12.0, 0.5], [1.0, 0.5]]})
+    seen = [[state] for state in states.tolist()]
+    assert envs.render() == tuple(seen)
+    for step in range(1, 7):  # the first ends after 2 steps, the second after 5
+        states, *_ = envs.step(np.zeros([2, 1]))
+        for i, begins in enumerate([step == 3, step == 6]):
+            seen[i] = [*([] if begins else seen[i]), states[i].tolist()]
+        assert envs.render() == tuple(seen)
+
+
+def test_what_has_no_picture_is_plotted(trained):
+    env = vagram_tf.LearnedEnv(trained.parents[2], render_mode="rgb_array")
+    assert env.metadata["render_fps"] == 30
+    with pytest.raises(gymnasium.error.ResetNeeded, match="call reset before render"):
+        env.render()
+    env.reset(seed=0)
+    frames = [env.render()]
+    for other in (env, copy.deepcopy(env), pickle.loads(pickle.dumps(env))):
+        other.step(np.ones(1))
+        frames.append(other.render())
+    assert all(frame.shape == (224, 400, 3) and frame.dtype == np.uint8 for frame in frames)
+    assert (frames[0] != frames[1]).any()
+    with pytest.raises(ValueError, match="render_mode must be None or 'rgb_array', got 'human'"):
+        vagram_tf.LearnedEnv(trained, render_mode="human")
 
 
 def episode(env, seed, actions):
@@ -271,7 +378,8 @@ def test_nothing_of_the_training_is_needed(drifting):
         "import sys, vagram_tf\n"
         f"env = vagram_tf.LearnedEnv({str(drifting)!r}, horizon=5)\n"
         "env.reset(); env.step(env.action_space.sample())\n"
-        "needless = ('tf_agents', 'vagram_tf.agent', 'vagram_tf.model', 'vagram_tf.dyna')\n"
+        "needless = ('tf_agents', 'mujoco', 'matplotlib', 'vagram_tf.agent', 'vagram_tf.envs',\n"
+        "            'vagram_tf.model', 'vagram_tf.dyna')\n"
         "assert not [name for name in sys.modules if name.startswith(needless)]\n"
     )
     process = subprocess.run(

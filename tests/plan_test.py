@@ -66,7 +66,7 @@ def test_plan_of_a_linear_world_costs_what_the_best_one_does(method, iterations,
         world(quadratic),
         method,
         horizon=HORIZON,
-        candidates=1000,
+        candidates=1000 if method != "gradient" else 40,
         iterations=iterations,
         spread=0.5,
     )

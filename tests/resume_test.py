@@ -224,7 +224,7 @@ def test_metadata_names_the_run():
     _, directory = programs.finished_run()
     metadata = json.loads((directory / "export" / "dynamics" / "90" / "metadata.json").read_text())
     last = programs.progress(directory)[-1]
-    assert metadata["environment"] == programs.TINY["name"]
+    assert metadata["environment"] == programs.TINY["name"] and metadata["horizon"] == 25
     assert metadata["env_step"] == 90 and metadata["seed"] == 0 and metadata["loss"] == "vagram"
     assert metadata["mean_return"] == pytest.approx(float(last["mean_return"]), rel=1e-5)
     manifest = json.loads((directory / "checkpoints" / "90" / "manifest.json").read_text())

@@ -368,15 +368,20 @@ def _gradient(returns: Returns, before: tf.Tensor, draw: _Draw, size: _Size) -> 
     """Follows the gradient of each candidate's return with Adam; returns the best, `[1, H, A]`."""
     fresh = before[0] + size.spread * draw(size.candidates - 1, before.shape[2])
     actions = tf.concat([tf.clip_by_value(fresh, -1.0, 1.0), before[:1]], axis=0)
-    first, second = tf.zeros_like(actions), tf.zeros_like(actions)
-    for i in range(1, size.iterations + 1):
+
+    def step(i: tf.Tensor, actions: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> tuple:
         with tf.GradientTape() as tape:
             tape.watch(actions)
             promised = returns(actions)
         slope = tape.gradient(promised, actions)
         first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * tf.square(slope)
-        step = first / (1 - 0.9**i) / (tf.sqrt(second / (1 - 0.999**i)) + 1e-8)
-        actions = tf.clip_by_value(actions + _STEP * step, -1.0, 1.0)
+        direction = first / (1 - 0.9**i) / (tf.sqrt(second / (1 - 0.999**i)) + 1e-8)
+        return i + 1, tf.clip_by_value(actions + _STEP * direction, -1.0, 1.0), first, second
+
+    nothing = tf.zeros_like(actions)
+    _, actions, *_ = tf.while_loop(
+        lambda i, *_: i <= size.iterations, step, (1.0, actions, nothing, nothing)
+    )
     return actions[tf.newaxis, tf.argmax(returns(actions))]
 
 

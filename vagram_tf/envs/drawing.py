@@ -47,6 +47,28 @@ def _drawn(
     env: gymnasium.Env, name: str, missing: str | None, seed: int, size: int, actions_path: str
 ) -> tuple[list[np.ndarray], int]:
     """Returns the pictures, and how many of them make a second; raises Refusal."""
+    native = prepare(env, name, missing)
+    every = math.ceil(native / MOST_FRAMES_PER_SECOND)
+    frames = [
+        frame(env, name, size)
+        for step in _steps(env, seed, np.load(actions_path))
+        if step % every == 0
+    ]
+    return frames, max(1, round(native / every))
+
+
+def prepare(env: gymnasium.Env, name: str, missing: str | None) -> float:
+    """Readies an environment that is to draw itself, and returns how many of its steps make a
+    second.
+
+    Args:
+      env: made with `render_mode="rgb_array"`.
+      name: the environment's.
+      missing: what MuJoCo lacks to draw.
+
+    Raises:
+      Refusal: it cannot be drawn.
+    """
     is_dm_control = name.startswith(tasks.DM_CONTROL_PREFIX)
     is_mujoco = hasattr(env.unwrapped, "mujoco_renderer")
     if missing and (is_dm_control or is_mujoco):
@@ -56,13 +78,7 @@ def _drawn(
     native = env.metadata.get("render_fps") or MOST_FRAMES_PER_SECOND
     if is_dm_control:  # Shimmy says how many milliseconds a step takes instead
         native = 1000 / native
-    every = math.ceil(native / MOST_FRAMES_PER_SECOND)
-    frames = [
-        _frame(env, name, size)
-        for step in _steps(env, seed, np.load(actions_path))
-        if step % every == 0
-    ]
-    return frames, max(1, round(native / every))
+    return native
 
 
 def _steps(env: gymnasium.Env, seed: int, actions: np.ndarray) -> Iterator[int]:
@@ -74,8 +90,8 @@ def _steps(env: gymnasium.Env, seed: int, actions: np.ndarray) -> Iterator[int]:
         yield step
 
 
-def _frame(env: gymnasium.Env, name: str, size: int) -> np.ndarray:
-    """Returns a picture `[height, width, 3]` of the environment as it is now."""
+def frame(env: gymnasium.Env, name: str, size: int) -> np.ndarray:
+    """Returns a picture `[height, width, 3]` of the environment as it is now; raises Refusal."""
     try:
         picture = Image.fromarray(np.asarray(env.render(), np.uint8)).convert("RGB")
     except Exception as error:  # of any library that an environment may draw with

@@ -103,26 +103,19 @@ def draw(config: EnvConfig, seed: int, actions: np.ndarray, size: int = 240) -> 
     An environment that does not repeat itself is drawn in another episode than the one that was
     played.
     """
-    backend = _backend()
     request = {
         "config": dataclasses.asdict(config),
         "seed": seed,
         "size": size,
-        "missing": None if backend else _missing(),
+        "missing": missing(),
     }
-    variables = os.environ | {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}  # for pygame
-    variables["PYTHONPATH"] = processes.import_path()
-    # With one that does not work, `mujoco` cannot even be imported.
-    variables.pop("MUJOCO_GL", None)
-    if backend is not None:
-        variables["MUJOCO_GL"] = backend
     with tempfile.TemporaryDirectory() as directory:
         paths = [str(Path(directory) / name) for name in ("actions.npy", "frames.npy")]
         np.save(paths[0], actions)
         command = [sys.executable, "-m", drawing.__name__, json.dumps(request), *paths]
         try:
             process = subprocess.run(
-                command, env=variables, capture_output=True, text=True, timeout=_LONGEST
+                command, env=variables(), capture_output=True, text=True, timeout=_LONGEST
             )
         except subprocess.TimeoutExpired:
             raise RenderingUnavailable(
@@ -137,6 +130,29 @@ def draw(config: EnvConfig, seed: int, actions: np.ndarray, size: int = 240) -> 
                 f"drawing {config.name} failed with exit code {process.returncode}: {reason}"
             )
         return Video(np.load(paths[1]), int(said))
+
+
+def variables() -> dict[str, str]:
+    """Returns the environment variables of a process that draws."""
+    ours = os.environ | {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}  # for pygame
+    ours["PYTHONPATH"] = processes.import_path()
+    # With one that does not work, `mujoco` cannot even be imported.
+    ours.pop("MUJOCO_GL", None)
+    backend = _backend()
+    return ours | {"MUJOCO_GL": backend} if backend else ours
+
+
+def missing() -> str | None:
+    """Says what MuJoCo lacks to draw, None where it can."""
+    if _backend():
+        return None
+    given = os.environ.get("MUJOCO_GL")
+    if given:
+        return (
+            f"MuJoCo cannot draw with MUJOCO_GL={given}: "
+            f"{_PACKAGES.get(given, 'there is no such backend')}"
+        )
+    return f"MuJoCo cannot draw without OpenGL: {_PACKAGES['egl']}"
 
 
 @functools.cache
@@ -155,13 +171,3 @@ def _backend() -> str | None:
         ):
             return backend
     return None
-
-
-def _missing() -> str:
-    given = os.environ.get("MUJOCO_GL")
-    if given:
-        return (
-            f"MuJoCo cannot draw with MUJOCO_GL={given}: "
-            f"{_PACKAGES.get(given, 'there is no such backend')}"
-        )
-    return f"MuJoCo cannot draw without OpenGL: {_PACKAGES['egl']}"

@@ -1,5 +1,5 @@
-"""A MuJoCo task as a model of itself: stepped from any observation, for runs that ask what a
-perfect model is worth.
+"""A MuJoCo task that is taken to any observation: to step it from there, for runs that ask what a
+perfect model is worth, or to draw it.
 """
 
 from typing import Any
@@ -40,6 +40,15 @@ class Simulator:
         self._actions = self._task.action_space
         self._task.reset(seed=0)
 
+    def set_state(self, observation: np.ndarray) -> None:
+        """Takes the task to the state that an observation `[D]` holds."""
+        state = observation.astype(np.float64)
+        # Or the solver would begin where it last was.
+        mujoco.mj_resetData(self._task.model, self._task.data)
+        self._task.set_state(
+            np.append(self._skipped, state[: self._positions]), state[self._positions :]
+        )
+
     def step(
         self, observation: np.ndarray, action: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -55,12 +64,8 @@ class Simulator:
         low, high = self._actions.low, self._actions.high
         after, rewards, ends = np.empty_like(observation), [], []
         chosen = low + (high - low) * (action + 1.0) / 2.0
-        for i, state in enumerate(observation.astype(np.float64)):
-            # Or the solver would begin where it last was.
-            mujoco.mj_resetData(self._task.model, self._task.data)
-            self._task.set_state(
-                np.append(self._skipped, state[: self._positions]), state[self._positions :]
-            )
+        for i, state in enumerate(observation):
+            self.set_state(state)
             after[i], reward, terminated, *_ = self._task.step(chosen[i])
             rewards.append(reward)
             ends.append(terminated)

@@ -5,20 +5,22 @@
                    export_dir="export/dynamics/4000", horizon=200)
 
 Needs Gymnasium, and TensorFlow to run the model; nothing of the rest of the package but what reads
-exports.
+exports, unless something is drawn.
 """
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from vagram_tf import files
-from vagram_tf.export.load import START_STATES, open_export
+from vagram_tf.export.load import START_STATES, environment_of, newest_of_run, open_export
+
+if TYPE_CHECKING:
+    from vagram_tf.export.pictures import Pictures
 
 _LARGEST = np.finfo(np.float32).max
 _forked = False  # this process is a copy of one that had loaded TensorFlow
@@ -41,25 +43,44 @@ def _check_process() -> None:
         )
 
 
+def _numbers(name: str, given: Any, *shapes: tuple[int, ...]) -> np.ndarray:
+    """Returns what is given as an array; raises ValueError unless it holds numbers that float32 can
+    take, in one of the shapes.
+    """
+    array = np.asarray(given)
+    fits = array.shape in shapes and array.dtype.kind in "fiu"
+    if not fits or not (np.abs(array) <= _LARGEST).all():
+        expected = " or ".join(str(list(shape)) for shape in shapes)
+        shown = " ".join(np.array2string(array, threshold=10).split())
+        raise ValueError(f"{name} must be finite numbers of shape {expected}, got {shown}")
+    return array
+
+
 class _Model:
     """An exported dynamics model, opened, with its spaces.
 
     Args:
-      export_dir: a dynamics export.
-      horizon: steps after which an episode is cut off.
+      export_dir: a dynamics export, or a run's directory.
+      horizon: steps after which an episode is cut off, None for the task's own limit.
       sample: draw next state and reward from the model's distribution; otherwise take its means.
 
     Raises:
       ValueError: in one sentence, if there is no such export or it cannot be used, or the horizon
-        is not positive.
+        is not positive or unknown.
     """
 
-    def __init__(self, export_dir: str | os.PathLike[str], horizon: int, sample: bool):
-        if horizon < 1:
+    def __init__(self, export_dir: str | os.PathLike[str], horizon: int | None, sample: bool):
+        if horizon is not None and horizon < 1:
             raise ValueError(f"horizon must be at least 1, got {horizon}")
         _check_process()
-        self._arguments = (files.path(export_dir).resolve(), horizon, sample)
-        export = open_export(export_dir, "dynamics")
+        directory = newest_of_run(export_dir, "dynamics")
+        export = open_export(directory, "dynamics")
+        # Which exports of version 0.1 do not name.
+        limit = export.metadata.get("horizon") if horizon is None else horizon
+        if limit is None:
+            raise ValueError(f"{directory} names no limit of its task's episodes: give a horizon")
+        self.horizon: int = limit
+        self._arguments = (directory.resolve(), limit, sample)
         low, high = (
             np.array(export.metadata[name], np.float32) for name in ("action_low", "action_high")
         )
@@ -67,12 +88,11 @@ class _Model:
         size = (export.metadata["observation_size"],)
         # Any finite number.
         self.observation_space = gymnasium.spaces.Box(-_LARGEST, _LARGEST, size, np.float32)
-        self.horizon = horizon
-        self._module, self._sample = export.module, sample
-        self._start_states = np.load(files.path(export_dir) / START_STATES, allow_pickle=False)
+        self._module, self._sample, self._metadata = export.module, sample, export.metadata
+        self._start_states = np.load(directory / START_STATES, allow_pickle=False)
         if len(self._start_states) == 0:
             raise ValueError(
-                f"{export_dir} holds no start states: no episode had begun when it was written"
+                f"{directory} holds no start states: no episode had begun when it was written"
             )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "_Model":
@@ -83,9 +103,42 @@ class _Model:
         """Unpickled, it opens the export again, which must still be there."""
         return _Model, self._arguments
 
+    def pictures(self, render_mode: str | None) -> "Pictures | None":
+        """Returns what draws imagined episodes, None where nothing is to be drawn.
+
+        Raises:
+          ValueError: there is no such mode.
+          vagram_tf.envs.rendering.RenderingUnavailable: OpenGL is missing.
+        """
+        if render_mode is None:
+            return None
+        if render_mode != "rgb_array":
+            raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
+        from vagram_tf.export.pictures import Pictures
+
+        return Pictures(environment_of(self._metadata), self._metadata["dimension_names"])
+
     def start(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Returns states `[count, D]` that real episodes started from."""
         return self._start_states[rng.integers(len(self._start_states), size=count)]
+
+    def first(
+        self, count: int, options: dict[str, Any] | None, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Returns the states `[count, D]` that `reset` starts from: those that its options name, or
+        real ones.
+
+        Raises:
+          ValueError: there is no such option, or the states are not numbers `[D]` or `[count, D]`.
+        """
+        options = options or {}
+        if unknown := sorted(set(options) - {"state"}, key=str):
+            raise ValueError(f"reset has no option {unknown[0]!r}; there is 'state'")
+        if "state" not in options:
+            return self.start(count, rng)
+        (size,) = self.observation_space.shape
+        state = _numbers("state", options["state"], (size,), (count, size))
+        return np.broadcast_to(state, (count, size)).astype(np.float32)
 
     def step(
         self, state: np.ndarray, action: np.ndarray, rng: np.random.Generator
@@ -99,17 +152,7 @@ class _Model:
           ValueError: the actions are not numbers `[B, A]`, in the environment's units.
         """
         _check_process()
-        action = np.asarray(action)
-        expected = (len(state), *self.action_space.shape)
-        if (
-            action.shape != expected
-            or action.dtype.kind not in "fiu"
-            or not np.isfinite(action).all()
-        ):
-            given = " ".join(np.array2string(action, threshold=10).split())
-            raise ValueError(
-                f"actions must be finite numbers of shape {list(expected)}, got {given}"
-            )
+        action = _numbers("actions", action, (len(state), *self.action_space.shape))
         action = np.clip(action, self.action_space.low, self.action_space.high).astype(np.float32)
         if self._sample:
             predicted = self._module.sample(
@@ -128,33 +171,58 @@ class LearnedEnv(gymnasium.Env):
       rule.
 
     Observations `[D]` float32, actions `[A]` and rewards are in the units of the environment that
-    the model learned; actions out of bounds are clipped. An episode is a function of the seed given
-    to `reset` and of its actions.
+    the model learned; actions out of bounds are clipped. An episode is a function of the seed and
+    the state given to `reset` and of its actions.
 
     Args:
-      export_dir: a dynamics export, e.g. `runs/Hopper-v5/vagram/0/export/dynamics/15000`.
-      horizon: steps after which an episode is truncated.
+      export_dir: a dynamics export, e.g. `runs/Hopper-v5/vagram/0/export/dynamics/15000`, or a
+        run's directory, of which the newest is taken.
+      horizon: steps after which an episode is truncated; by default where the real environment cuts
+        its episodes off.
       sample: draw next state and reward from the model's distribution; otherwise take its means.
+      render_mode: "rgb_array" to draw: the MuJoCo task in the imagined state, where the observation
+        holds it, else a plot of the episode's observations. Copies share what draws.
 
     Raises:
-      ValueError: in one sentence, if the directory holds no such export or it cannot be used.
+      ValueError: in one sentence, if the directory holds no such export or it cannot be used, no
+        horizon is known, or a number or the mode cannot be.
+      vagram_tf.envs.rendering.RenderingUnavailable: the task could be drawn, but OpenGL is missing.
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 30}
 
-    def __init__(self, export_dir: str | os.PathLike[str], horizon: int, sample: bool = True):
+    def __init__(
+        self,
+        export_dir: str | os.PathLike[str],
+        horizon: int | None = None,
+        sample: bool = True,
+        render_mode: str | None = None,
+    ):
         self._model = _Model(export_dir, horizon, sample)
         self.observation_space = self._model.observation_space
         self.action_space = self._model.action_space
+        self.render_mode, self._pictures = render_mode, self._model.pictures(render_mode)
+        if self._pictures:
+            self.metadata = self.metadata | {"render_fps": self._pictures.frames_per_second}
         self._state: np.ndarray | None = None
         self._steps = 0
+        self._seen: list[np.ndarray] = []  # the episode's states, where it is drawn
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Starts an episode; `options` are ignored."""
+        """Starts an episode.
+
+        Args:
+          seed: of all that is random until the next seed.
+          options: `{"state": s}` starts from that state `[D]`, rounded to float32.
+
+        Raises:
+          ValueError: there is no such option, or the state is not D finite numbers.
+        """
         super().reset(seed=seed)
-        self._state, self._steps = self._model.start(1, self.np_random), 0
+        self._state, self._steps = self._model.first(1, options, self.np_random), 0
+        self._seen = [self._state] if self._pictures else []
         return self._state[0].copy(), {}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -170,8 +238,28 @@ class LearnedEnv(gymnasium.Env):
             self._state, np.asarray(action)[np.newaxis], self.np_random
         )
         self._steps += 1
+        if self._pictures:
+            self._seen.append(self._state)
         truncated = self._steps >= self._model.horizon
         return self._state[0].copy(), float(reward[0]), bool(terminated[0]), truncated, {}
+
+    def render(self) -> np.ndarray | None:  # type: ignore[override]
+        """Returns a picture, uint8 `[height, width, 3]`, of where the episode is; None without a
+        render mode.
+
+        Raises:
+          gymnasium.error.ResetNeeded: no episode has been started.
+          vagram_tf.envs.rendering.RenderingUnavailable: the process that draws has ended.
+        """
+        if self._pictures is None:
+            return None
+        if not self._seen:
+            raise gymnasium.error.ResetNeeded("call reset before render")
+        return self._pictures.draw(np.concatenate(self._seen))
+
+    def close(self) -> None:
+        """Lets go of what draws."""
+        self._pictures = None
 
 
 class LearnedVectorEnv(VectorEnv):
@@ -181,19 +269,25 @@ class LearnedVectorEnv(VectorEnv):
     action, without a reward (Gymnasium's `AutoresetMode.NEXT_STEP`).
 
     Args:
-      export_dir: a dynamics export.
+      export_dir, horizon, sample, render_mode: as `LearnedEnv`.
       num_envs: B.
-      horizon: steps after which an episode is truncated.
-      sample: draw next states and rewards from the model's distribution; otherwise take its means.
 
     Raises:
-      ValueError: as `LearnedEnv`.
+      ValueError, RenderingUnavailable: as `LearnedEnv`.
     """
 
-    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": []}
+    metadata: dict[str, Any] = {
+        **LearnedEnv.metadata,
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
+    }
 
     def __init__(
-        self, export_dir: str | os.PathLike[str], num_envs: int, horizon: int, sample: bool = True
+        self,
+        export_dir: str | os.PathLike[str],
+        num_envs: int,
+        horizon: int | None = None,
+        sample: bool = True,
+        render_mode: str | None = None,
     ):
         if num_envs < 1:
             raise ValueError(f"num_envs must be at least 1, got {num_envs}")
@@ -203,19 +297,31 @@ class LearnedVectorEnv(VectorEnv):
         self.single_action_space = self._model.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
+        self.render_mode, self._pictures = render_mode, self._model.pictures(render_mode)
+        if self._pictures:
+            self.metadata = self.metadata | {"render_fps": self._pictures.frames_per_second}
         self._states: np.ndarray | None = None
+        self._seen: list[np.ndarray] = []  # the last states of all, where they are drawn
         self._steps = np.zeros(num_envs, int)
         self._ended = np.zeros(num_envs, bool)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Starts an episode in every sub-environment; one seed serves them all, `options` are
-        ignored.
+        """Starts an episode in every sub-environment; those after it start where real ones did.
+
+        Args:
+          seed: one for them all.
+          options: `{"state": s}` starts from states `[B, D]`, or all from one `[D]`, rounded to
+            float32.
+
+        Raises:
+          ValueError: there is no such option, or the states are not such finite numbers.
         """
         super().reset(seed=seed)
-        self._states = self._model.start(self.num_envs, self.np_random)
+        self._states = self._model.first(self.num_envs, options, self.np_random)
         self._steps[:], self._ended[:] = 0, False
+        self._seen = [self._states] if self._pictures else []
         return self._states.copy(), {}
 
     def step(
@@ -235,10 +341,30 @@ class LearnedVectorEnv(VectorEnv):
             starting[:, np.newaxis], self._model.start(self.num_envs, self.np_random), after
         )
         self._steps = np.where(starting, 0, self._steps + 1)
+        if self._pictures:
+            self._seen = [*self._seen, self._states][-1 - int(self._steps.max()) :]
         terminated &= ~starting
         truncated = self._steps >= self._model.horizon
         self._ended = terminated | truncated
         return self._states.copy(), np.where(starting, 0.0, reward), terminated, truncated, {}
+
+    def render(self) -> tuple[np.ndarray, ...] | None:
+        """Returns a picture of each sub-environment, as `LearnedEnv` does; None without a render
+        mode.
+        """
+        if self._pictures is None:
+            return None
+        if not self._seen:
+            raise gymnasium.error.ResetNeeded("call reset before render")
+        seen = np.stack(self._seen, axis=1)
+        return tuple(
+            self._pictures.draw(one[-1 - steps :])
+            for one, steps in zip(seen, self._steps, strict=True)
+        )
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Lets go of what draws."""
+        self._pictures = None
 
 
 gymnasium.register(

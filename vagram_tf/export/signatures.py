@@ -136,12 +136,18 @@ def _functions(signature: Signature, sizes: dict[str, int]) -> tuple[Any, Any]:
                 )
             )
 
-    @functools.wraps(signature.function)
     def fitting(*inputs: tf.Tensor) -> Any:
         return served(*(_fitting(value, spec) for spec, value in zip(specs, inputs, strict=True)))
 
-    served = tf.function(fixed, input_signature=specs, autograph=False)
-    method = tf.function(fitting, autograph=False)
+    @functools.wraps(signature.function)
+    def cast(*inputs: tf.Tensor) -> Any:
+        return any_shape(*(tf.cast(x, spec.dtype) for spec, x in zip(specs, inputs, strict=True)))
+
+    # Concrete functions: saving traces the others once more.
+    served = tf.function(fixed, autograph=False).get_concrete_function(*specs)
+    shapeless = [tf.TensorSpec(None, spec.dtype, spec.name) for spec in specs]
+    any_shape = tf.function(fitting, autograph=False).get_concrete_function(*shapeless)
+    method = tf.function(cast, autograph=False)
     for dtypes in itertools.product(*((spec.dtype, _WIDER[spec.dtype]) for spec in specs)):
         method.get_concrete_function(
             *(
@@ -153,8 +159,8 @@ def _functions(signature: Signature, sizes: dict[str, int]) -> tuple[Any, Any]:
 
 
 def _fitting(value: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
-    """Returns a value as the dtype of its specification; says so when it is run where it has
-    another shape.
+    """Returns a value with the shape of its specification; says so when it is run where it has
+    another one.
     """
     # Hides its shape: TensorFlow would object first.
     value = tf.compat.v1.placeholder_with_default(value, None)
@@ -168,4 +174,4 @@ def _fitting(value: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
         fits, [f"{spec.name} must have the shape {expected}; its shape is", tf.shape(value)]
     )
     with tf.control_dependencies([check]):
-        return tf.ensure_shape(tf.cast(value, spec.dtype), spec.shape)
+        return tf.ensure_shape(value, spec.shape)

@@ -59,7 +59,7 @@ def _of_run(dyna: Dyna, kind: str, mean_return: float | None) -> dict[str, Any]:
     return metadata(
         kind,
         dyna.config,
-        environment_metadata(dyna.config.env),
+        {**environment_metadata(dyna.config.env), "horizon": dyna.environments.time_limit},
         dyna.dimension_names,
         dyna.action_space,
         dyna.termination_kind,
@@ -83,7 +83,7 @@ def metadata(
     Args:
       kind: of export.
       config: what it was trained with; the environment's part is not read.
-      environment: what is said of it; see `environment_metadata`.
+      environment: what is said of it: `environment_metadata`, and the `horizon` of its episodes.
       dimension_names: D names.
       action_space: its bounds are those of the actions.
       termination: the rule's kind, `known`, `learned` or `none`.

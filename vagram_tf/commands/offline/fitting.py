@@ -181,9 +181,10 @@ def _action_space(data: Dataset) -> gymnasium.spaces.Box:
 def _metadata(order: Order, kind: str, policy: Export | None) -> dict[str, Any]:
     config = order.config.replace(discount=policy.metadata["discount"]) if policy else order.config
     if order.environment:
-        described = environment_metadata(config.env)
+        limit = tasks.time_limit(order.environment)
+        described = {**environment_metadata(config.env), "horizon": limit}
         names = tasks.dimension_names(order.environment)
     else:
-        described = {"environment": None, "distractors": 0}
+        described = {"environment": None, "distractors": 0, "horizon": None}
         names = tuple(f"observation[{d}]" for d in range(order.train.observation.shape[1]))
     return metadata("dynamics", config, described, names, _action_space(order.train), kind)
