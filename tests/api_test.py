@@ -42,7 +42,7 @@ def test_every_public_name_is_documented():
     }
     methods = {
         f"{owner.__name__}.{name}"
-        for owner in (vagram_tf.Config, vagram_tf.Training)
+        for owner in (vagram_tf.Config, vagram_tf.Dataset, vagram_tf.Training)
         for name, _ in inspect.getmembers(owner, inspect.isroutine)
         if not name.startswith("_")
     }

@@ -10,8 +10,9 @@ Three things differ from what a reader does, and nothing else:
 - Blocks that install the environment (`pip install`) are not run: the tests run in what the
   README's second block installs, and its first block is run by hand.
 - Training and fits are made short: `SHORT` is appended to every command of `experiments.mbpo` that
-  trains, `SMALL` to those of `experiments.fit_study`, and the last value of a flag counts. The
-  environment steps stay those of the page, so that the paths that it names exist afterwards.
+  trains, `SMALL` to those of `experiments.fit_study`, `FIT` to those of `experiments.fit`, and the
+  last value of a flag counts. The environment steps stay those of the page, so that the paths that
+  it names exist afterwards.
 - A server is stopped as soon as it answers.
 """
 
@@ -48,6 +49,7 @@ SHORT = shlex.split(
     "--rollouts_per_step=4"
 )
 SMALL = shlex.split("--widths=4 --objectives=mle,vagram --seeds=1 --steps=3 --states=5")
+FIT = shlex.split("--members=3 --elites=2 --model_hidden_units=16 --max_fit_steps=20")
 PORT = 6016  # of the server, beside its default: somebody may be using that
 
 
@@ -95,10 +97,12 @@ def test_block(clone, variables, page, line, language, text):
             serve([*command, f"--port={PORT}"], clone, variables)
         else:
             trains = "experiments.mbpo" in command and "--help" not in command
-            fits = "experiments.fit_study" in command
+            studies = "experiments.fit_study" in command
+            fits = "experiments.fit" in command
             # Which would choose a size of its own.
-            command = [word for word in command if not fits or word != "--quick"]
-            run([*command, *(SHORT if trains else SMALL if fits else [])], clone, variables)
+            command = [word for word in command if not studies or word != "--quick"]
+            short = SHORT if trains else SMALL if studies else FIT if fits else []
+            run([*command, *short], clone, variables)
 
 
 def run(command, directory, variables):

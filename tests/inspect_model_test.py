@@ -15,7 +15,7 @@ from vagram_tf.commands.judging.model import table
 from vagram_tf.commands.judging.steps import collect
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs import tasks
-from vagram_tf.export.load import open_export
+from vagram_tf.export.load import Export, open_export
 
 STEPS, HORIZON = 60, 30  # episodes of 25 steps: 25, 25 and 10
 
@@ -148,7 +148,7 @@ class Policy:
 
 def test_steps_are_real_and_in_the_environments_units():
     env = tasks.make(EnvConfig("programs:Countdown-v0"))
-    steps = collect(env, Policy(), 12, seed=1)
+    steps = collect(env, Export(Policy(), {}), 12, seed=1)
     assert steps.behaviour.tolist() == ["greedy"] * 12 + ["sampled"] * 12 + ["random"] * 12
     assert steps.action[:12, 0].tolist() == [1.0] * 12
     np.testing.assert_allclose(steps.action[12:24, 0], np.arange(12) / 10)
@@ -167,7 +167,7 @@ def test_steps_are_real_and_in_the_environments_units():
 
 def test_time_limit_is_no_termination(run):
     policy = open_export(run / "export/policy/90", "policy")
-    steps = collect(tasks.make(policy.environment), policy.module, 30, seed=0)
+    steps = collect(tasks.make(policy.environment), policy, 30, seed=0)
     assert np.flatnonzero(steps.last).tolist() == [24, 29, 54, 59, 84, 89]
     assert not steps.terminated.any()
 

@@ -100,7 +100,7 @@ def test_what_it_asks_for_is_what_the_tests_run_with(wheel):
         for requirement in asked
         if not requirement.marker or "dev" not in str(requirement.marker)
     ]
-    assert {requirement.name for requirement in needed} - {"ray"} == {
+    assert {requirement.name for requirement in needed} - {"ray", "minari"} == {
         name.replace("_", "-") for name in pins
     }
     for requirement in needed:
@@ -113,7 +113,9 @@ def test_it_learns_where_it_is_installed(environment, tmp_path):
     assert Path(process.stdout.splitlines()[-1]).is_relative_to(environment)
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "inspect", "sweep", "plot"])
+@pytest.mark.parametrize(
+    "command", ["train", "evaluate", "inspect", "sweep", "plot", "collect", "fit"]
+)
 def test_commands_are_called_by_their_names(environment, tmp_path, command):
     process = run(environment / "bin" / f"vagram-{command}", "--help", cwd=tmp_path)
     assert process.returncode == 0, process.stderr

@@ -150,6 +150,8 @@ REFUSED = {
     "mbpo": ["--env=CartPole-v1", "--workdir={place}/runs"],
     "evaluate": ["--export={place}"],
     "inspect_model": ["--export={place}", "--output={place}/out"],
+    "collect": ["--export={place}", "--output={place}/data.npz"],
+    "fit": ["--dataset={place}/nothing.npz", "--output={place}/out"],
     "sweep": ["--study=nosuchstudy", "--workdir={place}/sweeps"],
     "plot": ["--csv={place}/nothing.csv", "--output={place}/out"],
     "fit_study": ["--source={place}/nothing", "--output={place}/out"],

@@ -176,7 +176,7 @@ def test_values_are_the_critics_mean_and_gradients_their_root_mean_square():
     report = measures.summarise(steps, comparison)
     # The predictions are (1, 1) and (2, 1), where (1, 0) and (1, 2) come: errors (0, 1) and (1,
     # -1).
-    np.testing.assert_allclose(measures.value_error(comparison), [1.0, 5.0])
+    np.testing.assert_allclose(measures.value_error(comparison.values), [1.0, 5.0])
     np.testing.assert_allclose(report["value"]["error"], [math.sqrt(26 / 2)])
     # V is linear.
     np.testing.assert_allclose(report["value"]["first_order_error"], math.sqrt(26 / 2))
@@ -225,6 +225,19 @@ def test_rewards_terminations_and_behaviours():
         "greedy": nothing | {"reward_error": 0.0},
         "random": nothing | {"reward_error": pytest.approx(math.sqrt(2))},
     }
+
+
+def test_without_values_the_rest_is_the_same():
+    steps = steps_of([[0.0], [1.0], [3.0]], [F, T])
+    model = predicts(lambda observation, _: observation + 1)
+    with_values, without = (
+        measures.summarise(steps, measures.compare(steps, model, value, horizon=2))
+        for value in (linear_value([1.0]), None)
+    )
+    assert set(with_values) - set(without) == {"value", "value_gradient"}
+    del with_values["behaviours"]["greedy"]["value_error"]
+    for name in without:
+        np.testing.assert_equal(without[name], with_values[name])
 
 
 def test_rank_correlation_of_errors_that_grow_together():

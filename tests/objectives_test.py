@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from vagram_tf.agent.sac import SoftActorCritic
-from vagram_tf.config import LOSSES, VALUE_GRADIENT_WEIGHTS, AgentConfig, ModelConfig
+from vagram_tf.config import LOSSES, VALUE_AWARE, VALUE_GRADIENT_WEIGHTS, AgentConfig, ModelConfig
 from vagram_tf.model import losses, objectives
 from vagram_tf.model.ensemble import DynamicsEnsemble
 from vagram_tf.model.objective import Objective, Terms, ValueAware, change_spread
@@ -20,7 +20,6 @@ from vagram_tf.model.value_gradients import WEIGHTS
 from vagram_tf.types import Prediction, Transition
 
 D, A, E, B, N = 3, 2, 2, 4, 20
-VALUE_AWARE = ("itervaml", "calibrated_itervaml", "taylor", "vagram")
 SAMPLING = ("mle", "calibrated_itervaml")
 SEED = tf.constant([3, 4])
 SCALE = np.array([0.5, 1.0, 4.0])  # of the dimensions of the data

@@ -48,6 +48,7 @@ _lead_to_keras_2()
 if TYPE_CHECKING:
     from vagram_tf import plan
     from vagram_tf.config import Config
+    from vagram_tf.dataset import Dataset
     from vagram_tf.export.learned_env import LearnedEnv, LearnedVectorEnv
     from vagram_tf.model import losses
     from vagram_tf.model.known_termination import register as register_termination
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Config": ("vagram_tf.config", "Config"),
+    "Dataset": ("vagram_tf.dataset", "Dataset"),
     "LearnedEnv": ("vagram_tf.export.learned_env", "LearnedEnv"),
     "LearnedVectorEnv": ("vagram_tf.export.learned_env", "LearnedVectorEnv"),
     "Objective": ("vagram_tf.model.objective", "Objective"),
@@ -78,6 +80,7 @@ _PUBLIC = {
 
 __all__ = [
     "Config",
+    "Dataset",
     "LearnedEnv",
     "LearnedVectorEnv",
     "Objective",

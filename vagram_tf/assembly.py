@@ -8,7 +8,7 @@ import tensorflow as tf
 from vagram_tf import seeding
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.cadence import Cadence
-from vagram_tf.config import Config
+from vagram_tf.config import Config, ModelConfig
 from vagram_tf.envs.run_environments import RunEnvironments
 from vagram_tf.envs.simulator import Simulator
 from vagram_tf.model import known_termination
@@ -59,14 +59,7 @@ def assemble(config: Config, environments: RunEnvironments) -> Parts:
     sizes = training.observation_spec().shape[0], training.action_spec().shape[0]
     agent = SoftActorCritic(*sizes, config.agent, seeding.derive(seed, "policy"))
     objective = make_objective(model)
-    ensemble = DynamicsEnsemble(
-        *sizes,
-        model.members,
-        model.elites,
-        model.model_hidden_units,
-        model.variance_bounds,
-        model.model_target,
-    )
+    ensemble = make_ensemble(model, *sizes)
     trainer = ModelTrainer(
         ensemble,
         objective,
@@ -74,7 +67,7 @@ def assemble(config: Config, environments: RunEnvironments) -> Parts:
         model,
         seeding.derive(seed, "model"),
     )
-    termination = _termination(config, environments.task, sizes[0])
+    termination = make_termination(config, environments.task, sizes[0])
     imagination: Rollouts
     if dyna.rollout_model == "simulator":
         imagination = SimulatedRollouts(
@@ -97,13 +90,29 @@ def assemble(config: Config, environments: RunEnvironments) -> Parts:
     return Parts(agent, ensemble, trainer, termination, imagination, real, imagined)
 
 
-def _termination(
-    config: Config, env: gymnasium.Env, observation_size: int
+def make_ensemble(model: ModelConfig, observation_size: int, action_size: int) -> DynamicsEnsemble:
+    """Builds the ensemble; TensorFlow's global seed decides its initial weights."""
+    return DynamicsEnsemble(
+        observation_size,
+        action_size,
+        model.members,
+        model.elites,
+        model.model_hidden_units,
+        model.variance_bounds,
+        model.model_target,
+    )
+
+
+def make_termination(
+    config: Config, env: gymnasium.Env | None, observation_size: int
 ) -> TerminationFunction | LearnedTermination:
+    """Returns the rule that the configuration asks for; a classifier where none is known, as of no
+    environment.
+    """
     choice = config.env.termination
     if choice == "none":
         return known_termination.never
-    known = known_termination.find(env) if choice == "auto" else None
+    known = known_termination.find(env) if env is not None and choice == "auto" else None
     return known or LearnedTermination(
         observation_size, seeding.derive(config.run.seed, "termination")
     )

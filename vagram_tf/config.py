@@ -373,6 +373,7 @@ FIELDS: dict[str, Field] = {
     f.name: _field(section, f) for section, cls in SECTIONS.items() for f in dataclasses.fields(cls)
 }
 
+VALUE_AWARE = ("itervaml", "calibrated_itervaml", "taylor", "vagram")  # need value functions
 LOSSES = tuple(loss for loss in FIELDS["loss"].choices if loss != OWN)
 DISTRACTOR_KINDS = tuple(FIELDS["distractor_kind"].choices)
 VALUE_GRADIENT_WEIGHTS = tuple(FIELDS["value_gradient_weights"].choices)

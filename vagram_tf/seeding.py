@@ -16,7 +16,8 @@ name, so that adding a source, or drawing more from one, never shifts another:
 | `"evaluation", i` | the i-th evaluation environment; its episode k is that of env step k |
 
 Programs that judge an export derive theirs from a seed of their own under the same names, and
-"bootstrap".
+"bootstrap"; a data set's episodes have "collect", and the choice of those that a fit to it leaves
+out "holdout".
 
 The dynamics of distractors have a seed of their own (`EnvConfig.distractor_seed`): they belong to
 the task.

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from experiments.fits.data import FitData
 from vagram_tf import seeding
+from vagram_tf.assembly import make_ensemble
 from vagram_tf.config import ModelConfig
 from vagram_tf.model.ensemble import DynamicsEnsemble
 from vagram_tf.model.objective import change_spread
@@ -107,15 +108,7 @@ def fits(study: FitData, judge: Judge, config: ModelConfig, seeds: Iterable[int]
     data = study.real
 
     def fresh() -> DynamicsEnsemble:
-        return DynamicsEnsemble(
-            data.observation.shape[-1],
-            data.action.shape[-1],
-            config.members,
-            config.elites,
-            config.model_hidden_units,
-            config.variance_bounds,
-            config.model_target,
-        )
+        return make_ensemble(config, data.observation.shape[-1], data.action.shape[-1])
 
     ensemble = fresh()
     trainer = ModelTrainer(

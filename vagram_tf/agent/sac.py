@@ -33,6 +33,9 @@ TRAIN_METRICS = (
 """What `SoftActorCritic.train` returns: losses, temperature, Q's mean and largest size, and the sum
 over all weights, which is finite only if they all are."""
 
+VALUE_FUNCTIONS = {"critics": slice(0, 2), "targets": slice(2, 4), "all": slice(None)}
+"""Which of the value functions, also of an export's, a setting names."""
+
 _LOG_STDDEV_RANGE = (-20.0, 2.0)  # Haarnoja et al. 2018, as in MBPO
 
 
@@ -237,9 +240,7 @@ class SoftActorCritic(tf.Module):
 
     def values_of(self, which: str) -> list[ValueFunction]:
         """Returns the value functions of the `critics`, of the `targets`, or of `all`."""
-        return self.value_functions[
-            {"critics": slice(0, 2), "targets": slice(2, 4), "all": slice(None)}[which]
-        ]
+        return self.value_functions[VALUE_FUNCTIONS[which]]
 
     @property
     def normalizer_variables(self) -> list[tf.Variable]:

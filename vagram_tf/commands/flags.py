@@ -12,6 +12,7 @@ import shutil
 import sys
 import textwrap
 import typing
+from collections.abc import Iterable
 from typing import Any
 
 from absl import flags
@@ -42,10 +43,11 @@ _PACKAGES = (
 )
 
 
-def define() -> None:
-    """Defines a flag for every setting, and `--config`."""
+def define(names: Iterable[str] = tuple(FIELDS)) -> None:
+    """Defines a flag for each of these settings, and `--config`."""
     paths.define("config", None, "config.json of a run, to repeat it; other flags change it")
-    for name, field in FIELDS.items():
+    for name in names:
+        field = FIELDS[name]
         flag = _RENAMED.get(name, name)
         if typing.get_args(field.type) and isinstance(field.default, tuple):
             flags.DEFINE_list(flag, None, field.help)
@@ -94,10 +96,7 @@ def help_text(command: str, text: str, module: str, argv: list[str]) -> str:
       ValueError: there is no such environment.
     """
     lines = [f"usage: {command} [--flag=value ...]", "", text.strip(), ""]
-    # A program without settings may have a flag of its own that is called like one.
-    settings = (
-        {_RENAMED.get(name, name): name for name in FIELDS} if "config" in flags.FLAGS else {}
-    )
+    settings = _settings()
     own = [flag.name for flag in flags.FLAGS.get_key_flags_for_module(sys.modules[module])]
     sections: dict[str, list[str]] = {"Program": [*own, "config"] if settings else own}
     for flag, name in settings.items():
@@ -126,22 +125,34 @@ def help_text(command: str, text: str, module: str, argv: list[str]) -> str:
     return "\n".join(lines)
 
 
-def config() -> Config:
+def given() -> dict[str, Any]:
+    """Returns the values of the settings whose flags are given.
+
+    Raises:
+      ValueError: numbers are none.
+    """
+    values = {name: flags.FLAGS[flag].value for flag, name in _settings().items()}
+    return {name: _value(name, value) for name, value in values.items() if value is not None}
+
+
+def config(**known: Any) -> Config:
     """Returns the configuration that the flags describe.
+
+    Args:
+      **known: settings that do not come from flags.
 
     Raises:
       ValueError: a value is impossible, or `--config` cannot be read.
     """
-    given = {name: flags.FLAGS[_RENAMED.get(name, name)].value for name in FIELDS}
-    given = {name: _value(name, value) for name, value in given.items() if value is not None}
+    settings = given() | known
     if flags.FLAGS.config:
         try:
             base = Config.from_json(flags.FLAGS.config.read_text())
         except OSError as error:
             raise ValueError(f"--config={flags.FLAGS.config}: {error.strerror}") from None
     else:
-        base = presets.preset(given.get("name", FIELDS["name"].default))
-    return base.replace(**given)
+        base = presets.preset(settings.get("name", FIELDS["name"].default))
+    return base.replace(**settings)
 
 
 def check_packages(*more: str) -> None:
@@ -160,6 +171,18 @@ def fail(message: str, code: int) -> typing.NoReturn:
     """Prints one line to standard error and exits."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+def _settings() -> dict[str, str]:
+    """Returns the settings that have flags, by their flags. A flag of a program's own may be called
+    like one.
+    """
+    names = {_RENAMED.get(name, name): name for name in FIELDS}
+    return {
+        flag: name
+        for flag, name in names.items()
+        if flags.FLAGS.find_module_defining_flag(flag) == __name__
+    }
 
 
 def _wanted(message: str) -> str:

@@ -78,6 +78,14 @@ def tell(taken: Path, path: Path) -> None:
         print(f"export   {taken}", flush=True)
 
 
+def check_new(path: Path) -> None:
+    """Raises ValueError where there is something already, or no place for it."""
+    if path.exists():
+        raise ValueError(f"{path} exists already: give --output another name")
+    if not next(parent for parent in path.absolute().parents if parent.exists()).is_dir():
+        raise ValueError(f"{path} cannot be written: a file is in its way")
+
+
 def check_output(path: Path) -> None:
     """Raises ValueError where there is no directory for a file."""
     if not path.parent.is_dir():

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,14 @@ from vagram_tf.config import EnvConfig
 from vagram_tf.errors import one_line
 
 START_STATES = "start_states.npy"  # beside a dynamics model
+_ENVIRONMENT = (
+    "distractors",
+    "distractor_kind",
+    "distractor_seed",
+    "episode_steps",
+    "instances",
+    "observation_origin",
+)
 FORMAT = 1  # of metadata.json and the signatures; a change that an old reader cannot take raises it
 
 
@@ -103,13 +111,23 @@ def check_plannable(directory: str | os.PathLike[str]) -> None:
         )
 
 
-def environment_of(metadata: dict[str, Any]) -> EnvConfig:
-    """Returns the environment that an export's metadata names."""
-    # Exports of version 0.1 do not have the settings of the second line.
-    names = ("distractors", "distractor_kind", "distractor_seed")
-    later = ("episode_steps", "instances", "observation_origin")
-    settings = {name: metadata[name] for name in (*names, *later) if name in metadata}
+def environment_of(metadata: Mapping[str, Any]) -> EnvConfig:
+    """Returns the environment that an export's metadata names.
+
+    Raises:
+      ValueError: they name none, or one that is impossible.
+    """
+    if metadata.get("environment") is None:
+        raise ValueError("no environment is known: the model was fitted to data that name none")
+    # Exports of version 0.1 do not have all of them.
+    settings = {name: metadata[name] for name in _ENVIRONMENT if name in metadata}
     return EnvConfig(name=metadata["environment"], **settings)
+
+
+def environment_metadata(config: EnvConfig) -> dict[str, Any]:
+    """Returns what `environment_of` reads."""
+    settings = {name: getattr(config, name) for name in _ENVIRONMENT}
+    return {"environment": config.name, **settings}
 
 
 @contextlib.contextmanager

@@ -2,13 +2,17 @@
 know of it.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import gymnasium
+
+from vagram_tf.config import Config
 from vagram_tf.dyna import Dyna
 from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.export.dynamics import ExportedDynamics, start_states
-from vagram_tf.export.load import FORMAT
+from vagram_tf.export.load import FORMAT, environment_metadata
 from vagram_tf.export.policy import ExportedPolicy, TFAgentsPolicy
 from vagram_tf.export.save import save
 from vagram_tf.model.learned_termination import LearnedTermination
@@ -32,9 +36,7 @@ def export(dyna: Dyna, directory: Path, mean_return: float | None) -> dict[str, 
     """
     modules = _modules(dyna)
     return {
-        kind: save(
-            module, directory / kind / str(dyna.env_step), _metadata(dyna, kind, mean_return)
-        )
+        kind: save(module, directory / kind / str(dyna.env_step), _of_run(dyna, kind, mean_return))
         for kind, module in modules.items()
     }
 
@@ -53,29 +55,55 @@ def _modules(dyna: Dyna) -> dict[str, ExportedDynamics | ExportedPolicy | TFAgen
     return modules
 
 
-def _metadata(dyna: Dyna, kind: str, mean_return: float | None) -> dict[str, Any]:
-    config = dyna.config
+def _of_run(dyna: Dyna, kind: str, mean_return: float | None) -> dict[str, Any]:
+    return metadata(
+        kind,
+        dyna.config,
+        {**environment_metadata(dyna.config.env), "horizon": dyna.environments.time_limit},
+        dyna.dimension_names,
+        dyna.action_space,
+        dyna.termination_kind,
+        dyna.env_step,
+        mean_return,
+    )
+
+
+def metadata(
+    kind: str,
+    config: Config,
+    environment: Mapping[str, Any],
+    dimension_names: Sequence[str],
+    action_space: gymnasium.spaces.Box,
+    termination: str,
+    env_step: int = 0,
+    mean_return: float | None = None,
+) -> dict[str, Any]:
+    """Returns what a reader must know of an export.
+
+    Args:
+      kind: of export.
+      config: what it was trained with; the environment's part is not read.
+      environment: what is said of it: `environment_metadata`, and the `horizon` of its episodes.
+      dimension_names: D names.
+      action_space: its bounds are those of the actions.
+      termination: the rule's kind, `known`, `learned` or `none`.
+      env_step: how many steps its run had taken.
+      mean_return: of the last evaluation, if there was one.
+    """
     return {
         "format": FORMAT,
         "kind": kind,
-        "environment": config.env.name,
-        "distractors": config.env.distractors,
-        "distractor_kind": config.env.distractor_kind,
-        "distractor_seed": config.env.distractor_seed,
-        "episode_steps": config.env.episode_steps,
-        "horizon": dyna.environments.time_limit,
-        "instances": config.env.instances,
-        "observation_origin": config.env.observation_origin,
-        "observation_size": len(dyna.dimension_names),
-        "dimension_names": list(dyna.dimension_names),
-        "action_low": dyna.action_space.low.tolist(),
-        "action_high": dyna.action_space.high.tolist(),
+        **environment,
+        "observation_size": len(dimension_names),
+        "dimension_names": list(dimension_names),
+        "action_low": action_space.low.tolist(),
+        "action_high": action_space.high.tolist(),
         "units": "observations, actions and rewards as the environment gives them, float32",
         "discount": config.agent.discount,
-        "termination": dyna.termination_kind,
+        "termination": termination,
         "loss": config.model.loss,
         "model_hidden_units": list(config.model.model_hidden_units),
-        "env_step": dyna.env_step,
+        "env_step": env_step,
         "seed": config.run.seed,
         "mean_return": mean_return,
         "config_hash": config_hash(config),

@@ -126,7 +126,8 @@ def _error_over_time(axes: Axes, report: dict[str, Any]) -> None:
 def _value_against_state(
     axes: Axes, steps: measures.Steps, comparison: measures.Comparison
 ) -> None:
-    state, value = measures.state_error(comparison), measures.value_error(comparison)
+    assert comparison.values is not None
+    state, value = measures.state_error(comparison), measures.value_error(comparison.values)
     for name in dict.fromkeys(steps.behaviour.tolist()):
         chosen = steps.behaviour == name
         axes.scatter(state[chosen], value[chosen], s=5, alpha=0.35, label=name, linewidths=0)

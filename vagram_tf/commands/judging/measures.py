@@ -5,7 +5,7 @@ Pure functions of NumPy arrays. `N` is the number of real steps, the other lette
 over the critics.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +37,22 @@ class Steps(NamedTuple):
     behaviour: np.ndarray
 
 
+class Values(NamedTuple):
+    """The values of what is compared.
+
+    Attributes:
+      predicted: `[H, N]`, V of the predicted states.
+      real: `[H, N]`, V of the real ones.
+      start: `[N]`, V of the observations.
+      gradient: `[C, N, D]`, dV/ds' of each critic at the real next observations.
+    """
+
+    predicted: np.ndarray
+    real: np.ndarray
+    start: np.ndarray
+    gradient: np.ndarray
+
+
 class Comparison(NamedTuple):
     """A model beside the steps that it was asked about.
 
@@ -49,11 +65,8 @@ class Comparison(NamedTuple):
       stddev: `[N, D]`, the predicted spread of the first step.
       reward: `[N]`, predicted for the first step.
       terminated: bool `[N]`, predicted for the first step.
-      value_predicted: `[H, N]`, V of `predicted`.
-      value_real: `[H, N]`, V of `real`.
-      value_start: `[N]`, V of the observations.
-      value_gradient: `[C, N, D]`, dV/ds' of each critic at the real next observations.
       scale: `[D]`, the standard deviation of the observations, 1 where they are constant.
+      values: of these states, where somebody values them.
     """
 
     predicted: np.ndarray
@@ -62,11 +75,8 @@ class Comparison(NamedTuple):
     stddev: np.ndarray
     reward: np.ndarray
     terminated: np.ndarray
-    value_predicted: np.ndarray
-    value_real: np.ndarray
-    value_start: np.ndarray
-    value_gradient: np.ndarray
     scale: np.ndarray
+    values: Values | None
 
 
 Predict = Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]
@@ -76,9 +86,14 @@ Value = Callable[[np.ndarray], dict[str, np.ndarray]]
 """Observation `[N, D]` to what a policy export's `value` gives."""
 
 
-def compare(steps: Steps, predict: Predict, value: Value, horizon: int) -> Comparison:
+def as_arrays(call: Callable[..., Mapping[str, Any]]) -> Callable[..., dict[str, np.ndarray]]:
+    """Returns a method of a loaded export as a function to arrays."""
+    return lambda *inputs: {name: tensor.numpy() for name, tensor in call(*inputs).items()}
+
+
+def compare(steps: Steps, predict: Predict, value: Value | None, horizon: int) -> Comparison:
     """Asks the model about every step, and for what follows if it is left alone for up to `horizon`
-    steps.
+    steps; and what that is worth, if there is a value.
 
     Where the model says that an episode ends, its state is predicted on; `terminated` is compared
     by itself.
@@ -90,8 +105,6 @@ def compare(steps: Steps, predict: Predict, value: Value, horizon: int) -> Compa
     later = [np.minimum(np.arange(count) + k, count - 1) for k in range(horizon)]
     for index in later[1:]:
         predicted.append(predict(predicted[-1], steps.action[index])["next_observation"])
-    real_values = value(steps.next_observation)
-    value_real = np.mean(real_values["value"], axis=0)
     scale = np.std(steps.observation, axis=0, dtype=np.float64)
     return Comparison(
         predicted=np.stack(predicted),
@@ -100,11 +113,21 @@ def compare(steps: Steps, predict: Predict, value: Value, horizon: int) -> Compa
         stddev=first["next_observation_stddev"],
         reward=first["reward"],
         terminated=first["terminated"],
-        value_predicted=np.stack([np.mean(value(state)["value"], axis=0) for state in predicted]),
-        value_real=np.stack([value_real[index] for index in later]),
-        value_start=np.mean(value(steps.observation)["value"], axis=0),
-        value_gradient=real_values["value_gradient"],
         scale=np.where(scale > 0, scale, 1.0),
+        values=_values(steps, predicted, later, value) if value else None,
+    )
+
+
+def _values(
+    steps: Steps, predicted: list[np.ndarray], later: list[np.ndarray], value: Value
+) -> Values:
+    of_real = value(steps.next_observation)
+    real = np.mean(of_real["value"], axis=0)
+    return Values(
+        predicted=np.stack([np.mean(value(state)["value"], axis=0) for state in predicted]),
+        real=np.stack([real[index] for index in later]),
+        start=np.mean(value(steps.observation)["value"], axis=0),
+        gradient=of_real["value_gradient"],
     )
 
 
@@ -162,13 +185,14 @@ def state_error(comparison: Comparison) -> np.ndarray:
     )
 
 
-def value_error(comparison: Comparison) -> np.ndarray:
+def value_error(values: Values) -> np.ndarray:
     """Returns |V(predicted) - V(real)| of each first step: `[N]`, in value units."""
-    return np.abs(comparison.value_predicted[0] - comparison.value_real[0])
+    return np.abs(values.predicted[0] - values.real[0])
 
 
 def summarise(steps: Steps, comparison: Comparison) -> dict[str, Any]:
-    """Returns all numbers as lists; `[H]` counts steps from 1, `[D]` dimensions.
+    """Returns all numbers as lists; `[H]` counts steps from 1, `[D]` dimensions. Those of values
+    are there if the comparison has any.
 
     `no_change` is the error of predicting that nothing changes. `all` is the root mean square over
     dimensions, each in units of its standard deviation over the steps. `rank_correlation` is
@@ -178,12 +202,7 @@ def summarise(steps: Steps, comparison: Comparison) -> dict[str, Any]:
     c = comparison
     error = c.predicted - c.real
     no_change = steps.observation - c.real
-    first = error[0]
-    squared_gradient = np.mean(np.square(c.value_gradient, dtype=np.float64), axis=(0, 1))
-    first_order = np.mean(np.sum(c.value_gradient * first, axis=-1), axis=0)
-    covered = coverage(first, c.stddev)
-    sizes = state_error(c), value_error(c)
-    constant = any(np.ptp(size) == 0 for size in sizes)
+    covered = coverage(error[0], c.stddev)
     return {
         "open_loop": {
             "count": np.sum(c.fits, axis=-1).tolist(),
@@ -192,22 +211,11 @@ def summarise(steps: Steps, comparison: Comparison) -> dict[str, Any]:
             "all": _over_dimensions(error, c).tolist(),
             "all_no_change": _over_dimensions(no_change, c).tolist(),
         },
-        "value": {
-            "error": _column(c.value_predicted - c.value_real, c.fits),
-            "no_change": _column(c.value_start - c.value_real, c.fits),
-            "first_order_error": float(np.sqrt(np.mean(first_order**2))),
-            "rank_correlation": float("nan")
-            if constant
-            else float(stats.spearmanr(*sizes).statistic),
-        },
+        **(_of_values(c, c.values) if c.values else {}),
         "calibration": {
             "levels": list(LEVELS),
             "coverage": covered.tolist(),
             "all": np.mean(covered, axis=-1).tolist(),
-        },
-        "value_gradient": {
-            "root_mean_square": np.sqrt(squared_gradient).tolist(),
-            "share": (squared_gradient / (np.sum(squared_gradient) or 1.0)).tolist(),
         },
         "reward": {
             "error": float(np.sqrt(np.mean((c.reward - steps.reward) ** 2))),
@@ -221,15 +229,41 @@ def summarise(steps: Steps, comparison: Comparison) -> dict[str, Any]:
     }
 
 
+def _of_values(comparison: Comparison, values: Values) -> dict[str, Any]:
+    """Returns the numbers of values and their gradients."""
+    first = comparison.predicted[0] - comparison.real[0]
+    squared_gradient = np.mean(np.square(values.gradient, dtype=np.float64), axis=(0, 1))
+    first_order = np.mean(np.sum(values.gradient * first, axis=-1), axis=0)
+    sizes = state_error(comparison), value_error(values)
+    constant = any(np.ptp(size) == 0 for size in sizes)
+    return {
+        "value": {
+            "error": _column(values.predicted - values.real, comparison.fits),
+            "no_change": _column(values.start - values.real, comparison.fits),
+            "first_order_error": float(np.sqrt(np.mean(first_order**2))),
+            "rank_correlation": float("nan")
+            if constant
+            else float(stats.spearmanr(*sizes).statistic),
+        },
+        "value_gradient": {
+            "root_mean_square": np.sqrt(squared_gradient).tolist(),
+            "share": (squared_gradient / (np.sum(squared_gradient) or 1.0)).tolist(),
+        },
+    }
+
+
 def _behaviour(chosen: np.ndarray, steps: Steps, comparison: Comparison) -> dict[str, Any]:
     """Returns the first step's errors over the steps `[N]` that were chosen in one way."""
-    return {
+    numbers = {
         "steps": int(np.sum(chosen)),
         "episodes": int(np.sum(steps.last[chosen])),
         "error": float(np.sqrt(np.mean(state_error(comparison)[chosen] ** 2))),
-        "value_error": float(np.sqrt(np.mean(value_error(comparison)[chosen] ** 2))),
         "reward_error": float(np.sqrt(np.mean((comparison.reward - steps.reward)[chosen] ** 2))),
     }
+    if comparison.values:
+        of_values = value_error(comparison.values)[chosen]
+        numbers["value_error"] = float(np.sqrt(np.mean(of_values**2)))
+    return numbers
 
 
 def _over_dimensions(error: np.ndarray, comparison: Comparison) -> np.ndarray:

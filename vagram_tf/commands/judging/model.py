@@ -2,17 +2,21 @@
 does.
 """
 
-import json
-import math
 from pathlib import Path
 from typing import Any, cast
 
 import gymnasium
 
-from vagram_tf import files, plan, seeding
+from vagram_tf import plan, seeding
 from vagram_tf.commands.inspect_model import Order
 from vagram_tf.commands.judging import figure, measures, playing, signs
-from vagram_tf.commands.judging.measures import Comparison, Steps
+from vagram_tf.commands.judging.measures import Steps, Values, as_arrays
+from vagram_tf.commands.judging.report import (
+    closing_lines,
+    dimension_lines,
+    name_width,
+    write_report,
+)
 from vagram_tf.commands.judging.steps import collect
 from vagram_tf.export.load import Export, open_export
 
@@ -26,10 +30,7 @@ def run(order: Order) -> None:
     )
     if order.planner_episodes:
         report["planner"] = _planned(order, dynamics, policy)
-    files.write(
-        order.output / "inspect.json",
-        json.dumps(_finite(report), indent=1, allow_nan=False) + "\n",
-    )
+    write_report(order.output / "inspect.json", report)
     print(table(report))
     print(f"\nnumbers   {order.output / 'inspect.json'}\nfigure    {order.output / 'inspect.png'}")
 
@@ -44,14 +45,12 @@ def inspect(
     output: Path,
 ) -> dict[str, Any]:
     """Plays the environment, draws `inspect.png`, and returns the numbers."""
-    steps = collect(environment, policy.module, count, seed)
-
-    def as_arrays(call: Any) -> Any:
-        return lambda *inputs: {name: tensor.numpy() for name, tensor in call(*inputs).items()}
+    steps = collect(environment, policy, count, seed)
 
     comparison = measures.compare(
         steps, as_arrays(dynamics.module), as_arrays(policy.module.value), horizon
     )
+    assert comparison.values is not None
     metadata = dynamics.metadata
     report = {
         **{name: metadata[name] for name in ("environment", "distractors", "loss", "env_step")},
@@ -60,7 +59,7 @@ def inspect(
         "horizon": horizon,
         "dimensions": metadata["dimension_names"],
         **measures.summarise(steps, comparison),
-        "signs": _signs(steps, comparison, metadata.get("model_hidden_units")),
+        "signs": _signs(steps, comparison.values, metadata.get("model_hidden_units")),
     }
     figure.draw(report, steps, comparison, output / "inspect.png")
     return report
@@ -79,12 +78,12 @@ def _planned(order: Order, dynamics: Export, policy: Export) -> dict[str, Any]:
     }
 
 
-def _signs(steps: Steps, comparison: Comparison, layers: list[int] | None) -> dict[str, Any]:
+def _signs(steps: Steps, values: Values, layers: list[int] | None) -> dict[str, Any]:
     """Returns the signs that value-aware weights pay, and what they came with in the nearest cell
     of a fit study.
     """
     change = steps.next_observation - steps.observation
-    of = signs.signs(steps.observation, steps.action, change, comparison.value_gradient)
+    of = signs.signs(steps.observation, steps.action, change, values.gradient)
     report = {**of._asdict(), "narrowest_layer": min(layers) if layers else None, "nearest": None}
     if layers and (cells := signs.read(signs.MEASURED)):
         report["nearest"] = signs.nearest(of, min(layers), change.shape[-1], cells)._asdict()
@@ -93,11 +92,7 @@ def _signs(steps: Steps, comparison: Comparison, layers: list[int] | None) -> di
 
 def table(report: dict[str, Any]) -> str:
     """Returns the report for the terminal."""
-    loop, value, gradient = report["open_loop"], report["value"], report["value_gradient"]
-    calibration, ended, reward = report["calibration"], report["termination"], report["reward"]
-    # The last number of steps that an episode lasted for.
-    far = max(k for k, count in enumerate(loop["count"]) if count)
-    width = max(10, *(len(name) for name in report["dimensions"]))
+    width = name_width(report)
     lines = [
         f"{report['environment']}, {report['loss']}, run seed {report['run_seed']}, environment "
         "step "
@@ -111,34 +106,9 @@ def table(report: dict[str, Any]) -> str:
             for name, of in report["behaviours"].items()
         ),
         "",
-        f"{'':{width}}  error after      as a share of   within the interval of     value gradient",
-        f"{'dimension':{width}}  1 step {f'{far + 1} steps':>9}   no change        50 %   80 %   "
-        "95 %    "
-        "dV/ds'   share",
-    ]
-    for d, name in enumerate(report["dimensions"]):
-        covered = "".join(f"{100 * level[d]:6.1f} " for level in calibration["coverage"])
-        lines.append(
-            f"{name:{width}}  {loop['error'][0][d]:<7.2g} {loop['error'][far][d]:>8.2g}  "
-            f"{_share(loop['error'][0][d], loop['no_change'][0][d])} "
-            f"{_share(loop['error'][far][d], loop['no_change'][far][d])}   {covered}"
-            f"  {gradient['root_mean_square'][d]:8.3g}  {100 * gradient['share'][d]:5.1f} %"
-        )
-    covered = "".join(f"{100 * level:6.1f} " for level in calibration["all"])
-    lines += [
-        f"{'all':{width}}  {loop['all'][0]:<7.2g} {loop['all'][far]:>8.2g}  "
-        f"{_share(loop['all'][0], loop['all_no_change'][0])} "
-        f"{_share(loop['all'][far], loop['all_no_change'][far])}   {covered}",
+        *dimension_lines(report),
         "",
-        f"value        error {value['error'][0]:.4g} after 1 step, {value['error'][far]:.4g} "
-        f"after {far + 1}; of no "
-        f"change {value['no_change'][0]:.4g} and {value['no_change'][far]:.4g}; rank correlation "
-        "with the state error "
-        f"{value['rank_correlation']:.2f}",
-        f"reward       error {reward['error']:.4g}; of always the mean "
-        f"{reward['always_the_mean']:.4g}",
-        f"termination  {ended['true_positives']} foreseen, {ended['false_negatives']} missed, "
-        f"{ended['false_positives']} false alarms in {sum(ended.values())} steps",
+        *closing_lines(report),
         *_planner_lines(report.get("planner")),
         *_sign_lines(report["signs"], len(report["dimensions"])),
     ]
@@ -176,18 +146,3 @@ def _sign_lines(found: dict[str, Any], dimensions: int) -> list[str]:
             f"there vagram had {near['value_error']:.2f} of the value error of mle"
         )
     return lines
-
-
-def _share(error: float, of: float) -> str:
-    return f"{100 * error / of:6.1f} %" if of > 0 and math.isfinite(error) else f"{'–':>8}"
-
-
-def _finite(value: Any) -> Any:
-    """Returns a report with null for numbers that are not finite, which JSON has no way to
-    write.
-    """
-    if isinstance(value, dict):
-        return {name: _finite(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

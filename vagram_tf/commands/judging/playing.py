@@ -29,7 +29,9 @@ def exported(export: Export, sample: bool, seed: int) -> Policy:
     if not sample:
         return lambda observation: export.module(observation)["action"]
     sampling, calls = seeding.derive(seed, "policy"), itertools.count()
-    return lambda observation: export.module.sample(observation, [sampling, next(calls)])["action"]
+    return lambda observation: export.module.sample(
+        observation, tf.constant([sampling, next(calls)])
+    )["action"]
 
 
 def planned(planner: Planner) -> Policy:
