@@ -193,7 +193,12 @@ def test_planner_needs_a_model_with_its_signature(policy, tmp_path):
     del signatures["each"]
     programs.rewrite_metadata(export, signatures=signatures)
     line = programs.refused("evaluate", [f"--export={directory}", "--planner=cem"])
-    assert "was exported by an earlier version, without what a planner needs" in line
+    assert "was exported by an earlier version, without the signature 'each'" in line
+    judge = directory / "export" / "policy" / "90"
+    programs.rewrite_metadata(export, signatures={"each": {}})
+    programs.rewrite_metadata(judge, signatures={})
+    line = programs.refused("evaluate", [f"--export={directory}", "--planner=cem"])
+    assert "was exported by an earlier version, without the signature 'value'" in line
     shutil.rmtree(directory / "export" / "dynamics")
     line = programs.refused("evaluate", [f"--export={directory}", "--planner=cem"])
     assert "is no export" in line

@@ -116,6 +116,8 @@ functions = {
     "each": lambda o, a: dynamics.each(tf.stack([o, o]), tf.stack([a[:, 0], a[:, 1]])),
     "sample": lambda o, a: dynamics.sample(o, a[:, 0], tf.constant([1, 2])),
     "rollout": lambda o, a: dynamics.rollout(o, a),
+    "policy": lambda o, a: policy(o),
+    "policy_sample": lambda o, a: policy.sample(o, tf.constant([1, 2])),
 }
 rng = np.random.default_rng(0)
 inside = observation[7:9], 0.5 * actions[7:9, :2]
@@ -129,7 +131,8 @@ for name, function in functions.items():
             tape.watch((o, a))
             value = total(o, a)
         return tf.add_n([
-            tf.reduce_sum(g * d) for g, d in zip(tape.gradient(value, (o, a)), towards)])
+            tf.reduce_sum(g * d) for g, d in zip(
+                tape.gradient(value, (o, a), unconnected_gradients="zero"), towards)])
     ends = [total(*(x + step * d for x, d in zip(inside, towards))) for step in (-1e-2, 1e-2)]
     said["slope_" + name] = {"differences": (ends[1] - ends[0]) / 2e-2, "eager": slope(*inside),
         "function": tf.function(slope, autograph=False)(*inside)}
@@ -496,7 +499,10 @@ def test_each_elite_predicts_rows_of_its_own(exported):
     assert each["terminated"].shape == each["reward"].shape
 
 
-@pytest.mark.parametrize("call", ["call", "members", "each", "sample", "rollout"])
+@pytest.mark.parametrize(
+    "call",
+    ["call", "members", "each", "sample", "rollout", "policy", "policy_sample"],
+)
 def test_loaded_export_can_be_differentiated(exported, call):
     """With respect to observations and actions; eager, in a function, and compiled."""
     _, said, _ = exported
@@ -537,6 +543,7 @@ def test_documentation_is_what_the_signatures_take_and_give(exported):
         metadata = json.loads((directory / kind / "40" / "metadata.json").read_text())
         loaded = tf.saved_model.load(str(directory / kind / "40"))
         assert metadata["signatures"].keys() == loaded.signatures.keys()
+        assert not hasattr(loaded, "documentation")  # which would be half of it
         for name, function in loaded.signatures.items():
             documented = metadata["signatures"][name]
             for values, specs in (

@@ -266,7 +266,7 @@ def test_what_cannot_be_fitted_is_refused_in_one_line(collected, run, tmp_path):
     "changes, words",
     [
         ({"format": 0}, "has export format 0"),
-        ({"signatures": {}}, "exported without the values of its critics"),
+        ({"signatures": {}}, "without the signature 'value'"),
         ({"observation_size": 4}, "values 4 dimensions; the data have 3"),
         ({"environment": "Pendulum-v1"}, "values another environment"),
     ],

@@ -220,5 +220,11 @@ def test_what_cannot_be_planned_is_refused(settings, words):
         plan.Planner(world(quadratic), **settings)
 
 
+def test_bounds_that_exclude_each_other_are_refused():
+    impossible = world(quadratic)._replace(low=np.array([4.0], np.float32))
+    with pytest.raises(ValueError, match=r"no action is between the bounds \[4\.\] and \[3\.\]"):
+        plan.Planner(impossible)
+
+
 def test_planners_of_the_command_are_those_of_the_library():
     assert tuple(plan.METHODS) == evaluate.PLANNERS

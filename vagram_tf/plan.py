@@ -18,7 +18,7 @@ import tensorflow as tf
 from vagram_tf.compiler import compiled
 from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.export.dynamics import DynamicsFunctions
-from vagram_tf.export.load import Export, check_plannable, newest_of_run, open_export
+from vagram_tf.export.load import Export, check_signature, newest_of_run, open_export
 from vagram_tf.types import ValueFunction
 
 if TYPE_CHECKING:
@@ -72,11 +72,12 @@ def exported(
       ValueError: in one sentence, there is no such export or it cannot be used.
     """
     directory = newest_of_run(dynamics, "dynamics")
-    check_plannable(directory)
-    model = open_export(directory, "dynamics")
+    check_signature(directory, "dynamics", "each")
     if policy is None:
-        return world(model)
-    return world(model, open_export(newest_of_run(policy, "policy"), "policy"))
+        return world(open_export(directory, "dynamics"))
+    judge = newest_of_run(policy, "policy")
+    check_signature(judge, "policy", "value")
+    return world(open_export(directory, "dynamics"), open_export(judge, "policy"))
 
 
 def world(model: Export, policy: Export | None = None) -> World:
@@ -159,7 +160,8 @@ class Planner:
       seed: of the candidates. Seed and observations make the actions.
 
     Raises:
-      ValueError: there is no such method, or a number is not positive.
+      ValueError: there is no such method, a number is not positive, or the world's bounds exclude
+        each other.
     """
 
     def __init__(
@@ -183,6 +185,8 @@ class Planner:
         ):
             if number < 1:
                 raise ValueError(f"{name} must be at least 1, got {number}")
+        if not np.all(world.low < world.high):
+            raise ValueError(f"no action is between the bounds {world.low} and {world.high}")
         self._world, self._horizon, self._seed = world, horizon, seed
         self._discount = world.discount if discount is None else discount
         self._disagreement = disagreement

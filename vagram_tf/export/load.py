@@ -100,15 +100,19 @@ def check_export(directory: str | os.PathLike[str], kind: str) -> dict[str, Any]
     return metadata
 
 
-def check_plannable(directory: str | os.PathLike[str]) -> None:
-    """Raises ValueError, in one sentence, where a planner cannot use a dynamics export; without
-    TensorFlow.
+def check_signature(directory: str | os.PathLike[str], kind: str, name: str) -> dict[str, Any]:
+    """Returns an export's metadata as `check_export` does, if it has a signature of that name.
+
+    Raises:
+      ValueError: in one sentence, as `check_export`, or if it has none.
     """
-    if "each" not in check_export(directory, "dynamics").get("signatures", {}):
+    metadata = check_export(directory, kind)
+    if name not in metadata.get("signatures", {}):
         raise ValueError(
-            f"{directory} was exported by an earlier version, without what a planner needs; the "
+            f"{directory} was exported by an earlier version, without the signature {name!r}; the "
             "command of its run, started once more, writes it anew"
         )
+    return metadata
 
 
 def environment_of(metadata: Mapping[str, Any]) -> EnvConfig:

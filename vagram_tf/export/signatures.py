@@ -4,6 +4,7 @@ import functools
 import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -81,10 +82,13 @@ class Exported(tf.Module):
         super().__init__(name=name)
         # Tracked for the SavedModel; the Keras objects around them are not.
         self._weights = list(variables)
-        self.documentation = {
-            "sizes": sizes,
-            "signatures": {key: signature.documentation() for key, signature in signatures.items()},
-        }
+        # A plain dictionary would be saved, in part.
+        self.documentation = MappingProxyType(
+            {
+                "sizes": sizes,
+                "signatures": {key: of.documentation() for key, of in signatures.items()},
+            }
+        )
         self._served = {}
         for key, signature in signatures.items():
             served, method = _functions(signature, sizes)
