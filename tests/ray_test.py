@@ -101,9 +101,9 @@ def test_cluster_that_is_not_there_is_refused_in_one_line(arguments, words, tmp_
 
 def test_missing_ray_is_named(tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['ray'] = None\n")
-    process = programs.program(
-        "sweep",
-        ["--study=pendulum", f"--workdir={tmp_path}", "--ray_address=local"],
+    process = programs.python(
+        *("-m", "experiments.sweep", "--study=pendulum"),
+        *(f"--workdir={tmp_path}", "--ray_address=local"),
         environment={"PYTHONPATH": str(tmp_path)},
     )
     assert (process.returncode, process.stdout) == (2, "")
