@@ -216,8 +216,10 @@ def _warm():
     """Starts `warm.py`, once per test process, and ends it with this one; returns its socket."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
+        # TensorFlow tells of devices when they are first used, wherever that is in a child.
+        quiet = _environment() | {"TF_CPP_MIN_LOG_LEVEL": "3"}
         process = subprocess.Popen(
-            [sys.executable, "-m", "warm"], cwd=ROOT, env=_environment(), stdin=theirs
+            [sys.executable, "-m", "warm"], cwd=ROOT, env=quiet, stdin=theirs
         )
     atexit.register(process.wait)
     atexit.register(ours.close)  # before that
