@@ -21,6 +21,8 @@ from vagram_tf.envs.recording import random_actions, record
 from vagram_tf.export.load import environment_of, newest_of_run, open_export
 from vagram_tf.guards import Diverged
 
+pytestmark = pytest.mark.slow
+
 MODEL = {
     name: programs.TINY[name]
     for name in ("model_hidden_units", "members", "elites", "model_batch_size", "max_fit_steps")

@@ -107,6 +107,7 @@ def test_committed_figure_is_that_of_the_committed_data(tmp_path):
             assert f"| {share} %" in row and row.endswith(f"| {angle} rad, {velocity} rad/s")
 
 
+@pytest.mark.slow
 def test_program_draws_an_export(tmp_path):
     export = pendulum_exports.write(tmp_path, 40)
     process = programs.program("loss_landscape", [f"--export={export}", f"--output={tmp_path}/out"])

@@ -268,11 +268,13 @@ def test_flag_of_every_type(parsed):
     assert config.dyna.rollout_schedule == (1.0, 2.0, 3.0, 4.5)
 
 
+@pytest.mark.slow
 def test_start_names_the_run():
     process, directory = programs.finished_run()
     assert process.stdout.startswith(f"programs:Short-v0, vagram, seed 0, in {directory}\n")
 
 
+@pytest.mark.slow
 def test_closing_lines_name_what_exists():
     process, directory = programs.finished_run()
     named = dict(re.findall(r"^(progress|dynamics|policy)\s+(\S+)$", process.stdout, re.MULTILINE))
@@ -299,6 +301,7 @@ def test_closing_lines_name_what_exists():
     )
 
 
+@pytest.mark.slow
 def test_evaluations_are_shown():
     process, directory = programs.finished_run()
     shown = re.findall(r"step +(\d+) +greedy return +(-?[\d.]+)", process.stdout + process.stderr)
@@ -309,6 +312,7 @@ def test_evaluations_are_shown():
         assert float(value) == pytest.approx(float(row["mean_return"]), abs=0.0501)
 
 
+@pytest.mark.slow
 def test_start_is_quiet():
     process, _ = programs.finished_run()
     assert programs.error_lines(process) == []
@@ -316,6 +320,7 @@ def test_start_is_quiet():
         assert noise not in process.stderr + process.stdout
 
 
+@pytest.mark.slow
 def test_config_json_holds_every_setting():
     _, directory = programs.finished_run()
     saved = json.loads((directory / "config.json").read_text())

@@ -10,6 +10,8 @@ import killed
 import programs
 import pytest
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("ray")
 
 

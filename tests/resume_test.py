@@ -13,6 +13,8 @@ import sys
 import programs
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def checkpoints(directory):
     return sorted(path.name for path in (directory / "checkpoints").glob("[0-9]*"))
@@ -39,7 +41,6 @@ def test_reference_run_is_whole():
     assert len(programs.variables(directory / "checkpoints" / "90" / "state")) > 50
 
 
-@pytest.mark.slow
 def test_another_process_on_one_core_gives_the_same_run(tmp_path):
     """Two threads on one core as on several, compiled."""
     cores, directories = os.sched_getaffinity(0), []

@@ -17,6 +17,8 @@ from vagram_tf.guards import Diverged
 from vagram_tf.run.directory import RunDirectory
 from vagram_tf.run.training import Training
 
+pytestmark = pytest.mark.slow
+
 # 20 random steps, then 30 training steps: environment steps 21 to 50.
 SETTINGS = {
     "random_steps": 20,
