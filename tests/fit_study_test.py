@@ -346,10 +346,7 @@ def test_quick_is_a_small_part():
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(arguments, message):
-    process = programs.program("fit_study", arguments)
-    assert process.returncode == 2
-    (line,) = programs.error_lines(process)
-    assert message in line
+    assert message in programs.refused("fit_study", arguments)
 
 
 def test_the_committed_figure_is_of_the_committed_table():

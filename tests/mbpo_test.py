@@ -86,6 +86,7 @@ def test_bad_input_is_refused_in_one_line(arguments, words, tmp_path):
     assert list(tmp_path.iterdir()) == []  # nothing was begun
 
 
+@pytest.mark.slow
 def test_loss_that_its_module_does_not_register_leaves_nothing_behind(tmp_path):
     process = programs.mbpo(["--loss=json:mine", f"--workdir={tmp_path}"])
     (line,) = programs.error_lines(process)

@@ -67,14 +67,9 @@ def test_study_runs_on_a_cluster_that_is_there(cluster, tmp_path):
         f"seeds=[{killed.SEED}])\n"
     )
     killed.occupy(tmp_path, "occupied")
-    process = programs.program(
-        "sweep",
-        [
-            f"--study={tmp_path / 'pair.py'}",
-            "--size=tiny",
-            f"--workdir={tmp_path}",
-            f"--ray_address={cluster}",
-        ],
+    process = programs.python(
+        *("-m", "experiments.sweep", f"--study={tmp_path / 'pair.py'}", "--size=tiny"),
+        *(f"--workdir={tmp_path}", f"--ray_address={cluster}"),
     )
     assert process.returncode == 1 and "members was 5 and is now 3" in process.stdout, (
         process.stdout + process.stderr
