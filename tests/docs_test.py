@@ -12,7 +12,8 @@ Four things differ from what a reader does, and nothing else:
 - Whatever takes long is made short: `SHORT` is appended to every command of a program, and the last
   value of a flag counts; `SMALL` changes the presets of Python programs. The run with
   `--loss=vagram`, whose exports the pages name, ends at their environment step.
-- The repository's programs begin in a process that has imported TensorFlow (`warm`).
+- Python programs and the repository's own begin in a process that has imported TensorFlow
+  (`warm`).
 - A server is stopped as soon as it answers.
 """
 
@@ -66,6 +67,7 @@ SHORT = {
     "evaluate": ["--episodes=1"],
     "inspect_model": ["--steps=60", "--horizon=30"],
 }
+RUN_FILE = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='__main__')"
 PORT = 6016  # of the server, beside its default: somebody may be using that
 
 
@@ -108,7 +110,7 @@ def test_block(clone, variables, page, line, language, text):
         named = re.match(r"# (\w+\.py)\n", text)  # a program that the page says to save
         program = clone / (named[1] if named else "program.py")
         program.write_text(re.sub(r"preset\(.*?\)", rf"\g<0>.replace(**{SMALL})", text))
-        run([sys.executable, program.name], clone, variables)
+        run_warm(["-c", RUN_FILE, program.name], clone, variables)
         return
     for command in map(shlex.split, text.splitlines()):
         if command[0].endswith("tensorboard"):
@@ -118,19 +120,26 @@ def test_block(clone, variables, page, line, language, text):
 
 
 def run(command, directory, variables):
-    """Runs a command to its end; a program of ours is made short, but for its help."""
+    """Runs a command to its end; a program of ours is made short."""
     ours = re.fullmatch(r"\S*python -m experiments\.(\w+)( .*)?", " ".join(command))
-    if ours:
-        short = [] if "--help" in command else SHORT.get(ours[1], [])
+    if ours and "--help" not in command:
+        short = SHORT.get(ours[1], [])
         if "--loss=vagram" in command:
             short = [*short, "--random_steps=2940"]
-        process = programs.warm_python(
-            *command[1:], *short, directory=directory, environment=variables
-        )
-    else:
-        process = subprocess.run(
-            command, cwd=directory, env=variables, text=True, capture_output=True, timeout=600
-        )
+        run_warm([*command[1:], *short], directory, variables)
+        return
+    process = subprocess.run(
+        command, cwd=directory, env=variables, text=True, capture_output=True, timeout=600
+    )
+    check(command, process)
+
+
+def run_warm(arguments, directory, variables):
+    """Runs `python <arguments>` to its end."""
+    check(arguments, programs.warm_python(*arguments, directory=directory, environment=variables))
+
+
+def check(command, process):
     assert process.returncode == 0, (
         f"{shlex.join(command)}\n{process.stdout[-2000:]}\n{process.stderr[-4000:]}"
     )
