@@ -86,6 +86,7 @@ def test_flat_value_function_is_refused(value_function):
         landscape.compute(value_function, angle=1.0, velocity=2.0)
 
 
+@pytest.mark.slow
 def test_committed_figure_is_that_of_the_committed_data(tmp_path):
     """The picture says what the data, drawn anew, says; the table of the docs has the report's
     numbers.
@@ -128,6 +129,7 @@ def test_program_draws_an_export(tmp_path):
     ] == [*LOSSES]
 
 
+@pytest.mark.slow
 def test_what_is_no_policy_of_the_pendulum_is_refused_in_one_line(tmp_path):
     other = pendulum_exports.write(tmp_path, 41, environment="InvertedPendulum-v5")
     for arguments, words in [

@@ -194,6 +194,7 @@ def test_gap_in_a_seed_is_missing():
     ]
 
 
+@pytest.mark.slow
 def test_setting_that_ends_before_the_others_of_its_panel_has_no_final_return(tmp_path):
     path = written(tmp_path / "sweep.csv", "a,known,0,1000,3,1,1", "a,learned,0,500,3,1,1")
     process = plot(f"--csv={path}", f"--output={tmp_path}/out")
@@ -308,6 +309,7 @@ def test_table_that_a_spreadsheet_has_saved_is_read(content, tmp_path):
     assert evaluations == [("mle", 0, 100, 1.5), ("vagram", 1, 200, -2.0)]
 
 
+@pytest.mark.slow
 def test_file_names_may_hold_any_separator(tmp_path):
     for name in ("a,b.csv", "c d.csv"):
         written(tmp_path / name, f"{name[0]},mle,0,5,1,1,1")

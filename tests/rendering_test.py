@@ -12,6 +12,8 @@ import pytest
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs import rendering
 
+pytestmark = pytest.mark.slow
+
 PENDULUM = EnvConfig("programs:Short-v0")  # 25 steps; drawn with pygame, which needs no OpenGL
 
 
@@ -96,7 +98,6 @@ def test_environment_that_does_not_draw_is_named():
         rendering.rollout_frames(EnvConfig("programs:Countdown-v0"), push, 0, 2)
 
 
-@pytest.mark.slow
 def test_process_that_has_loaded_tensorflow_draws_mujoco():
     """Mesa's software renderer ends such a process with a segmentation fault."""
     if rendering._backend() is None:
