@@ -1,5 +1,6 @@
 """The command line: help, bad input, precedence of settings, and what a person sees."""
 
+import functools
 import importlib.util
 import json
 import pathlib
@@ -223,12 +224,9 @@ def parsed():
     absl_flags.FLAGS = flags.flags.FLAGS = values
     with pytest.MonkeyPatch.context() as patch:
         for kind in ("", "_string", "_list", "_bool", "_integer", "_float"):
-            define = getattr(absl_flags, f"DEFINE{kind}")
-            patch.setattr(
-                absl_flags,
-                f"DEFINE{kind}",
-                lambda *args, define=define, **kwargs: define(*args, flag_values=values, **kwargs),
-            )
+            # A frame of this module's would be taken for what defines the flag.
+            define = functools.partial(getattr(absl_flags, f"DEFINE{kind}"), flag_values=values)
+            patch.setattr(absl_flags, f"DEFINE{kind}", define)
         flags.define()
         yield parse
     absl_flags.FLAGS = flags.flags.FLAGS = before
