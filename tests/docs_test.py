@@ -57,7 +57,7 @@ FIT = shlex.split("--members=3 --elites=2 --model_hidden_units=16 --max_fit_step
 SHORT = {
     "mbpo": shlex.split(
         "--random_steps=40 --num_steps=60 --retrain_every=30 --eval_every=30 --eval_episodes=2 "
-        "--agent_hidden_units=16,16 --updates_per_step=1 --rollouts_per_step=4"
+        "--agent_hidden_units=16,16 --updates_per_step=1 --rollouts_per_step=4 --video_steps=0"
     )
     + FIT,
     "fit": FIT,
