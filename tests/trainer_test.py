@@ -800,13 +800,13 @@ def test_a_compiled_fit_is_the_uncompiled_fit(loss):
     for eager in (False, True):
         tf.config.run_functions_eagerly(eager)
         try:
-            trainer = make(loss, patience=100, max_fit_steps=12)
+            trainer = make(loss, patience=100, max_fit_steps=30)
             start = weights_of(trainer)
             metrics = trainer.fit(data)
         finally:
             tf.config.run_functions_eagerly(False)
         fits[eager] = weights_of(trainer)
-        assert metrics["fit_steps"] == 12
+        assert metrics["fit_steps"] == 30
     assert max(np.abs(a - b).max() for a, b in zip(fits[True], start, strict=True)) > 0.05
     for compiled, uncompiled in zip(fits[False], fits[True], strict=True):
         np.testing.assert_allclose(compiled, uncompiled, atol=1e-3)
