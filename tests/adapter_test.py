@@ -307,6 +307,7 @@ def test_close_closes_the_environment():
     assert environment.task.closed
 
 
+@pytest.mark.slow
 def test_importing_prints_no_notice_of_gym():
     done = subprocess.run(
         [sys.executable, "-c", "import vagram_tf.envs.adapter, sys; assert 'gym' in sys.modules"],

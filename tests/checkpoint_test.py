@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import pathlib
+import types
 
 import numpy as np
 import programs
@@ -65,6 +66,18 @@ def test_newest_is_the_largest_step_and_two_are_kept(tmp_path):
     saved(tmp_path, 90, 100, 1000)
     assert Checkpoints(tmp_path).steps() == [100, 1000]
     assert restored(tmp_path) == (1000, Thing(3).values())
+
+
+def test_killed_before_the_oldest_is_removed(tmp_path, monkeypatch):
+    saved(tmp_path, 90, 100)
+    with monkeypatch.context() as patch:
+        dying = types.SimpleNamespace(rmtree=programs.raise_(SystemExit))
+        patch.setattr("vagram_tf.run.checkpoint.shutil", dying)
+        with pytest.raises(SystemExit):
+            Checkpoints(tmp_path, thing=Thing(3)).save(1000, {})
+    assert restored(tmp_path) == (1000, Thing(3).values())
+    Checkpoints(tmp_path, thing=Thing(4)).save(1001, {})
+    assert Checkpoints(tmp_path).steps() == [1000, 1001]
 
 
 def test_checkpoint_of_another_version_is_named(tmp_path):

@@ -2,13 +2,24 @@
 
 Tests, and the programs that they start, leave XLA out: compiling is most of the time of a tiny run.
 Where the compiled functions themselves are what is tested, `programs.COMPILED` turns it on.
+
+VAGRAM_TF_SESSION is a directory of all workers: what one of them has made, the others read.
 """
 
+import atexit
+import gc
 import os
+import shutil
+import tempfile
 
 os.environ.setdefault("VAGRAM_TF_XLA", "0")
 
+if "VAGRAM_TF_SESSION" not in os.environ:  # pytest's own process, not one of its workers
+    os.environ["VAGRAM_TF_SESSION"] = tempfile.mkdtemp(prefix="vagram-tests-")
+    atexit.register(shutil.rmtree, os.environ["VAGRAM_TF_SESSION"], ignore_errors=True)
+
 import vagram_tf  # noqa: E402, F401, I001
+import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 _check_numerics = tf.debugging.check_numerics
@@ -22,3 +33,11 @@ def _ours_only(tensor: tf.Tensor, message: str, name: str | None = None) -> tf.T
 
 
 tf.debugging.check_numerics = _ours_only
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget():
+    """Lets go of a module's traces: a worker keeps what it has compiled otherwise."""
+    yield
+    tf.keras.backend.clear_session()
+    gc.collect()

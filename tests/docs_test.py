@@ -5,14 +5,15 @@ They run in a scratch directory that looks like a clone: its entries are links t
 `.venv` is a link to the environment that runs the tests, and that environment's programs are on the
 PATH, as they are once it is active.
 
-Three things differ from what a reader does, and nothing else:
+Four things differ from what a reader does, and nothing else:
 
 - Blocks that install the environment (`pip install`) are not run: the tests run in what the
   README's second block installs, and its first block is run by hand.
-- Training and fits are made short: `SHORT` is appended to every command of `experiments.mbpo` that
-  trains, `SMALL` to those of `experiments.fit_study`, `FIT` to those of `experiments.fit`, and the
-  last value of a flag counts. The environment steps stay those of the page, so that the paths that
-  it names exist afterwards.
+- Whatever takes long is made short: `SHORT` is appended to every command of a program, and the last
+  value of a flag counts; `SMALL` changes the presets of Python programs. The run with
+  `--loss=vagram`, whose exports the pages name, ends at their environment step.
+- Python programs and the repository's own begin in a process that has imported TensorFlow
+  (`warm`).
 - A server is stopped as soon as it answers.
 """
 
@@ -40,16 +41,33 @@ PAGES = [
     ),
 ]
 
-# 60 of 3,000 steps train, with small networks: the run ends at environment step 3,000 like the
-# README's.
-SHORT = shlex.split(
-    "--random_steps=2940 --num_steps=60 --retrain_every=30 --eval_every=30 --eval_episodes=2 "
-    "--members=3 --elites=2 "
-    "--model_hidden_units=16 --agent_hidden_units=16,16 --max_fit_steps=20 --updates_per_step=1 "
-    "--rollouts_per_step=4"
-)
-SMALL = shlex.split("--widths=4 --objectives=mle,vagram --seeds=1 --steps=3 --states=5")
+# Of the presets that Python programs take.
+SMALL = {
+    "members": 3,
+    "elites": 2,
+    "model_hidden_units": (16,),
+    "agent_hidden_units": (16, 16),
+    "max_fit_steps": 20,
+    "updates_per_step": 1,
+    "rollouts_per_step": 4,
+    "eval_episodes": 2,
+}
 FIT = shlex.split("--members=3 --elites=2 --model_hidden_units=16 --max_fit_steps=20")
+# Flags by program.
+SHORT = {
+    "mbpo": shlex.split(
+        "--random_steps=40 --num_steps=60 --retrain_every=30 --eval_every=30 --eval_episodes=2 "
+        "--agent_hidden_units=16,16 --updates_per_step=1 --rollouts_per_step=4 --video_steps=0"
+    )
+    + FIT,
+    "fit": FIT,
+    "fit_study": shlex.split(
+        "--noquick --widths=4 --objectives=mle,vagram --seeds=1 --steps=3 --states=5"
+    ),
+    "evaluate": ["--episodes=1"],
+    "inspect_model": ["--steps=60", "--horizon=30"],
+}
+RUN_FILE = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='__main__')"
 PORT = 6016  # of the server, beside its default: somebody may be using that
 
 
@@ -82,6 +100,7 @@ def variables():
     return kept | {"PATH": path}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page, line, language, text",
     [pytest.param(*block, id=f"{block[0]}:{block[1]}") for block in blocks()],
@@ -89,26 +108,38 @@ def variables():
 def test_block(clone, variables, page, line, language, text):
     if language == "python":
         named = re.match(r"# (\w+\.py)\n", text)  # a program that the page says to save
-        (clone / (named[1] if named else "program.py")).write_text(text)
-        run([sys.executable, named[1] if named else "program.py"], clone, variables)
+        program = clone / (named[1] if named else "program.py")
+        program.write_text(re.sub(r"preset\(.*?\)", rf"\g<0>.replace(**{SMALL})", text))
+        run_warm(["-c", RUN_FILE, program.name], clone, variables)
         return
     for command in map(shlex.split, text.splitlines()):
         if command[0].endswith("tensorboard"):
             serve([*command, f"--port={PORT}"], clone, variables)
         else:
-            trains = "experiments.mbpo" in command and "--help" not in command
-            studies = "experiments.fit_study" in command
-            fits = "experiments.fit" in command
-            # Which would choose a size of its own.
-            command = [word for word in command if not studies or word != "--quick"]
-            short = SHORT if trains else SMALL if studies else FIT if fits else []
-            run([*command, *short], clone, variables)
+            run(command, clone, variables)
 
 
 def run(command, directory, variables):
+    """Runs a command to its end; a program of ours is made short."""
+    ours = re.fullmatch(r"\S*python -m experiments\.(\w+)( .*)?", " ".join(command))
+    if ours and "--help" not in command:
+        short = SHORT.get(ours[1], [])
+        if "--loss=vagram" in command:
+            short = [*short, "--random_steps=2940"]
+        run_warm([*command[1:], *short], directory, variables)
+        return
     process = subprocess.run(
         command, cwd=directory, env=variables, text=True, capture_output=True, timeout=600
     )
+    check(command, process)
+
+
+def run_warm(arguments, directory, variables):
+    """Runs `python <arguments>` to its end."""
+    check(arguments, programs.warm_python(*arguments, directory=directory, environment=variables))
+
+
+def check(command, process):
     assert process.returncode == 0, (
         f"{shlex.join(command)}\n{process.stdout[-2000:]}\n{process.stderr[-4000:]}"
     )

@@ -11,13 +11,14 @@ import pytest
 import tensorflow as tf
 
 from vagram_tf.commands.sweeps import study
-from vagram_tf.config import LOSSES
 from vagram_tf.dyna import Dyna
 from vagram_tf.envs import tasks
 from vagram_tf.envs.adapter import EnvironmentFault
 from vagram_tf.envs.simulator import Simulator
 from vagram_tf.guards import Diverged
 from vagram_tf.types import Transition
+
+pytestmark = pytest.mark.slow
 
 
 def transitions(count, size=3, reward=0.0):
@@ -38,7 +39,7 @@ def cheap(monkeypatch):
     """
 
     def build(**changes):
-        dyna = Dyna(programs.tiny(**changes))
+        dyna = Dyna(programs.tiny(**{"agent_hidden_units": (4,)} | changes))
         dyna.notes = []
 
         def fit(data, warm_up):
@@ -393,19 +394,11 @@ def test_environment_fault_propagates_with_the_step(cheap, monkeypatch):
     assert dyna.env_step == dyna.real.size == 7  # nothing of it was stored
 
 
-@pytest.mark.parametrize(
-    "result",
-    [
-        (np.zeros(3), np.nan),
-        (np.zeros(3), np.inf),
-        (np.array([0, np.nan, 0]), 0.0),
-        (np.zeros(2), 0.0),
-    ],
-)
-def test_bad_data_never_enters_the_buffer(cheap, monkeypatch, result):
+def test_bad_data_never_enters_the_buffer(cheap, monkeypatch):
     dyna = cheap()
     take(dyna, 3)
-    monkeypatch.setattr(dyna.environment.task, "step", lambda action: (*result, False, False, {}))
+    result = np.array([0, np.nan, 0]), 0.0, False, False, {}
+    monkeypatch.setattr(dyna.environment.task, "step", lambda action: result)
     with pytest.raises(EnvironmentFault, match="environment step 3: "):
         dyna.step()
     assert dyna.real.size == 3
@@ -604,24 +597,11 @@ def test_the_ensemble_predicts_the_target_that_was_chosen(cheap, target):
     np.testing.assert_array_equal(after, np.full([3, 1, 3], 5.0 if target == "change" else 0.0))
 
 
-@pytest.mark.parametrize(
-    "loss, noise", [(loss, loss in ("mle", "calibrated_itervaml")) for loss in LOSSES]
-)
-def test_rollouts_draw_noise_where_the_loss_trains_it_unless_told_otherwise(cheap, loss, noise):
-    assert cheap(loss=loss).imagination._noise == noise
-    assert cheap(loss=loss, rollout_noise="on").imagination._noise
-    assert not cheap(loss=loss, rollout_noise="off").imagination._noise
-
-
-@pytest.mark.parametrize(
-    "choice, seen", [("all", [0, 1, 2, 3]), ("critics", [0, 1]), ("targets", [2, 3])]
-)
-def test_losses_see_the_value_functions_that_were_chosen(cheap, choice, seen):
-    dyna = cheap(value_functions=choice)
-    for i, critic in enumerate(dyna.agent._critics):
-        critic.trainable_variables[-1].assign([100.0 * i])  # the bias of Q
-    values = [float(value(tf.zeros([1, 3]))[0]) for value in dyna.trainer._value_functions]
-    assert [round(value / 100.0) for value in values] == seen
+def test_rollouts_draw_noise_where_the_loss_trains_it_unless_told_otherwise(cheap):
+    assert cheap(loss="mle").imagination._noise
+    assert not cheap(loss="mle", rollout_noise="off").imagination._noise
+    assert not cheap(loss="vagram").imagination._noise
+    assert cheap(loss="vagram", rollout_noise="on").imagination._noise
 
 
 @pytest.mark.parametrize("critic", range(4))

@@ -17,6 +17,8 @@ from vagram_tf.commands.report import intervals
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs import rendering
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def policy():

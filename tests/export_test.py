@@ -35,6 +35,8 @@ from vagram_tf.model.learned_termination import LearnedTermination
 from vagram_tf.model.value_gradients import value_gradients
 from vagram_tf.types import Transition
 
+pytestmark = pytest.mark.slow
+
 METADATA = {
     "environment": "InvertedPendulum-v5",
     "dimension_names": ["a", "b"],

@@ -11,6 +11,8 @@ import pytest
 from vagram_tf.config import EnvConfig
 from vagram_tf.export.load import FORMAT, check_export, environment_of, open_export
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def export(tmp_path):

@@ -6,11 +6,12 @@ import os
 import shutil
 import signal
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import programs
 import pytest
+
+pytestmark = pytest.mark.slow
 
 # Statements for `programs.mbpo`. No file may grow: the only way to stop a write that fits into a
 # file's last block.
@@ -145,38 +146,19 @@ def test_read_only_directory_is_refused(disk):
     check_stopped(process, f"cannot write to {directory}: Read-only file system", code=2)
 
 
-FAULTS = {
-    "raise": "raised IndexError: index 3 is out of bounds for axis 0 with size 3",
-    "nan": "observation[0] is nan, not a finite float32; its last good value was ",
-    "infinity": "reward is inf, not a finite float32; its last good value was -",
-    "shape": "observation has shape (2,), expected (3,)",
-    "dtype": "observation has dtype <U32, not a number's",
-    "text": "reward has dtype <U4, not a number's",
-}
-
-
 def test_environment_that_fails_in_the_middle_of_a_run(tmp_path):
     """At the first step after a checkpoint inside an episode: step 21 of it, after 20 replayed
-    ones.
+    ones. `adapter_test` has all the ways to fail.
     """
-    directories = {
-        fault: programs.copied_run(tmp_path / fault, step=45) for fault in programs.FAULTS
-    }
-
-    def start(fault):
-        return programs.start_again(directories[fault], environment={"FAULT": f"step 21 {fault}"})
-
-    with ThreadPoolExecutor(2) as pool:
-        processes = dict(zip(directories, pool.map(start, directories), strict=True))
-    assert processes.keys() == FAULTS.keys()
-    for fault, process in processes.items():
-        directory = directories[fault]
-        check_stopped(
-            process,
-            f"error: environment step 45: Short-v0, episode 1, step 21: {FAULTS[fault]}",
-            last_checkpoint(directory, 45),
-        )
-        assert checkpoint(directory, 45) == checkpoint(programs.finished_run()[1], 45)
+    directory = programs.copied_run(tmp_path, step=45)
+    process = programs.start_again(directory, environment={"FAULT": "step 21"})
+    check_stopped(
+        process,
+        "error: environment step 45: Short-v0, episode 1, step 21: "
+        "observation[0] is nan, not a finite float32; its last good value was ",
+        last_checkpoint(directory, 45),
+    )
+    assert checkpoint(directory, 45) == checkpoint(programs.finished_run()[1], 45)
 
 
 @pytest.mark.parametrize("step", [0, 45])
@@ -184,7 +166,7 @@ def test_environment_that_hangs_at_reset(tmp_path, step):
     """At the very first, and while a resumed episode is replayed."""
     directory = programs.copied_run(tmp_path, step) if step else programs.run_directory(tmp_path)
     process = programs.start_again(
-        directory, "--environment_timeout=3", environment={"FAULT": "reset 1 hang"}
+        directory, "--environment_timeout=3", environment={"FAULT": "reset 1"}
     )
     check_stopped(
         process,

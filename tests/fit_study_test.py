@@ -137,6 +137,7 @@ def test_a_file_that_holds_something_else_is_named(tmp_path, content):
         data.load(tmp_path / "data.npz")
 
 
+@pytest.mark.slow
 def test_a_run_gives_its_data_its_critics_and_what_its_simulator_does(tmp_path):
     run = programs.copied_run(tmp_path)
     study = data.from_run(run, states=8)
@@ -284,6 +285,7 @@ def test_the_figure_shows_vagram_against_every_other(tmp_path):
 # The work.
 
 
+@pytest.mark.slow
 def test_a_study_continues_where_it_is_and_keeps_what_else_the_table_holds(tmp_path):
     cells = table.cells(SHIPPED[:1], ["mse", "vagram"], ["4"])
     path = tmp_path / "study.csv"
@@ -344,10 +346,7 @@ def test_quick_is_a_small_part():
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(arguments, message):
-    process = programs.program("fit_study", arguments)
-    assert process.returncode == 2
-    (line,) = programs.error_lines(process)
-    assert message in line
+    assert message in programs.refused("fit_study", arguments)
 
 
 def test_the_committed_figure_is_of_the_committed_table():

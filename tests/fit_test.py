@@ -21,6 +21,8 @@ from vagram_tf.envs.recording import random_actions, record
 from vagram_tf.export.load import environment_of, newest_of_run, open_export
 from vagram_tf.guards import Diverged
 
+pytestmark = pytest.mark.slow
+
 MODEL = {
     name: programs.TINY[name]
     for name in ("model_hidden_units", "members", "elites", "model_batch_size", "max_fit_steps")
@@ -304,9 +306,9 @@ def test_value_aware_loss_of_ones_own_is_refused_without_values(collected, tmp_p
         "import vagram_tf\n\n\n@vagram_tf.register_objective('mine')\n"
         "class Mine(vagram_tf.ValueAware):\n    pass\n"
     )
-    process = programs.program(
-        "fit",
-        [f"--dataset={collected}", "--loss=own:mine", f"--output={tmp_path}/out"],
+    process = programs.python(
+        *("-m", "experiments.fit", f"--dataset={collected}"),
+        *("--loss=own:mine", f"--output={tmp_path}/out"),
         environment={"PYTHONPATH": f"{programs.ROOT / 'tests'}:{tmp_path}"},
     )
     assert process.returncode == 2

@@ -17,6 +17,8 @@ from vagram_tf.config import EnvConfig
 from vagram_tf.envs import tasks
 from vagram_tf.export.load import Export, open_export
 
+pytestmark = pytest.mark.slow
+
 STEPS, HORIZON = 60, 30  # episodes of 25 steps: 25, 25 and 10
 
 

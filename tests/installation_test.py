@@ -13,6 +13,8 @@ import programs
 import pytest
 from packaging.requirements import Requirement
 
+pytestmark = pytest.mark.slow
+
 _USE = """
 import sys
 import numpy as np

@@ -29,6 +29,8 @@ def waiting(path, seconds=0.5, command=(), **kwargs):
         [*command, sys.executable, "-c", _WAITING, str(path), str(seconds)],
         env=os.environ | {"PYTHONPATH": str(programs.ROOT)},
         text=True,
+        # Also where the tests themselves run after `nohup`.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         **kwargs,
     )
     return process

@@ -57,9 +57,9 @@ def start(tmp_path, *arguments, more=None, whom=None):
         f"TINY = Study(common={COMMON}, settings={EQUAL | (more or {})}, seeds=[{SEED}])\n"
     )
     environment = {"KILL": f"{whom} {tmp_path / 'killed'}"} if whom else {}
-    process = programs.program(
-        "sweep",
-        [f"--study={tmp_path / 'pair.py'}", "--size=tiny", f"--workdir={tmp_path}", *arguments],
+    process = programs.python(
+        *("-m", "experiments.sweep", f"--study={tmp_path / 'pair.py'}", "--size=tiny"),
+        *(f"--workdir={tmp_path}", *arguments),
         environment=environment,
     )
     return process, [run_directory(tmp_path, name) for name in EQUAL]

@@ -32,6 +32,8 @@ from vagram_tf.model import known_termination
 from vagram_tf.model.ensemble import DynamicsEnsemble
 from vagram_tf.types import Transition
 
+pytestmark = pytest.mark.slow
+
 STARTS = np.array([[0.0, 0.5], [10.0, 0.5]], np.float32)
 
 

@@ -7,6 +7,8 @@ import json
 import programs
 import pytest
 
+pytestmark = pytest.mark.slow
+
 GOAL = 950.0
 
 # Trains until the goal is reached.
@@ -27,7 +29,6 @@ print(json.dumps([returns.tolist(), lengths.tolist()]))
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["vagram", "mle"])
 def test_balances_the_pole_within_3000_training_steps(tmp_path, loss):
     process = programs.python(

@@ -86,6 +86,7 @@ def test_flat_value_function_is_refused(value_function):
         landscape.compute(value_function, angle=1.0, velocity=2.0)
 
 
+@pytest.mark.slow
 def test_committed_figure_is_that_of_the_committed_data(tmp_path):
     """The picture says what the data, drawn anew, says; the table of the docs has the report's
     numbers.
@@ -107,6 +108,7 @@ def test_committed_figure_is_that_of_the_committed_data(tmp_path):
             assert f"| {share} %" in row and row.endswith(f"| {angle} rad, {velocity} rad/s")
 
 
+@pytest.mark.slow
 def test_program_draws_an_export(tmp_path):
     export = pendulum_exports.write(tmp_path, 40)
     process = programs.program("loss_landscape", [f"--export={export}", f"--output={tmp_path}/out"])
@@ -127,6 +129,7 @@ def test_program_draws_an_export(tmp_path):
     ] == [*LOSSES]
 
 
+@pytest.mark.slow
 def test_what_is_no_policy_of_the_pendulum_is_refused_in_one_line(tmp_path):
     other = pendulum_exports.write(tmp_path, 41, environment="InvertedPendulum-v5")
     for arguments, words in [

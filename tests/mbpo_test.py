@@ -1,5 +1,6 @@
 """The command line: help, bad input, precedence of settings, and what a person sees."""
 
+import functools
 import importlib.util
 import json
 import pathlib
@@ -86,6 +87,7 @@ def test_bad_input_is_refused_in_one_line(arguments, words, tmp_path):
     assert list(tmp_path.iterdir()) == []  # nothing was begun
 
 
+@pytest.mark.slow
 def test_loss_that_its_module_does_not_register_leaves_nothing_behind(tmp_path):
     process = programs.mbpo(["--loss=json:mine", f"--workdir={tmp_path}"])
     (line,) = programs.error_lines(process)
@@ -222,12 +224,9 @@ def parsed():
     absl_flags.FLAGS = flags.flags.FLAGS = values
     with pytest.MonkeyPatch.context() as patch:
         for kind in ("", "_string", "_list", "_bool", "_integer", "_float"):
-            define = getattr(absl_flags, f"DEFINE{kind}")
-            patch.setattr(
-                absl_flags,
-                f"DEFINE{kind}",
-                lambda *args, define=define, **kwargs: define(*args, flag_values=values, **kwargs),
-            )
+            # A frame of this module's would be taken for what defines the flag.
+            define = functools.partial(getattr(absl_flags, f"DEFINE{kind}"), flag_values=values)
+            patch.setattr(absl_flags, f"DEFINE{kind}", define)
         flags.define()
         yield parse
     absl_flags.FLAGS = flags.flags.FLAGS = before
@@ -268,11 +267,13 @@ def test_flag_of_every_type(parsed):
     assert config.dyna.rollout_schedule == (1.0, 2.0, 3.0, 4.5)
 
 
+@pytest.mark.slow
 def test_start_names_the_run():
     process, directory = programs.finished_run()
     assert process.stdout.startswith(f"programs:Short-v0, vagram, seed 0, in {directory}\n")
 
 
+@pytest.mark.slow
 def test_closing_lines_name_what_exists():
     process, directory = programs.finished_run()
     named = dict(re.findall(r"^(progress|dynamics|policy)\s+(\S+)$", process.stdout, re.MULTILINE))
@@ -299,6 +300,7 @@ def test_closing_lines_name_what_exists():
     )
 
 
+@pytest.mark.slow
 def test_evaluations_are_shown():
     process, directory = programs.finished_run()
     shown = re.findall(r"step +(\d+) +greedy return +(-?[\d.]+)", process.stdout + process.stderr)
@@ -309,6 +311,7 @@ def test_evaluations_are_shown():
         assert float(value) == pytest.approx(float(row["mean_return"]), abs=0.0501)
 
 
+@pytest.mark.slow
 def test_start_is_quiet():
     process, _ = programs.finished_run()
     assert programs.error_lines(process) == []
@@ -316,6 +319,7 @@ def test_start_is_quiet():
         assert noise not in process.stderr + process.stdout
 
 
+@pytest.mark.slow
 def test_config_json_holds_every_setting():
     _, directory = programs.finished_run()
     saved = json.loads((directory / "config.json").read_text())

@@ -490,7 +490,8 @@ def eagerly():
     tf.config.run_functions_eagerly(False)
 
 
-@pytest.mark.parametrize("settings", [c for c in EVERY if c.loss in VALUE_AWARE], ids=named)
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [config(loss) for loss in VALUE_AWARE], ids=named)
 def test_a_fit_changes_no_critic_and_no_actor(eagerly, settings):
     tf.keras.utils.set_random_seed(0)
     agent = SoftActorCritic(D, A, AgentConfig(agent_hidden_units=(4,)), seed=0)
@@ -531,6 +532,7 @@ def own_module(tmp_path, monkeypatch):
     objectives._REGISTRY.pop("constant", None)
 
 
+@pytest.mark.slow
 def test_an_objective_of_ones_own_trains_without_an_edit(own_module):
     tf.keras.utils.set_random_seed(0)
     settings = ModelConfig(

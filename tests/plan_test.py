@@ -10,6 +10,8 @@ from vagram_tf import plan
 from vagram_tf.commands import evaluate
 from vagram_tf.dyna import Dyna
 
+pytestmark = pytest.mark.slow
+
 # A mass on a line, to be brought to the middle: x' = A x + B u, at a cost of x'Qx + R u².
 A = np.array([[1.0, 0.1], [0.0, 1.0]], np.float32)
 B = np.array([[0.005], [0.1]], np.float32)

@@ -36,11 +36,15 @@ def written(path, *lines):
     return path
 
 
+def plot(*arguments):
+    return programs.python("-m", "experiments.plot", *arguments)
+
+
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     directory = tmp_path_factory.mktemp("drawn")
     path = written(directory / "sweep.csv", *rows())
-    process = programs.program("plot", [f"--csv={path}", f"--output={directory}/out"])
+    process = plot(f"--csv={path}", f"--output={directory}/out")
     assert process.returncode == 0, process.stderr
     tables = {
         name: list(csv.DictReader((directory / f"{name}.csv").open()))
@@ -190,9 +194,10 @@ def test_gap_in_a_seed_is_missing():
     ]
 
 
+@pytest.mark.slow
 def test_setting_that_ends_before_the_others_of_its_panel_has_no_final_return(tmp_path):
     path = written(tmp_path / "sweep.csv", "a,known,0,1000,3,1,1", "a,learned,0,500,3,1,1")
-    process = programs.program("plot", [f"--csv={path}", f"--output={tmp_path}/out"])
+    process = plot(f"--csv={path}", f"--output={tmp_path}/out")
     assert (
         "note     learned: not in the last 10 % of its panel's steps, so without a final return"
         in process.stdout.splitlines()
@@ -304,11 +309,12 @@ def test_table_that_a_spreadsheet_has_saved_is_read(content, tmp_path):
     assert evaluations == [("mle", 0, 100, 1.5), ("vagram", 1, 200, -2.0)]
 
 
+@pytest.mark.slow
 def test_file_names_may_hold_any_separator(tmp_path):
     for name in ("a,b.csv", "c d.csv"):
         written(tmp_path / name, f"{name[0]},mle,0,5,1,1,1")
     given = [f"--csv={tmp_path / name}" for name in ("a,b.csv", "c d.csv")]
-    process = programs.program("plot", [*given, f"--output={tmp_path}/out"])
+    process = plot(*given, f"--output={tmp_path}/out")
     assert process.returncode == 0, process.stderr
     assert "a/mle" in process.stdout and "c/mle" in process.stdout
 

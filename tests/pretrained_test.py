@@ -9,6 +9,8 @@ import pytest
 import vagram_tf
 from vagram_tf.export.load import check_export, newest_of_run, open_export
 
+pytestmark = pytest.mark.slow
+
 RUN = programs.ROOT / "pretrained" / "InvertedPendulum-v5"
 KINDS = ("dynamics", "policy", "tf_agents_policy")
 

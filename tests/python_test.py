@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from vagram_tf import Training
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):

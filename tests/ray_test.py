@@ -10,6 +10,8 @@ import killed
 import programs
 import pytest
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("ray")
 
 
@@ -65,14 +67,9 @@ def test_study_runs_on_a_cluster_that_is_there(cluster, tmp_path):
         f"seeds=[{killed.SEED}])\n"
     )
     killed.occupy(tmp_path, "occupied")
-    process = programs.program(
-        "sweep",
-        [
-            f"--study={tmp_path / 'pair.py'}",
-            "--size=tiny",
-            f"--workdir={tmp_path}",
-            f"--ray_address={cluster}",
-        ],
+    process = programs.python(
+        *("-m", "experiments.sweep", f"--study={tmp_path / 'pair.py'}", "--size=tiny"),
+        *(f"--workdir={tmp_path}", f"--ray_address={cluster}"),
     )
     assert process.returncode == 1 and "members was 5 and is now 3" in process.stdout, (
         process.stdout + process.stderr
@@ -101,9 +98,9 @@ def test_cluster_that_is_not_there_is_refused_in_one_line(arguments, words, tmp_
 
 def test_missing_ray_is_named(tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['ray'] = None\n")
-    process = programs.program(
-        "sweep",
-        ["--study=pendulum", f"--workdir={tmp_path}", "--ray_address=local"],
+    process = programs.python(
+        *("-m", "experiments.sweep", "--study=pendulum"),
+        *(f"--workdir={tmp_path}", "--ray_address=local"),
         environment={"PYTHONPATH": str(tmp_path)},
     )
     assert (process.returncode, process.stdout) == (2, "")

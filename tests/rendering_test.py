@@ -12,6 +12,8 @@ import pytest
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs import rendering
 
+pytestmark = pytest.mark.slow
+
 PENDULUM = EnvConfig("programs:Short-v0")  # 25 steps; drawn with pygame, which needs no OpenGL
 
 

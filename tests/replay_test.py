@@ -104,6 +104,7 @@ def eagerly():
         max_size=12,
     ),
 )
+@pytest.mark.slow
 def test_it_keeps_what_a_deque_keeps(eagerly, capacity, operations):
     replay, model, added = buffer(capacity), deque(maxlen=capacity), 0
     for operation, number in operations:

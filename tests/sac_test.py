@@ -13,6 +13,8 @@ from vagram_tf.config import AgentConfig
 from vagram_tf.model.value_gradients import value_gradients
 from vagram_tf.types import Transition
 
+pytestmark = pytest.mark.slow
+
 D, A, N, B = 3, 2, 4, 16
 SETTINGS = {"agent_hidden_units": (8, 8), "actor_learning_rate": 1e-2, "critic_learning_rate": 1e-2}
 

@@ -11,6 +11,8 @@ from vagram_tf.config import EnvConfig
 from vagram_tf.envs import rendering, tasks
 from vagram_tf.envs.state_rendering import StateRenderer
 
+pytestmark = pytest.mark.slow
+
 HOPPER = EnvConfig("Hopper-v5")
 
 

@@ -32,11 +32,13 @@ def swept(tmp_path_factory):
     return tmp_path, more, *killed.start(tmp_path, "--jobs=2", more=more, whom="self")
 
 
+@pytest.mark.slow
 def test_killed_run_is_continued_to_the_same_bytes(swept):
     tmp_path, _, _, runs = swept
     killed.check_one_was_killed_and_continued(tmp_path, runs)
 
 
+@pytest.mark.slow
 def test_failing_run_stops_no_other_and_is_named_with_its_log(swept):
     tmp_path, _, process, _ = swept
     assert process.returncode == 1 and programs.error_lines(process) == []
@@ -51,6 +53,7 @@ def test_failing_run_stops_no_other_and_is_named_with_its_log(swept):
     assert failed[1] == f"    {tmp_path}/pair/tiny/occupied/seed_3.log"
 
 
+@pytest.mark.slow
 def test_results_are_those_of_the_runs(swept):
     tmp_path, _, process, runs = swept
     with open(tmp_path / "pair" / "tiny.csv", newline="") as file:
@@ -82,6 +85,7 @@ def test_results_are_those_of_the_runs(swept):
     assert f"results   {tmp_path}/pair/tiny.csv" in process.stdout
 
 
+@pytest.mark.slow
 def test_finished_runs_are_skipped(swept):
     tmp_path, more, _, runs = swept
     logs = [run.parents[2] / "seed_3.log" for run in runs]
@@ -97,6 +101,7 @@ def test_finished_runs_are_skipped(swept):
     assert (tmp_path / "pair" / "tiny.csv").read_bytes() == results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["row", "export", "policy", "config"])
 def test_unfinished_runs_are_not_skipped(swept, tmp_path, damage):
     """A run is finished when its last row is there, its exports are whole, and it is this one."""
@@ -123,6 +128,7 @@ def test_unfinished_runs_are_not_skipped(swept, tmp_path, damage):
     assert not files.finished()
 
 
+@pytest.mark.slow
 def test_run_without_a_model_is_finished_without_its_export(swept, tmp_path):
     _, _, _, (path, _) = swept
     config = study.runs(Study({"one": {}}, [3], killed.COMMON))[0].config

@@ -16,6 +16,8 @@ from PIL import Image
 
 from vagram_tf.config import Config
 
+pytestmark = pytest.mark.slow
+
 IMAGES = {"value_gradient/sensitivity", "model/open_loop", "eval/policy"}
 HISTOGRAMS = {"train/value", "value_gradient/norms", "model/member_errors"}
 KNOWN_SCALARS = {

@@ -9,6 +9,8 @@ from vagram_tf.config import EnvConfig
 from vagram_tf.envs import tasks
 from vagram_tf.model import known_termination
 
+pytestmark = pytest.mark.slow
+
 STEPS = 2000
 DISTRACTORS = 3
 ENDING = ("InvertedPendulum", "InvertedDoublePendulum", "Hopper", "Walker2d", "Ant", "Humanoid")

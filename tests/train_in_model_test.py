@@ -11,6 +11,8 @@ import pytest
 
 from experiments import train_in_model
 
+pytestmark = pytest.mark.slow
+
 PEERS = programs.ROOT / ".peers" / "bin" / "python"
 
 

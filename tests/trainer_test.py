@@ -14,6 +14,8 @@ from vagram_tf.model.objectives import make_objective
 from vagram_tf.model.trainer import ModelTrainer
 from vagram_tf.types import Transition
 
+pytestmark = pytest.mark.slow
+
 D, A, E, ELITES = 3, 1, 4, 2
 SEED = tf.zeros([2], tf.int32)
 READ_OUT = [loss for loss in LOSSES if loss not in ("mle", "calibrated_itervaml")]
@@ -530,24 +532,13 @@ def test_the_predicted_spread_is_that_of_the_errors(loss):
     np.testing.assert_allclose(reward_spread, np.std(prediction.reward - fresh.reward), rtol=0.3)
 
 
-# Their gradients agree in every dimension: the mean product of two of them is 1.
-AGREEING = [quadratic([4.0, 0.0, 0.0]), quadratic([0.0, 4.0, 0.0]), quadratic([0.0, 0.0, 4.0])]
-
-
 @pytest.mark.parametrize(
-    "loss, rule, values",
-    [
-        *((loss, "example", VALUES) for loss in LOSSES),
-        ("vagram", "separable", VALUES),
-        ("vagram", "dimension", VALUES),
-        ("vagram", "agreement", AGREEING),
-    ],
+    "loss, rule", [*((loss, "example") for loss in LOSSES), ("vagram", "separable")]
 )
-def test_every_objective_learns_a_linear_system(loss, rule, values):
+def test_every_objective_learns_a_linear_system(loss, rule):
     data, fresh = linear_system(400, noise=0.01), linear_system(200, seed=1)
     trainer = make(
         loss,
-        values,
         hidden=(32,),
         members=2,
         elites=1,
@@ -689,7 +680,7 @@ def test_to_know_nothing_costs_1_in_the_state_and_in_the_reward(eagerly, loss):
     np.testing.assert_allclose(tf.reduce_mean(reference.mse), 1.0, rtol=1e-4)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", ["mle", "vagram", "calibrated_itervaml"])
 def test_the_balance_does_not_drift_while_the_model_learns(eagerly, loss):
     trainer = make(loss, max_fit_steps=20, model_batch_size=48, model_learning_rate=3e-2)
     data = linear_system(60)
@@ -823,15 +814,11 @@ def test_a_compiled_fit_is_the_uncompiled_fit(loss):
 
 # Units.
 
+# Their gradients agree in every dimension: the mean product of two of them is 1.
+AGREEING = [quadratic([4.0, 0.0, 0.0]), quadratic([0.0, 4.0, 0.0]), quadratic([0.0, 0.0, 4.0])]
 
-@pytest.mark.parametrize(
-    "loss, rule",
-    [
-        ("mse", "example"),
-        ("mle", "example"),
-        *(("vagram", rule) for rule in VALUE_GRADIENT_WEIGHTS),
-    ],
-)
+
+@pytest.mark.parametrize("loss, rule", [("mle", "example"), ("vagram", "separable")])
 def test_the_unit_of_a_dimension_is_of_no_account(loss, rule):
     # The same data with dimension 1 in thousandths, and critics that see it in the old unit.
     scale, errors, weights = np.array([1.0, 1000.0, 1.0], np.float32), [], []

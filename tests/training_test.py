@@ -17,6 +17,8 @@ from vagram_tf.guards import Diverged
 from vagram_tf.run.directory import RunDirectory
 from vagram_tf.run.training import Training
 
+pytestmark = pytest.mark.slow
+
 # 20 random steps, then 30 training steps: environment steps 21 to 50.
 SETTINGS = {
     "random_steps": 20,
@@ -211,6 +213,11 @@ def test_stopped_and_continued_equals_uninterrupted(whole, tmp_path):
         part = Run(tmp_path)
         assert part.go(stop_at).done == (stop_at == 50)
         assert checkpoints(part.path)[-1] == stop_at
+        if stop_at == 33:  # asked to stop while it starts again
+            part = Run(tmp_path)
+            with part.training as training:
+                assert training.learn(stop=lambda: True).env_step == 33
+            assert checkpoints(part.path)[-1] == 33
     check_equal(part.path, whole.path)
 
 

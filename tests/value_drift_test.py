@@ -16,6 +16,8 @@ from experiments.paper.drift_models import Models
 from experiments.paper.task import LOSSES
 from vagram_tf.types import Transition
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run_directory(tmp_path_factory):

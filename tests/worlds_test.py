@@ -19,6 +19,8 @@ from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
 from vagram_tf.envs.episodes import Stopped
 from vagram_tf.envs.run_environments import RunEnvironments
 
+pytestmark = pytest.mark.slow
+
 
 def adapted(name, **settings):
     return GymnasiumEnvironment(tasks.make(EnvConfig(f"worlds:{name}-v0", **settings)), 0)
