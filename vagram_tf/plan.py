@@ -18,7 +18,7 @@ import tensorflow as tf
 from vagram_tf.compiler import compiled
 from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.export.dynamics import DynamicsFunctions
-from vagram_tf.export.load import Export, check_signature, newest_of_run, open_export
+from vagram_tf.export.load import Export, newest_of_run, open_export
 from vagram_tf.types import ValueFunction
 
 if TYPE_CHECKING:
@@ -71,13 +71,10 @@ def exported(
     Raises:
       ValueError: in one sentence, there is no such export or it cannot be used.
     """
-    directory = newest_of_run(dynamics, "dynamics")
-    check_signature(directory, "dynamics", "each")
+    model = open_export(newest_of_run(dynamics, "dynamics"), "dynamics", "each")
     if policy is None:
-        return world(open_export(directory, "dynamics"))
-    judge = newest_of_run(policy, "policy")
-    check_signature(judge, "policy", "value")
-    return world(open_export(directory, "dynamics"), open_export(judge, "policy"))
+        return world(model)
+    return world(model, open_export(newest_of_run(policy, "policy"), "policy", "value"))
 
 
 def world(model: Export, policy: Export | None = None) -> World:

@@ -19,7 +19,7 @@ from absl import flags as absl_flags
 from vagram_tf.commands import flags, inputs, paths
 from vagram_tf.commands.program import Program
 from vagram_tf.config import EnvConfig
-from vagram_tf.export.load import check_export, check_signature, environment_of
+from vagram_tf.export.load import check_export, environment_of
 
 if TYPE_CHECKING:
     import gymnasium
@@ -123,9 +123,9 @@ def _planning(given: absl_flags.FlagValues, policy: Path) -> Planning:
     # The policy's, of the same step; or what the given path names.
     beside = policy.parents[1] / "dynamics" / policy.name
     dynamics = beside if beside.is_dir() else inputs.export(given.export, "dynamics")
-    check_signature(dynamics, "dynamics", "each")
+    check_export(dynamics, "dynamics", "each")
     if given.terminal_value:
-        check_signature(policy, "policy", "value")
+        check_export(policy, "policy", "value")
     return Planning(
         dynamics,
         given.terminal_value,

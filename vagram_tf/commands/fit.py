@@ -23,7 +23,7 @@ from vagram_tf.commands import flags, inputs, paths
 from vagram_tf.commands.program import Program, with_tensorflow
 from vagram_tf.config import FIELDS, VALUE_AWARE, Config
 from vagram_tf.dataset import Dataset
-from vagram_tf.export.load import check_signature, environment_of
+from vagram_tf.export.load import check_export, environment_of
 
 if TYPE_CHECKING:
     import gymnasium
@@ -131,7 +131,7 @@ def _config(data: Dataset) -> Config:
 def _values(path: Path, data: Dataset) -> Path:
     """Returns the policy's export; raises ValueError where it does not value these observations."""
     export = inputs.export(path, "policy")
-    metadata = check_signature(export, "policy", "value")
+    metadata = check_export(export, "policy", "value")
     size = data.observation.shape[1]
     if metadata["observation_size"] != size:
         raise ValueError(

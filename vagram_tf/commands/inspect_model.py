@@ -18,7 +18,7 @@ from absl import flags as absl_flags
 from vagram_tf.commands import inputs, paths
 from vagram_tf.commands.program import Program
 from vagram_tf.config import EnvConfig
-from vagram_tf.export.load import check_export, check_signature, environment_of
+from vagram_tf.export.load import check_export, environment_of
 
 if TYPE_CHECKING:
     import gymnasium
@@ -63,14 +63,10 @@ def check() -> Order:
     """Returns what the flags ask for; raises ValueError."""
     given = absl_flags.FLAGS
     export = inputs.export(given.export, "dynamics")
-    metadata = (
-        check_signature(export, "dynamics", "each")
-        if given.planner_episodes
-        else check_export(export, "dynamics")
-    )
-    config = environment_of(metadata)
+    needed = "each" if given.planner_episodes else None
+    config = environment_of(check_export(export, "dynamics", needed))
     policy, output = _beside(export, given.policy, given.output)
-    other = environment_of(check_signature(policy, "policy", "value"))
+    other = environment_of(check_export(policy, "policy", "value"))
     if config != other:
         raise ValueError(
             f"{policy} is a policy for another environment: {other} instead of {config}"

@@ -103,7 +103,7 @@ class RunEnvironments:
         """
         for environment in self.evaluation:
             environment.skip_to(env_step)
-        longest = self._config.env.episode_steps if self.time_limit is None else None
+        longest = tasks.longest_episode(self.task, self._config.env)
         return evaluate(self.evaluation, policy, longest, stop)
 
     def close(self) -> None:

@@ -118,6 +118,13 @@ def time_limit(env: gymnasium.Env) -> int | None:
     return int(steps) if steps < math.inf else None
 
 
+def longest_episode(env: gymnasium.Env, config: EnvConfig) -> int | None:
+    """Returns the steps after which an episode is left: those of the setting, or None where the
+    task has a limit of its own.
+    """
+    return config.episode_steps if time_limit(env) is None else None
+
+
 def dimension_names(env: gymnasium.Env) -> tuple[str, ...]:
     """Returns a name for each of the D observation dimensions of an environment from `make`.
 

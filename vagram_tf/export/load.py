@@ -43,17 +43,20 @@ class Export(NamedTuple):
         return environment_of(self.metadata)
 
 
-def open_export(directory: str | os.PathLike[str], kind: str) -> Export:
+def open_export(
+    directory: str | os.PathLike[str], kind: str, signature: str | None = None
+) -> Export:
     """Loads an export.
 
     Args:
       directory: the export's own, e.g. `runs/Hopper-v5/vagram/0/export/dynamics/4000`.
       kind: "dynamics" or "policy".
+      signature: one that it must have.
 
     Raises:
       ValueError: in one sentence, as `check_export` does, or if TensorFlow cannot load it.
     """
-    metadata = check_export(directory, kind)
+    metadata = check_export(directory, kind, signature)
     import tensorflow as tf
 
     try:
@@ -65,16 +68,19 @@ def open_export(directory: str | os.PathLike[str], kind: str) -> Export:
         ) from None
 
 
-def check_export(directory: str | os.PathLike[str], kind: str) -> dict[str, Any]:
+def check_export(
+    directory: str | os.PathLike[str], kind: str, signature: str | None = None
+) -> dict[str, Any]:
     """Returns an export's metadata, without TensorFlow.
 
     Args:
       directory: the export's own.
       kind: "dynamics" or "policy".
+      signature: one that it must have.
 
     Raises:
       ValueError: in one sentence, if the directory is no export, or an export of another format or
-        kind, or damaged.
+        kind, or damaged, or without the signature.
     """
     path = files.path(directory)
     if not (path / "metadata.json").is_file():
@@ -97,20 +103,10 @@ def check_export(directory: str | os.PathLike[str], kind: str) -> dict[str, Any]
         )
     if damage := files.verify(path):
         raise ValueError(f"{directory} is damaged: {damage}")
-    return metadata
-
-
-def check_signature(directory: str | os.PathLike[str], kind: str, name: str) -> dict[str, Any]:
-    """Returns an export's metadata as `check_export` does, if it has a signature of that name.
-
-    Raises:
-      ValueError: in one sentence, as `check_export`, or if it has none.
-    """
-    metadata = check_export(directory, kind)
-    if name not in metadata.get("signatures", {}):
+    if signature and signature not in metadata.get("signatures", {}):
         raise ValueError(
-            f"{directory} was exported by an earlier version, without the signature {name!r}; the "
-            "command of its run, started once more, writes it anew"
+            f"{directory} was exported by an earlier version, without the signature "
+            f"{signature!r}; the command of its run, started once more, writes it anew"
         )
     return metadata
 

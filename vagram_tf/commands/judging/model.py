@@ -46,7 +46,6 @@ def inspect(
 ) -> dict[str, Any]:
     """Plays the environment, draws `inspect.png`, and returns the numbers."""
     steps = collect(environment, policy, count, seed)
-
     comparison = measures.compare(
         steps, as_arrays(dynamics.module), as_arrays(policy.module.value), horizon
     )

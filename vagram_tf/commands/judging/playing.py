@@ -47,12 +47,7 @@ def play(
     Returns:
       `return` and `length`, mean and interval; `returns` and `lengths` of each episode.
     """
-    played = [
-        GymnasiumEnvironment(
-            environments[i % len(environments)], seeding.derive(seed, "evaluation", i)
-        )
-        for i in range(count)
-    ]
+    played = _adapted(environments, count, seed)
     return _numbers(_episodes(played, policy, config), seed)
 
 
@@ -67,10 +62,7 @@ def play_planner(
     as `play`.
     """
     played = []
-    for i in range(count):
-        environment = GymnasiumEnvironment(
-            environments[i % len(environments)], seeding.derive(seed, "evaluation", i)
-        )
+    for i, environment in enumerate(_adapted(environments, count, seed)):
         planner.reset()
         played.append(_episodes([environment], planned(planner), config))
         total = played[-1].returns[0]
@@ -79,15 +71,28 @@ def play_planner(
     return _numbers(of, seed)
 
 
+def _adapted(
+    environments: Sequence[gymnasium.Env], count: int, seed: int
+) -> list[GymnasiumEnvironment]:
+    """Returns what plays so many episodes, each by its seed."""
+    return [
+        GymnasiumEnvironment(
+            environments[i % len(environments)], seeding.derive(seed, "evaluation", i)
+        )
+        for i in range(count)
+    ]
+
+
 def _episodes(
     environments: Sequence[GymnasiumEnvironment], policy: Policy, config: EnvConfig
 ) -> episodes.Evaluation:
     """Plays an episode in each."""
     task = environments[0].task
     action_range = ActionRange(cast(gymnasium.spaces.Box, task.action_space))
-    longest = config.episode_steps if tasks.time_limit(task) is None else None
     return episodes.evaluate(
-        environments, lambda observation: action_range.to_unit(policy(observation)), longest
+        environments,
+        lambda observation: action_range.to_unit(policy(observation)),
+        tasks.longest_episode(task, config),
     )
 
 

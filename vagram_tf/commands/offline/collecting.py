@@ -22,7 +22,7 @@ def run(order: Order) -> None:
         act = exported(open_export(order.export, "policy"), order.sample, order.seed)
     else:
         act = random_actions(environment, seeding.derive(order.seed, "exploration"))
-    longest = order.config.episode_steps if tasks.time_limit(order.environment) is None else None
+    longest = tasks.longest_episode(order.environment, order.config)
     recording = record(environment, act, order.steps, longest)
     action_range = ActionRange(environment.task.action_space)
     Dataset(
