@@ -7,7 +7,7 @@ import programs
 import pytest
 import tensorflow as tf
 
-from experiments.speed import flop, profiling, report, timing
+from experiments.speed import flop, growth, profiling, report, timing
 from experiments.speed.timing import BenchmarkRow
 
 QUICK_ROWS = [
@@ -122,10 +122,10 @@ def row(name, value, unit="updates/s", share=None):
 ROWS = [
     row("SAC updates, 2×256", 210.0, share=0.7),
     row("SAC updates, 2×256, mbrl-lib", 70.0),
-    row("Hopper, equal epochs: 1,000 training steps", 50.0, "s"),
-    row("Hopper, equal epochs: ensemble steps taken", 320, "steps"),
-    row("Hopper, equal epochs: 1,000 training steps, mbrl-lib", 200.0, "s"),
-    row("Hopper, equal epochs: ensemble steps taken, mbrl-lib", 321, "steps"),
+    row("Hopper, equal epochs, 1,000: 1,000 training steps", 50.0, "s"),
+    row("Hopper, equal epochs, 1,000: ensemble steps taken", 320, "steps"),
+    row("Hopper, equal epochs, 1,000: 1,000 training steps, mbrl-lib", 200.0, "s"),
+    row("Hopper, equal epochs, 1,000: ensemble steps taken, mbrl-lib", 321, "steps"),
     row("Hopper, 10,000 stored: 250 training steps", 40.0, "s"),
     row("Hopper, 100,000 stored: 250 training steps", 60.0, "s"),
     row("Hopper, 100,000 stored: fit", 30.0, "s"),
@@ -136,7 +136,7 @@ ROWS = [
 def test_ratios_of_what_is_there():
     assert [(r.name, r.value) for r in report.ratios(ROWS)] == [
         ("SAC updates, 2×256: times as fast as mbrl-lib", 3.0),
-        ("Hopper, equal epochs: 1,000 training steps: times as fast as mbrl-lib", 4.0),
+        ("Hopper, equal epochs, 1,000: 1,000 training steps: times as fast as mbrl-lib", 4.0),
         ("cost at 100,000 stored transitions by that at 10,000", 1.5),
     ]
 
@@ -148,8 +148,28 @@ def test_table_puts_peers_and_phases_beside_ours():
     assert "| SAC updates, 2×256 | 210 updates/s | 70% |  |  | 70 (3.00 ×) |" in lines
     assert "| cost at 100,000 stored transitions by that at 10,000 | 1.5 × |  |  |  |  |" in lines
     assert "| Hopper, 100,000 stored | 250 | 60 |  | 30 |  |  |  |  |  |  | 1.5 |" in lines
-    assert "| Hopper, equal epochs, mbrl-lib | 1,000 | 200 |  |  |  |  |  |  |  | 321 |  |" in lines
+    assert (
+        "| Hopper, equal epochs, 1,000, mbrl-lib | 1,000 | 200 |  |  |  |  |  |  |  | 321 |  |"
+        in lines
+    )
     assert len(lines) == 2 + 2 + 2 + 1 + 2 + 4
+
+
+def test_further_steps_are_those_that_two_lengths_differ_in():
+    longer = [
+        row("Hopper, equal epochs, 5,000: 5,000 training steps", 90.0, "s"),
+        row("Hopper, equal epochs, 5,000: 5,000 training steps, mbrl-lib", 400.0, "s"),
+    ]
+    values = {r.name: r.value for r in report.ratios([*ROWS, *longer])}
+    assert values["equal epochs, training steps 1,000 to 5,000, mbrl-lib by this"] == 5.0
+
+
+def test_growth_is_drawn_of_the_rounds(tmp_path):
+    rows = [*ROWS, row("Hopper, 10,000 stored: peak memory", 1.0, "GB")]
+    assert growth.seconds_by_stored(rows) == {10_000: 0.16, 100_000: 0.24}
+    files = growth.draw(rows, str(tmp_path / "growth"))
+    assert files and all(file.stat().st_size > 1000 for file in files)
+    assert growth.draw(ROWS[:2], str(tmp_path / "none")) == []
 
 
 def test_readme_shows_the_committed_benchmark():
@@ -161,7 +181,7 @@ def test_readme_shows_the_committed_benchmark():
     assert {
         "limit: matrix product, 2,048 rows and columns",
         "SAC updates, 2×1024, mbrl-lib",
-        "Hopper, equal epochs: 1,000 training steps, mbrl-lib",
+        "Hopper, equal epochs, 1,000: 1,000 training steps, mbrl-lib",
     } <= {row.name for row in rows}
 
 

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
-from experiments.speed import parts, programs, report
+from experiments.speed import growth, parts, programs, report
 from experiments.speed.order import Order
 from experiments.speed.peers.start import Peers
 from experiments.speed.timing import BenchmarkRow, Stopwatch
@@ -39,7 +39,8 @@ def run(order: Order) -> None:
         "python": platform.python_version(),
     }
     report.write(order.output, machine, [*rows, *ratios])
-    print(f"\nwritten to {order.output}.json and {order.output}.md")
+    written = [f"{order.output}.json", f"{order.output}.md", *growth.draw(rows, str(order.output))]
+    print("\nwritten to", ", ".join(map(str, written)))
 
 
 def _measure(watch: Stopwatch, peers: Path | None, order: Order) -> Iterator[BenchmarkRow]:

@@ -9,10 +9,12 @@ from experiments.speed.hopper import REFERENCE
 from experiments.speed.peers import start as peers
 from experiments.speed.timing import BenchmarkRow, median_row
 
-_STORED = (10_000, 30_000, 100_000, 125_000)
+_STORED = (5_000, 10_000, 30_000, 60_000, 100_000, 125_000)
 _ROUND = 250  # training steps from one model fit to the next
 _EQUAL = "Hopper, equal epochs"  # the loop that is compared with mbrl-lib's
 _EQUAL_EPOCHS = 20  # of every fit in it
+_EQUAL_REPETITIONS = {1_000: 3, 5_000: 1}  # by training steps; the longer one takes very long
+_SIDE_BY_SIDE = (2, 4)  # single-threaded processes
 
 
 def start_up(repetitions: int) -> Iterator[BenchmarkRow]:
@@ -41,10 +43,11 @@ def whole_runs(threads: int, python: Path | None) -> Iterator[BenchmarkRow]:
         run = runs.in_process(runs.whole_run, late, stored)
         yield from _run_rows(f"Hopper, {stored:,} stored", _ROUND, run)
     if python:
-        yield from _equal_epochs(settings, threads, python)
-    yield median_row(
-        "two single-threaded processes by one", "×", [runs.two_side_by_side(1000) for _ in range(3)]
-    )
+        for steps, repetitions in _EQUAL_REPETITIONS.items():
+            yield from _equal_epochs({**settings, "num_steps": steps}, repetitions, python)
+    for count in _SIDE_BY_SIDE:
+        gains = [runs.side_by_side(count, 1000) for _ in range(3)]
+        yield median_row(f"{count} single-threaded processes by one", "×", gains)
 
 
 def _run_rows(name: str, steps: int, run: dict[str, Any]) -> Iterator[BenchmarkRow]:
@@ -60,20 +63,25 @@ def _run_rows(name: str, steps: int, run: dict[str, Any]) -> Iterator[BenchmarkR
     yield row("peak memory", run["peak_memory_gb"], "GB")
 
 
-def _equal_epochs(settings: dict[str, Any], threads: int, python: Path) -> Iterator[BenchmarkRow]:
+def _equal_epochs(
+    settings: dict[str, Any], repetitions: int, python: Path
+) -> Iterator[BenchmarkRow]:
     """The whole loop with as many ensemble steps as mbrl-lib takes, without its evaluations and
-    ours.
+    ours; in turns.
     """
-    other = peers.whole_loop(python, threads, settings["num_steps"], _EQUAL_EPOCHS)
-    steps = round(other["model_steps"] / other["fits"])
-    equal = {**settings, "loss": "mle", "patience": 10**6, "max_fit_steps": steps}
-    run = runs.in_process(runs.whole_run, equal)
-    ours = run["seconds"] - run["phases"]["evaluate"]
-    for peer, spent, taken in (
-        ("", ours, run["fit_steps"]),
-        (", mbrl-lib", other["seconds"], other["model_steps"]),
-    ):
-        yield BenchmarkRow(
-            f"{_EQUAL}: {settings['num_steps']:,} training steps{peer}", spent, "s", None, [spent]
-        )
-        yield BenchmarkRow(f"{_EQUAL}: ensemble steps taken{peer}", taken, "steps", None, [taken])
+    training_steps = settings["num_steps"]
+    seconds: dict[str, list[float]] = {"": [], ", mbrl-lib": []}
+    taken: dict[str, list[float]] = {"": [], ", mbrl-lib": []}
+    for _ in range(repetitions):
+        other = peers.whole_loop(python, settings["threads"], training_steps, _EQUAL_EPOCHS)
+        steps = round(other["model_steps"] / other["fits"])
+        equal = {**settings, "loss": "mle", "patience": 10**6, "max_fit_steps": steps}
+        run = runs.in_process(runs.whole_run, equal)
+        seconds[""].append(run["seconds"] - run["phases"]["evaluate"])
+        taken[""].append(run["fit_steps"])
+        seconds[", mbrl-lib"].append(other["seconds"])
+        taken[", mbrl-lib"].append(other["model_steps"])
+    name = f"{_EQUAL}, {training_steps:,}"
+    for peer in seconds:
+        yield median_row(f"{name}: {training_steps:,} training steps{peer}", "s", seconds[peer])
+        yield median_row(f"{name}: ensemble steps taken{peer}", "steps", taken[peer])

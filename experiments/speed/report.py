@@ -28,6 +28,7 @@ RUN_COLUMNS = {
 """What is said of a whole run, and its unit."""
 
 _EARLY, _LATE = (f"Hopper, {stored} stored: 250 training steps" for stored in ("10,000", "100,000"))
+_SHORT, _LONG = (f"Hopper, equal epochs, {n}: {n} training steps" for n in ("1,000", "5,000"))
 
 
 def line(row: BenchmarkRow) -> str:
@@ -42,20 +43,30 @@ def limit_row(limits: list[float]) -> BenchmarkRow:
 
 
 def ratios(rows: list[BenchmarkRow]) -> list[BenchmarkRow]:
-    """Returns how many times as fast as each peer this is, and what late rounds cost beside early
-    ones.
+    """Returns how many times as fast as each peer this is, also without what comes once (what two
+    lengths of a loop differ in), and what late rounds cost beside early ones.
     """
     values = {row.name: row for row in rows}
-    found = [
+    compared = [
         (f"{row.name}: times as fast as {peer}", _times_as_fast(row, values[f"{row.name}, {peer}"]))
         for row in rows
         for peer in PEERS
         if f"{row.name}, {peer}" in values and row.unit != "steps"
     ]
+    others = []
+    if _LONG in values:
+        ours, theirs = (
+            values[f"{_LONG}{peer}"].value - values[f"{_SHORT}{peer}"].value
+            for peer in ("", ", mbrl-lib")
+        )
+        name = "equal epochs, training steps 1,000 to 5,000, mbrl-lib by this"
+        others.append((name, theirs / ours))
     if _EARLY in values and _LATE in values:
         quotient = values[_LATE].value / values[_EARLY].value
-        found.append(("cost at 100,000 stored transitions by that at 10,000", quotient))
-    return [BenchmarkRow(name, quotient, "×", None, [quotient]) for name, quotient in found]
+        others.append(("cost at 100,000 stored transitions by that at 10,000", quotient))
+    return [
+        BenchmarkRow(name, quotient, "×", None, [quotient]) for name, quotient in compared + others
+    ]
 
 
 def write(output: Path, machine: dict[str, Any], rows: list[BenchmarkRow]) -> None:

@@ -1,5 +1,5 @@
-"""Whole runs and whole programs, each in a process of its own: time by phase, memory, start-up, two
-side by side.
+"""Whole runs and whole programs, each in a process of its own: time by phase, memory, start-up,
+several side by side.
 """
 
 import multiprocessing
@@ -43,22 +43,24 @@ def whole_run(settings: dict[str, Any], stored: int = 0) -> dict[str, Any]:
     )
 
 
-def two_side_by_side(updates: int) -> float:
-    """Returns how much more work two single-threaded processes do together than one alone."""
+def side_by_side(processes: int, updates: int) -> float:
+    """Returns how much more work so many single-threaded processes do together than one alone."""
+    return _work_per_second(processes, updates) / _work_per_second(1, updates)
+
+
+def _work_per_second(count: int, updates: int) -> float:
     context = multiprocessing.get_context("spawn")
-    rates = []
-    for count in (1, 2):
-        barrier, results = context.Barrier(count), context.Queue()
-        processes = [
-            context.Process(target=_updates_per_second, args=(updates, barrier, results))
-            for _ in range(count)
-        ]
-        for process in processes:
-            process.start()
-        rates.append(sum(results.get() for _ in processes))
-        for process in processes:
-            process.join()
-    return rates[1] / rates[0]
+    barrier, results = context.Barrier(count), context.Queue()
+    processes = [
+        context.Process(target=_updates_per_second, args=(updates, barrier, results))
+        for _ in range(count)
+    ]
+    for process in processes:
+        process.start()
+    total = sum(results.get() for _ in processes)
+    for process in processes:
+        process.join()
+    return total
 
 
 def _updates_per_second(updates: int, barrier: Any, results: Any) -> None:

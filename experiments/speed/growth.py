@@ -1,0 +1,57 @@
+"""The figure of how cost grows: with the transitions stored, and with the runs side by side."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.ticker import FuncFormatter
+
+from experiments.speed.timing import BenchmarkRow
+from vagram_tf.commands.report import style
+
+_ROUND = re.compile(r"Hopper, ([\d,]+) stored: (\d+) training steps")
+
+
+def seconds_by_stored(rows: Sequence[BenchmarkRow]) -> dict[int, float]:
+    """Returns the seconds of a training step by the transitions stored."""
+    found = {}
+    for row in rows:
+        if match := _ROUND.fullmatch(row.name):
+            found[int(match[1].replace(",", ""))] = row.value / int(match[2])
+    return found
+
+
+def draw(rows: Sequence[BenchmarkRow], output: str) -> list[Path]:
+    """Draws time and memory over transitions stored, and work over processes; returns the files,
+    none where no round was measured.
+    """
+    seconds = seconds_by_stored(rows)
+    if not seconds:
+        return []
+    values = {row.name: row.value for row in rows}
+    memory = [values[f"Hopper, {stored:,} stored: peak memory"] for stored in seconds]
+    work = {1: 1.0} | {
+        int(match[1]): row.value
+        for row in rows
+        if (match := re.fullmatch(r"(\d+) single-threaded processes by one", row.name))
+    }
+    with plt.rc_context(style.STYLE):
+        figure, (time, space, jobs) = plt.subplots(1, 3, figsize=(9.0, 2.6), layout="constrained")
+        time.plot(list(seconds), list(seconds.values()), "o-")
+        time.set_ylabel("seconds per training step")
+        time.set_title("time, Hopper-v5")
+        space.plot(list(seconds), memory, "o-")
+        space.set_ylabel("GB at most")
+        space.set_title("memory, Hopper-v5")
+        for axes in (time, space):
+            axes.set_xlabel("transitions stored")
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count / 1000:g}k"))
+        jobs.plot(list(work), list(work.values()), "o-")
+        jobs.set_xticks(list(work))
+        jobs.set_xlabel("runs at a time, one thread each")
+        jobs.set_ylabel("work, one run is 1")
+        jobs.set_title("a sweep")
+        for axes in (time, space, jobs):
+            axes.set_ylim(bottom=0)
+        return style.save(figure, output)
