@@ -1,0 +1,88 @@
+"""The numbers in README's tables are those of the committed results."""
+
+import csv
+import json
+
+import numpy as np
+import programs
+import pytest
+
+RESULTS = programs.ROOT / "results"
+LINES = (programs.ROOT / "README.md").read_text().splitlines()
+
+
+def rows_of(path):
+    with (RESULTS / path).open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    "task, named, width",
+    [
+        ("Hopper-v5, 30 rotation", "Hopper-v5, 30 predictable distractors", "32x32"),
+        ("InvertedPendulum-v5, 10 rotation", "InvertedPendulum-v5, 10 of them", "64x64"),
+    ],
+)
+def test_value_errors_are_those_of_the_fit_study(task, named, width):
+    cells = [
+        np.mean(
+            [
+                float(row["value_error"])
+                for row in rows_of("fit_study/fit_study.csv")
+                if (row["task"], row["width"], row["objective"]) == (task, width, objective)
+            ]
+        )
+        for objective in ("vagram", "mle", "mse")
+    ]
+    shown = " | ".join(f"{cell:.3g}" for cell in cells)
+    assert f"| value error of fresh models, {named}, {width} | {shown} | |" in LINES
+
+
+@pytest.mark.parametrize("step", [2000, 3000])
+def test_returns_are_those_of_the_pendulum_study(step):
+    of = {
+        row["setting"].removesuffix("_InvertedPendulum_10_rotation"): row
+        for row in rows_of("pendulum/curves.csv")
+        if int(row["env_step"]) == step
+    }
+    assert {row["seeds"] for row in of.values()} == {"10"}
+    shown = " | ".join(
+        "{:,.0f} [{:,.0f}, {:,.0f}]".format(
+            *(float(of[name][key]) for key in ("mean", "low", "high"))
+        )
+        for name in ("vagram", "mle_mean", "mse", "sac")
+    )
+    assert f"| return there at step {step:,}, ten seeds | {shown} |" in LINES
+
+
+def test_speeds_are_those_of_the_benchmark():
+    document = json.loads((RESULTS / "benchmark.json").read_text())
+    values = {row["name"]: row["value"] for row in document["rows"]}
+
+    def number(value):
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+    for named, ours, peers, unit in (
+        (
+            "SAC updates, 2×256, 20 per call",
+            "SAC updates, 2×256",
+            ("mbrl-lib", "sbx (20 per call)"),
+            "updates/s",
+        ),
+        (
+            "ensemble steps, 7 × 4×200, batch 256",
+            "ensemble steps, mle, batch 256",
+            ("mbrl-lib",),
+            "steps/s",
+        ),
+    ):
+        beside = [values[f"{ours}, {peer}"] for peer in peers]
+        cells = [f"{number(peer)} ({values[ours] / peer:.2f} ×)" for peer in beside]
+        cells += [""] * (2 - len(cells))
+        assert f"| {named} | {number(values[ours])} {unit} | {' | '.join(cells)} |" in LINES
+    name = "Hopper, equal epochs, 1,000: 1,000 training steps"
+    ours, theirs = values[name], values[f"{name}, mbrl-lib"]
+    assert (
+        f"| Hopper-v5, 1,000 training steps, equal epochs | {number(ours)} s | {number(theirs)} "
+        f"({theirs / ours:.2f} ×) |  |"
+    ) in LINES
