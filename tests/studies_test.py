@@ -126,7 +126,7 @@ def test_ablation_changes_one_thing_at_a_time(size):
         assert name in CONTROLS or len(difference(config, base)) == 1, name
 
 
-@pytest.mark.parametrize("size", ["full", "evening"])
+@pytest.mark.parametrize("size", ["full", "evening", "quick"])
 def test_model_limit_changes_nothing_but_the_world_that_is_imagined_in(size):
     settings, _ = configs("model_limit", size)
     base = settings.pop("learned")

@@ -1,5 +1,5 @@
-"""Is the model the limit? Hopper with models made worse on purpose, with a perfect one, and without
-any.
+"""Is the model the limit? Models made worse on purpose, a perfect one, and none, on Hopper; in a
+quarter of an hour on InvertedPendulum.
 
 `shrunk_0.3` leaves out 0.3 of each change of state that its model predicts; `simulator` steps the
 simulator itself in its rollouts; `sac` has no rollouts. Where returns do not depend on the model,
@@ -29,6 +29,19 @@ FULL = Study(common={**_COMMON, "num_steps": 125_000}, settings=_WORLDS, seeds=r
 
 EVENING = Study(
     common={**_COMMON, **SHORT, "model_hidden_units": (128, 128, 128)},
+    settings=_WORLDS,
+    seeds=range(5),
+)
+
+# The agent and the model of `pendulum`.
+QUICK = Study(
+    common={
+        **_COMMON,
+        "name": "InvertedPendulum-v5",
+        "num_steps": 2000,
+        "eval_episodes": 5,
+        "model_hidden_units": (64, 64),
+    },
     settings=_WORLDS,
     seeds=range(5),
 )
