@@ -128,13 +128,13 @@ def test_leftovers_of_a_killed_process_are_cleared_at_the_start(tmp_path):
         "progress.csv",
         "checkpoints/45/state.index",
         "export/policy/40/saved_model.pb",
-        "tensorboard/events.out.1",
+        "events.out.1",
     ]
     left = [
         "writing-config.json",
         "writing-progress.csv",
         "checkpoints/writing-90/state.index",
-        "tensorboard/writing-events",
+        "writing-events",
         "export/dynamics/writing-40/variables/variables.index",
         "export/policy/writing-90/stray",
     ]

@@ -83,7 +83,7 @@ def test_full_disk_before_the_first_checkpoint(disk):
     process = programs.mbpo(start, (NO_GROWTH, "vagram_tf.dyna", "Dyna.step", "", 25))
     check_stopped(
         process,
-        f"cannot write {directory / 'tensorboard'}: ",
+        f"cannot write {directory / 'events.out.tfevents.*'}: ",
         "File too large",
         "; there is no checkpoint yet",
     )

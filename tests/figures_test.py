@@ -8,6 +8,8 @@ from PIL import Image
 
 from vagram_tf.run import figures
 
+TENSORBOARD = 350, 215  # pixels of a picture among images, in width, and among curves, in height
+
 
 def opened(picture):
     image = Image.open(io.BytesIO(picture.data))
@@ -27,8 +29,8 @@ def test_dimensions_that_do_not_matter_are_dark():
         figures.sensitivity_map(np.arange(10) * 250, sensitivity, ["angle", "distractor[0]"])
     )
     assert image.format == "PNG"
-    for across in (0.2, 0.5, 0.75):
-        assert brightness(image, across, 0.3) > 0.9 and brightness(image, across, 0.6) < 0.05
+    for across in (0.35, 0.5, 0.75):
+        assert brightness(image, across, 0.3) > 0.9 and brightness(image, across, 0.7) < 0.05
 
 
 def test_sensitivity_of_one_fit_and_of_a_value_that_is_constant():
@@ -48,6 +50,7 @@ def test_many_dimensions_get_a_higher_picture():
         for size in (3, 40)
     )
     assert high.height > 2 * low.height and high.width == low.width
+    assert (low.width, low.height) == TENSORBOARD
 
 
 def test_open_loop_shows_members_that_run_away_and_what_is_no_number():
@@ -58,7 +61,8 @@ def test_open_loop_shows_members_that_run_away_and_what_is_no_number():
     assert shown.format == "PNG"
     colours = {colour for _, colour in shown.convert("RGB").getcolors(2**16)}
     assert (0, 0, 0) in colours and (255, 127, 14) in colours  # the truth; the members
-    assert opened(figures.open_loop(real[:, :1], predicted[..., :1], names[:1])).width < shown.width
+    alone = opened(figures.open_loop(real[:, :1], predicted[..., :1], names[:1]))
+    assert shown.size == alone.size == TENSORBOARD
 
 
 def test_same_numbers_same_bytes():

@@ -374,7 +374,7 @@ def summaries(directory):
     from tensorflow.core.util import event_pb2
 
     found = []
-    for path in sorted((directory / "tensorboard").glob("events.out.tfevents.*")):
+    for path in sorted(directory.glob("events.out.tfevents.*")):
         for record in tf.data.TFRecordDataset(str(path)):
             event = event_pb2.Event.FromString(record.numpy())
             found += [

@@ -375,6 +375,21 @@ def test_terminal_shows_a_table_in_the_place_of_the_one_before(tmp_path, monkeyp
     )
 
 
+def test_run_that_has_taken_its_last_step_is_finishing(tmp_path, monkeypatch):
+    """It is evaluated, drawn and exported, which takes a while."""
+    monkeypatch.setattr(sys, "stdout", programs.Terminal())
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda: (100, 24))
+    files = run_files.RunFiles(tmp_path, Run("first", 0, programs.tiny()))
+    shown = display.Display("s, size", [files], [None])
+    files.path.mkdir(parents=True)
+    files.log.write_text("step 90/90 [exporting, return -3]\n")
+    files.write_spent(40.0, {})
+    shown.update([None], False)
+    head, _, row, _ = sys.stdout.getvalue().split("\n")
+    assert head.endswith("0 of 1 runs finished, 1 at work, finishing")
+    assert row.split() == ["first", "0", "90/90", "–", "finishing"]
+
+
 def test_step_is_the_last_that_the_log_or_the_table_tells(tmp_path):
     files = run_files.RunFiles(tmp_path, Run("a", 0, programs.tiny()))
     assert (files.step(), display.progress(files)) == (0, RunProgress(0, 0.0, 0.0, ""))

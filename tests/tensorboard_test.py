@@ -1,9 +1,12 @@
-"""A real TensorBoard over a finished run: its HTTP API has everything that the run has logged."""
+"""A real TensorBoard over a finished run: its HTTP API has everything that the run has logged, and
+a browser shows it.
+"""
 
 import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -14,12 +17,16 @@ import programs
 import pytest
 from PIL import Image
 
-from vagram_tf.config import Config
+from vagram_tf.config import FIELDS
+from vagram_tf.run import descriptions
 
+RUN = "programs-Short-v0/vagram/0"
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.slow
 
-IMAGES = {"value_gradient/sensitivity", "model/open_loop", "eval/policy"}
+IMAGES = {"value_gradient/sensitivity", "model/open_loop", "video/policy"}
 HISTOGRAMS = {"train/value", "value_gradient/norms", "model/member_errors"}
+PLUGINS = ("scalars", "histograms", "images")
 KNOWN_SCALARS = {
     "rollout/ep_rew_mean",
     "rollout/ep_len_mean",
@@ -58,13 +65,13 @@ class Server:
         )
         for line in self.process.stderr:
             if found := re.search(r"http://127\.0\.0\.1:\d+/", line):
-                self.address = found[0] + "data/"
+                self.address = found[0]
                 return
         raise AssertionError(f"TensorBoard has ended: {self.process.wait()}")
 
     def read(self, path, body=None, **query):
         """Returns what the server answers, and the type of it."""
-        address = f"{self.address}{path}?{urllib.parse.urlencode(query)}"
+        address = f"{self.address}data/{path}?{urllib.parse.urlencode(query)}"
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -77,14 +84,14 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server():
-    """Over the finished run's directory; it reads in the background, the last images of a run
+    """Over the finished run's work directory; it reads in the background, the last images of a run
     last.
     """
     _, directory = programs.finished_run()
-    server = Server(directory)
+    server = Server(directory.parents[2])
     try:
         deadline = time.monotonic() + 120
-        while set(server.json("plugin/images/tags").get("tensorboard", ())) != IMAGES:
+        while set(server.json("plugin/images/tags").get(RUN, ())) != IMAGES:
             assert time.monotonic() < deadline, "TensorBoard has not read the run"
             time.sleep(0.5)
         yield server
@@ -104,9 +111,9 @@ def logged(plugin):
 
 
 def test_scalars(server):
-    tags = server.json("plugin/scalars/tags")["tensorboard"]
+    tags = server.json("plugin/scalars/tags")[RUN]
     assert KNOWN_SCALARS <= set(tags) and set(tags) == set(logged("scalars"))
-    points = server.json("plugin/scalars/scalars", run="tensorboard", tag="eval/mean_reward")
+    points = server.json("plugin/scalars/scalars", run=RUN, tag="eval/mean_reward")
     rows = programs.progress(programs.finished_run()[1])
     assert [(step, f"{value:.6g}") for _, step, value in points] == [
         (int(row["env_step"]), row["mean_return"]) for row in rows
@@ -114,9 +121,9 @@ def test_scalars(server):
 
 
 def test_histograms(server):
-    assert set(server.json("plugin/histograms/tags")["tensorboard"]) == HISTOGRAMS
+    assert set(server.json("plugin/histograms/tags")[RUN]) == HISTOGRAMS
     for tag in HISTOGRAMS:
-        points = server.json("plugin/histograms/histograms", run="tensorboard", tag=tag)
+        points = server.json("plugin/histograms/histograms", run=RUN, tag=tag)
         # The fits.
         assert [step for _, step, _ in points] == [31, 51, 71] == logged("histograms")[tag]
         for _, _, buckets in points:
@@ -125,10 +132,10 @@ def test_histograms(server):
 
 @pytest.mark.parametrize(
     "tag, kind",
-    [("value_gradient/sensitivity", "png"), ("model/open_loop", "png"), ("eval/policy", "gif")],
+    [("value_gradient/sensitivity", "png"), ("model/open_loop", "png"), ("video/policy", "gif")],
 )
 def test_images(server, tag, kind):
-    (found,) = server.json("plugin/images/images", run="tensorboard", tag=tag, sample=0)
+    (found,) = server.json("plugin/images/images", run=RUN, tag=tag, sample=0)
     assert [found["step"]] == [90] == logged("images")[tag]
     data, content_type = server.read(f"plugin/images/individualImage?{found['query']}&")
     assert content_type == f"image/{kind}"
@@ -137,17 +144,32 @@ def test_images(server, tag, kind):
     assert image.n_frames == (26 if kind == "gif" else 1)  # the start, and an episode of 25 steps
 
 
-def test_settings_as_text(server):
-    assert server.json("plugin/text/tags")["tensorboard"] == ["config"]
-    (text,) = server.json("plugin/text/text", run="tensorboard", tag="config")
-    block = re.search("<code>(.*)</code>", text["text"], re.DOTALL)[1]
-    assert Config.from_json(block.replace("&quot;", '"')) == programs.tiny()
+def test_every_tag_is_described(server):
+    told = {}
+    for plugin in PLUGINS:
+        told |= server.json(f"plugin/{plugin}/tags")[RUN]
+    assert set(told) == {tag for plugin in PLUGINS for tag in logged(plugin)}
+    assert [tag for tag, about in told.items() if not about["description"]] == []
+    assert "discounted" in told["train/q_mean"]["description"]
+
+
+def test_settings_as_a_table(server):
+    assert server.json("plugin/text/tags")[RUN] == ["settings"]
+    (text,) = server.json("plugin/text/text", run=RUN, tag="settings")
+    rows = re.findall("<tr>(.*?)</tr>", text["text"], re.DOTALL)
+    cells = [re.findall("<td>(.*?)</td>", row, re.DOTALL) for row in rows[1:]]  # below its head
+    assert [name for name, *_ in cells] == list(FIELDS)
+    shown = {name: value for name, value, _ in cells}
+    assert shown["model_hidden_units"] == "16" and shown["name"] == "programs:Short-v0"
+    assert shown["target_entropy"] == "unset"
 
 
 def test_hparams(server):
     experiment = server.json("plugin/hparams/experiment", {})
-    settings = programs.tiny().flat()
-    assert {info["name"] for info in experiment["hparamInfos"]} == set(settings)
+    settings = descriptions.hparams(programs.tiny())
+    named = [info["name"] for info in experiment["hparamInfos"]]
+    assert set(named) == set(settings) and len(named) == len(FIELDS)
+    assert named[:4] == ["Distractors", "Environment", "Loss", "Seed"]
     assert "eval/mean_reward" in {info["name"]["tag"] for info in experiment["metricInfos"]}
     request = {
         "startIndex": 0,
@@ -160,7 +182,8 @@ def test_hparams(server):
     shown = group["hparams"]
     assert (
         shown["members"] == 3
-        and shown["loss"] == "vagram"
+        and shown["Loss"] == "vagram"
+        and shown["Environment"] == "programs:Short-v0"
         and shown["feature_normalization"] is False
     )
     assert shown["agent_hidden_units"] == "16,16" and shown["target_entropy"] == "unset"
@@ -168,3 +191,30 @@ def test_hparams(server):
         "eval/mean_reward"
     ]
     assert f"{final:.6g}" == programs.progress(programs.finished_run()[1])[-1]["mean_return"]
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no browser: apt-get install chromium")
+def test_browser_shows_runs_by_their_names_and_the_video_last(server, tmp_path):
+    """Of the tab that opens first."""
+    page = subprocess.run(
+        [
+            BROWSER,
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-proxy-server",
+            f"--user-data-dir={tmp_path}",
+            "--virtual-time-budget=60000",
+            "--dump-dom",
+            f"{server.address}#timeseries",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    ).stdout
+    text = re.sub(
+        r"\s+", " ", re.sub(r"<(style|script).*?</\1>|<[^>]+>", " ", page, flags=re.DOTALL)
+    )
+    assert RUN in text and "tensorboard" not in text
+    groups = re.findall(r"\b(\w+) \d+ cards?\b", text)
+    assert groups[0] == "eval" and groups[-1] == "video"

@@ -186,7 +186,7 @@ def test_pictures_and_distributions_against_environment_steps(whole):
         "model/member_errors": fits,
         "value_gradient/sensitivity": drawn,
         "model/open_loop": drawn,
-        "eval/policy": [50],
+        "video/policy": [50],
     }
     rows = (whole.path / "value_sensitivity.csv").read_text().splitlines()
     assert rows[0] == "env_step," + ",".join(whole.training.dyna.dimension_names)

@@ -12,18 +12,25 @@ import tensorflow as tf
 class Clock:
     """Adds up the wall time of phases.
 
+    Args:
+      phases: whose seconds are there from the start; others come with their first use.
+
     Attributes:
       seconds: by phase.
+      phase: the one that is going on, empty between them.
     """
 
     def __init__(self, phases: Sequence[str]):
-        self.seconds = dict.fromkeys(phases, 0.0)
+        self.seconds, self.phase = dict.fromkeys(phases, 0.0), ""
 
     @contextlib.contextmanager
     def __call__(self, phase: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[phase] += time.perf_counter() - start
+        start, self.phase = time.perf_counter(), phase
+        try:
+            yield
+        finally:
+            self.phase = ""
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
 
 
 class LatestMetrics:

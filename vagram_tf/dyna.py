@@ -42,6 +42,7 @@ class Dyna:
     Attributes:
       environment_is_named: the configuration's name is enough to make the task, in another process,
         too.
+      clock: the phase that is going on, and the wall time of each in this process.
 
     Raises:
       ValueError: the environment or the objective is unknown or unsupported.
@@ -65,7 +66,7 @@ class Dyna:
         self.real, self.imagined = parts.real, parts.imagined
         self.environment = self.environments.training
         self.interaction = Interaction(self.environment)
-        self._metrics, self._clock, self._guard = LatestMetrics(), Clock(PHASES), NumericalGuard()
+        self._metrics, self.clock, self._guard = LatestMetrics(), Clock(PHASES), NumericalGuard()
 
     @property
     def env_step(self) -> int:
@@ -107,7 +108,7 @@ class Dyna:
 
     def _collect(self, exploring: bool) -> dict[str, float]:
         """Takes one step in the real world: a random one, or the policy's."""
-        with self._clock("collect"):
+        with self.clock("collect"):
             try:
                 observation = self.interaction.observe()
                 action = self._random_action() if exploring else self._policy_action(observation)
@@ -124,7 +125,7 @@ class Dyna:
         """Fits the model to all the real data, and the learned rule of termination where there is
         one.
         """
-        with self._clock("fit"):
+        with self.clock("fit"):
             data = self.real.all()
             fitted = self.trainer.fit(data, warm_up=self.cadence.warms_up(self.training_step))
             if isinstance(self.termination, LearnedTermination):
@@ -138,7 +139,7 @@ class Dyna:
         real states.
         """
         horizon, dropped = self.cadence.horizon(self.training_step), []
-        with self._clock("imagine"):
+        with self.clock("imagine"):
             self.imagined.resize(self.cadence.imagined_capacity(horizon))
             branches = self.imagination.branch(
                 self.real, self.cadence.rollouts, horizon, self.config.model.elites
@@ -155,7 +156,7 @@ class Dyna:
     def _improve(self) -> dict[str, float]:
         """Takes the SAC updates of one step, on batches of real and imagined transitions."""
         batch, updates = self.config.agent.agent_batch_size, self.config.dyna.updates_per_step
-        with self._clock("improve"):
+        with self.clock("improve"):
             real = self.cadence.real_examples(self.training_step)
             if self.imagined.size == 0:  # every rollout was dropped
                 real = batch
@@ -185,7 +186,7 @@ class Dyna:
           EnvironmentFault: the environment failed.
           Stopped: `stop` was true.
         """
-        with self._clock("evaluate"), self._aside():
+        with self.clock("evaluate"), self._aside():
             return self.environments.evaluate(self.env_step, self.agent.act_greedily, stop)
 
     @contextlib.contextmanager
@@ -249,11 +250,6 @@ class Dyna:
     def latest(self) -> dict[str, float]:
         """The newest value of each metric, by TensorBoard name."""
         return self._metrics.values
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """Wall time of each phase in this process."""
-        return self._clock.seconds
 
     def starts(self) -> np.ndarray:
         """Returns for each stored real transition, bool `[N]`, whether an episode starts with it.

@@ -9,6 +9,7 @@ from typing import Any
 
 from experiments.speed.hopper import random_transitions
 from vagram_tf.config import Config
+from vagram_tf.dyna import PHASES
 from vagram_tf.run.training import Training
 
 _FILLED_AT_ONCE = 100_000  # transitions
@@ -33,19 +34,19 @@ def train(config: Config, stored: int, last: int | None) -> dict[str, Any]:
             dyna.imagined.resize(dyna.cadence.imagined_capacity(max(horizon - 1, 1)))
             while dyna.imagined.size < dyna.imagined.capacity:
                 dyna.imagined.add(dyna.real.sample([_FILLED_AT_ONCE]))
-        before, start, fit_steps = dict(dyna.seconds), time.perf_counter(), []
+        before, start, fit_steps = dict(dyna.clock.seconds), time.perf_counter(), []
 
         def on_step(training: Training) -> bool:
             nonlocal before, start
             if dyna.training_step == 0:  # the random steps are over
-                before, start = dict(dyna.seconds), time.perf_counter()
+                before, start = dict(dyna.clock.seconds), time.perf_counter()
             elif dyna.training_step > 0 and dyna.training_step % config.dyna.retrain_every == 1:
                 fit_steps.append(int(dyna.latest["model/fit_steps"]))
             return dyna.env_step == last
 
         training.learn(callback=on_step)
         total = time.perf_counter() - start
-    phases = {phase: spent - before[phase] for phase, spent in dyna.seconds.items()}
+    phases = {phase: dyna.clock.seconds[phase] - before[phase] for phase in PHASES}
     return {
         "seconds": total,
         "phases": phases | {"other": total - sum(phases.values())},

@@ -65,15 +65,30 @@ def closing_words(training: Training) -> str:
         verdict = "reached" if reached >= goal else "not reached"
         lines.append(f"the environment's goal of {goal:g}: {verdict}")
     lines += ["", f"progress   {directory / 'progress.csv'}"]
-    commands = []
+    missed = goal is not None and reached < goal
+    commands = [_longer(training)] if missed else []
     for kind, name in (("policy", "evaluate"), ("dynamics", "inspect_model")):
         if kind in training.exports:  # a run without a model has no dynamics
             lines.append(f"{kind:<9}  {training.exports[kind]}")
             commands.append([*program(name), f"--export={training.exports[kind]}"])
-    commands.append([installed("tensorboard"), "--logdir", str(directory)])
+    commands.append([installed("tensorboard"), "--logdir", str(_workdir(training))])
     return "\n".join(
         [*lines, "", "what to try next:", *(f"  {shlex.join(command)}" for command in commands)]
     )
+
+
+def _longer(training: Training) -> list[str]:
+    """Returns the command that continues a run to twice as many training steps."""
+    return [
+        *program("mbpo"),
+        f"--config={training.directory / 'config.json'}",
+        f"--workdir={_workdir(training)}",
+        f"--num_steps={2 * training.config.dyna.num_steps}",
+    ]
+
+
+def _workdir(training: Training) -> Path:
+    return training.directory.parents[2]  # <workdir>/<env>/<loss>/<seed>
 
 
 def program(name: str) -> list[str]:
@@ -86,7 +101,8 @@ def program(name: str) -> list[str]:
         in_clone = False
     if in_clone:
         return [installed("python"), "-m", f"experiments.{name}"]
-    return [installed(f"vagram-{name.removesuffix('_model')}")]
+    command = {"mbpo": "train", "inspect_model": "inspect"}.get(name, name)
+    return [installed(f"vagram-{command}")]
 
 
 def installed(program: str) -> str:

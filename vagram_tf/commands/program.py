@@ -20,6 +20,7 @@ from absl import app
 import vagram_tf
 from vagram_tf import processes, quiet
 from vagram_tf.commands import flags
+from vagram_tf.commands.notice import notice
 from vagram_tf.config import RunConfig
 from vagram_tf.errors import Fault
 
@@ -92,9 +93,11 @@ class Program:
             except (ValueError, OSError) as error:
                 flags.fail(str(error), 2)
             try:
-                if self.threads:
-                    quiet.load_tensorflow(self.threads(order))
-                code = importlib.import_module(self.work).run(order)
+                with notice("loading TensorFlow") if self.threads else contextlib.nullcontext():
+                    if self.threads:
+                        quiet.load_tensorflow(self.threads(order))
+                    work = importlib.import_module(self.work)
+                code = work.run(order)
             except BrokenPipeError:  # nobody reads what it prints
                 raise
             except (ValueError, OSError, Fault) as error:

@@ -3,6 +3,7 @@
 import sys
 
 from vagram_tf.commands.console import Watchdog, closing_words
+from vagram_tf.commands.notice import notice
 from vagram_tf.commands.train import Order
 from vagram_tf.errors import Fault
 from vagram_tf.run.training import Training
@@ -16,7 +17,9 @@ def run(order: Order) -> int:
     """
     # A log is read while it grows
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[attr-defined]
-    with Training(order.config, order.directory) as training:
+    with notice("building the networks"):
+        built = Training(order.config, order.directory)
+    with built as training:
         if training.resumed_step:
             print(f"continuing at environment step {training.resumed_step}")
         try:

@@ -15,7 +15,7 @@ from vagram_tf.run import diagnosis, figures
 from vagram_tf.run.metrics import Metrics
 
 _OPEN_LOOP_STEPS = 20
-_PANELS = 6  # dimensions of the open loop that are drawn: those that the value depends on most
+_PANELS = 4  # dimensions of the open loop that are drawn: those that the value depends on most
 
 
 def show_fit(dyna: Dyna, metrics: Metrics) -> None:
@@ -35,7 +35,8 @@ def show_pictures(dyna: Dyna, metrics: Metrics) -> None:
     can_film = dyna.environment_is_named and dyna.config.env.instances == "many"
     filmed = dyna.done and dyna.config.run.video_steps and can_film
     video = _video(dyna) if filmed else None
-    metrics.images(dyna.env_step, pictures if video is None else pictures | {"eval/policy": video})
+    # In a group of its own, the last one, where it is not between curves.
+    metrics.images(dyna.env_step, pictures if video is None else pictures | {"video/policy": video})
 
 
 def _of_the_model(dyna: Dyna, metrics: Metrics) -> dict[str, figures.Picture]:

@@ -12,7 +12,12 @@ from PIL import Image
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLUMNS = 2  # of panels; narrow, as TensorBoard shows pictures at about 400 pixels
+# TensorBoard shows a picture 350 pixels wide among images and 215 high among curves, and leaves out
+# pixels where it is larger: so this is its size, and its letters are those of a page.
+_WIDTH, _HEIGHT, _DPI = 3.5, 2.15, 100  # inches
+_LETTERS = 7.5  # points
+_LINE = 0.125  # inches, of such a line
+_COLUMNS = 2  # of panels
 
 
 class Picture(NamedTuple):
@@ -38,20 +43,20 @@ def sensitivity_map(
     """
     from matplotlib.figure import Figure
 
-    size, width, height = len(names), 6.0, 1.0 + 0.2 * max(len(names), 6)
-    figure = Figure(figsize=(width, height), dpi=80)
+    size, width, height = len(names), _WIDTH, max(_HEIGHT, 0.65 + _LINE * len(names))
+    figure = Figure(figsize=(width, height), dpi=_DPI)
     # The layout is by hand, here and below: letting Matplotlib find one draws everything twice.
-    left = 0.15 + 0.075 * max(map(len, names))
+    left = 0.12 + 0.062 * max(map(len, names))
     axes, bar = figure.subplots(
         1,
         2,
         width_ratios=(40, 1),
         gridspec_kw={
             "left": left / width,
-            "right": 0.94,
-            "bottom": 0.5 / height,
-            "top": 1 - 0.4 / height,
-            "wspace": 0.05,
+            "right": 0.92,
+            "bottom": 0.36 / height,
+            "top": 1 - 0.2 / height,
+            "wspace": 0.06,
         },
     )
     largest = sensitivity.max(axis=1, keepdims=True)
@@ -67,12 +72,13 @@ def sensitivity_map(
         vmax=1,
         extent=extent,
     )
-    axes.set_yticks(range(size), names, fontsize=8)
-    axes.tick_params(axis="x", labelsize=8)
-    axes.set_xlabel("environment steps", fontsize=8)
-    figure.suptitle("sensitivity of the value, relative to the largest of a fit", fontsize=9)
+    axes.set_yticks(range(size), names)
+    axes.locator_params(axis="x", nbins=4)
+    axes.set_xlabel("environment steps", fontsize=_LETTERS, labelpad=1)
+    figure.text(0.02, 1 - 0.14 / height, "what the value depends on, fit by fit", fontsize=_LETTERS)
     figure.colorbar(image, cax=bar, ticks=[0, 0.5, 1])
-    bar.tick_params(labelsize=8)
+    for each in (axes, bar):
+        each.tick_params(labelsize=_LETTERS, length=2, pad=2)
     return _png(figure)
 
 
@@ -89,31 +95,32 @@ def open_loop(real: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> 
 
     columns = min(_COLUMNS, len(names))
     rows = -(-len(names) // columns)
-    width, height = 0.6 + 2.4 * columns, 0.7 + 1.6 * rows
-    figure = Figure(figsize=(width, height), dpi=80)
+    figure = Figure(figsize=(_WIDTH, _HEIGHT), dpi=_DPI)
     panels = figure.subplots(
         rows,
         columns,
         squeeze=False,
         gridspec_kw={
-            "left": 0.6 / width,
+            "left": 0.14,
             "right": 0.98,
-            "bottom": 0.3 / height,
-            "top": 1 - 0.6 / height,
-            "wspace": 0.35,
-            "hspace": 0.4,
+            "bottom": 0.08,
+            "top": 0.82,
+            "wspace": 0.42,
+            "hspace": 0.55,
         },
     ).flat
     for i, (name, panel) in enumerate(zip(names, panels, strict=False)):
         members = panel.plot(predicted[:, :, i].T, color="tab:orange", linewidth=1)
         (truth,) = panel.plot(real[:, i], color="black", linewidth=1.5)
         low, high = real[:, i].min(), real[:, i].max()
-        margin = max(high - low, 1e-3)  # a prediction that runs away must not flatten the truth
+        margin = max(
+            (high - low) / 2, 1e-3
+        )  # a prediction that runs away must not flatten the truth
         panel.set_ylim(low - margin, high + margin)
         panel.set_xticks([0, len(real) - 1])
-        panel.set_yticks([low, high], [f"{low:.3g}", f"{high:.3g}"])
-        panel.tick_params(labelsize=7)
-        panel.set_title(name, fontsize=8)
+        panel.set_yticks([low, high], [_short(low), _short(high)])
+        panel.tick_params(labelsize=_LETTERS, length=2, pad=2)
+        panel.set_title(name, fontsize=_LETTERS, pad=2)
     for panel in list(panels):  # those that no dimension is left for
         panel.set_axis_off()
     figure.legend(
@@ -121,7 +128,9 @@ def open_loop(real: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> 
         ["real", "elites, from the first state"],
         loc="upper center",
         ncols=2,
-        fontsize=8,
+        fontsize=_LETTERS,
+        frameon=False,
+        borderpad=0,
     )
     return _png(figure)
 
@@ -139,6 +148,10 @@ def animation(frames: np.ndarray, frames_per_second: int) -> Picture:
         loop=0,
     )
     return Picture(file.getvalue(), pictures[0].width, pictures[0].height)
+
+
+def _short(number: float) -> str:
+    return f"{number:.0f}" if abs(number) >= 100 else f"{number:.2g}"
 
 
 def _png(figure: "Figure") -> Picture:

@@ -78,7 +78,8 @@ class Logbook:
         )
         before = step - self._dyna.config.run.eval_every
         if self._dyna.done or step // _DRAW_EVERY > before // _DRAW_EVERY:
-            board.show_pictures(self._dyna, self._metrics)
+            with self._dyna.clock("draw"):
+                board.show_pictures(self._dyna, self._metrics)
         self._metrics.flush()
         latest = self._dyna.latest
         repeated = {column: latest[name] for column, name in _PROGRESS.items() if name in latest}

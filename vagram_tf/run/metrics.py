@@ -7,7 +7,6 @@ import csv
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +18,7 @@ from tensorflow.core.util import event_pb2
 from vagram_tf import files
 from vagram_tf.config import Config
 from vagram_tf.errors import one_line
+from vagram_tf.run import descriptions
 from vagram_tf.run.figures import Picture
 
 PROGRESS_COLUMNS = (
@@ -40,8 +40,11 @@ _DESCRIPTION_STEP = 0  # before every environment step
 
 
 class Metrics:
-    """Writes to `tensorboard/`, one row per evaluation to `progress.csv` and one per fit to
+    """Writes TensorBoard's event files, one row per evaluation to `progress.csv` and one per fit to
     `value_sensitivity.csv`.
+
+    The event files lie in the run's directory itself: their directory is what TensorBoard calls
+    the run.
 
     Args:
       directory: the run's.
@@ -55,52 +58,52 @@ class Metrics:
     def __init__(self, directory: Path, resume_step: int = 0):
         self._progress = directory / "progress.csv"
         self._sensitivity = directory / "value_sensitivity.csv"
-        self._events = directory / "tensorboard"
+        self._directory = directory
         with self._writing(self._progress):
             self.last_evaluation = _truncate_table(self._progress, resume_step)
             if not self._progress.exists():
                 files.write(self._progress, files.csv_text([PROGRESS_COLUMNS]))
         with self._writing(self._sensitivity):
             _truncate_table(self._sensitivity, resume_step)
-        with self._writing(self._events):
+        with self._writing_events():
             # An evaluation without a row comes again.
             evaluated = self.last_evaluation == resume_step
-            _truncate_events(self._events, resume_step, resume_step - (not evaluated))
-            self._writer = tf.summary.create_file_writer(str(self._events))
+            _truncate_events(directory, resume_step, resume_step - (not evaluated))
+            self._writer = tf.summary.create_file_writer(str(directory))
             self._start_session(resume_step)
 
     def describe(self, config: Config) -> None:
-        """Writes the settings for the HParams tab, and as text; once per process, as a resume cuts
-        them off.
+        """Writes the settings for the HParams tab, and as a table; once per process, as a resume
+        cuts them off.
 
         Raises:
           OSError: they cannot be written, as with every method here.
         """
-        # Indented: a block in Markdown.
-        text = "".join(f"    {line}\n" for line in config.to_json().splitlines())
-        with self._writing(self._events), self._writer.as_default(_DESCRIPTION_STEP):
-            hparams.hparams({name: _hparam(value) for name, value in config.flat().items()})
-            tf.summary.text("config", text)
+        with self._writing_events(), self._writer.as_default(_DESCRIPTION_STEP):
+            hparams.hparams(descriptions.hparams(config))
+            tf.summary.text("settings", descriptions.settings_table(config))
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Writes scalars under their TensorBoard names at an environment step."""
-        with self._writing(self._events), self._writer.as_default(step):
+        with self._writing_events(), self._writer.as_default(step):
             for name, value in values.items():
-                tf.summary.scalar(name, value)
+                tf.summary.scalar(name, value, description=descriptions.TAGS.get(name))
 
     def histograms(self, step: int, values: dict[str, np.ndarray]) -> None:
         """Writes the distributions of arrays of any shape."""
-        with self._writing(self._events), self._writer.as_default(step):
+        with self._writing_events(), self._writer.as_default(step):
             for name, value in values.items():
-                tf.summary.histogram(name, value)
+                tf.summary.histogram(name, value, description=descriptions.TAGS.get(name))
 
     def images(self, step: int, pictures: dict[str, Picture]) -> None:
         """Writes encoded pictures as they are, as `tf.summary.image` writes those that it
         encodes.
         """
-        metadata = image_metadata.create_summary_metadata(display_name=None, description=None)
-        with self._writing(self._events), self._writer.as_default(step):
+        with self._writing_events(), self._writer.as_default(step):
             for name, picture in pictures.items():
+                metadata = image_metadata.create_summary_metadata(
+                    display_name=None, description=descriptions.TAGS.get(name)
+                )
                 content = tf.constant([str(picture.width), str(picture.height), picture.data])
                 tf.summary.write(name, content, metadata=metadata)
 
@@ -126,11 +129,11 @@ class Metrics:
         return table[:, 0].astype(int), table[:, 1:]
 
     def flush(self) -> None:
-        with self._writing(self._events):
+        with self._writing_events():
             self._writer.flush()
 
     def close(self) -> None:
-        with self._writing(self._events):
+        with self._writing_events():
             self._writer.close()
 
     def _start_session(self, resume_step: int) -> None:
@@ -141,6 +144,9 @@ class Metrics:
         event = event_pb2.Event(wall_time=time.time(), step=resume_step + 1, session_log=session)
         self._writer.init()
         tf.raw_ops.ImportEvent(writer=self._writer._resource, event=event.SerializeToString())
+
+    def _writing_events(self) -> contextlib.AbstractContextManager[None]:
+        return self._writing(self._directory / "events.out.tfevents.*")
 
     @contextlib.contextmanager
     def _writing(self, path: Path) -> Iterator[None]:
@@ -224,10 +230,3 @@ def _records(path: Path) -> list[bytes]:
     except tf.errors.DataLossError:
         pass
     return records
-
-
-def _hparam(value: Any) -> bool | float | str:
-    """Returns a setting as the HParams tab takes it."""
-    if value is None:
-        return "unset"
-    return ",".join(map(str, value)) if isinstance(value, tuple) else value

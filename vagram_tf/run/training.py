@@ -226,7 +226,8 @@ class Training:
         place = self._directory.export if directory is None else files.path(directory)
         files.check_tensorflow_reads(place)
         mean_return = None if self.evaluation is None else float(np.mean(self.evaluation.returns))
-        self.exports = exports.export(self.dyna, place, mean_return)
+        with self.dyna.clock("export"):
+            self.exports = exports.export(self.dyna, place, mean_return)
         return self.exports
 
     def close(self) -> None:
@@ -358,11 +359,12 @@ class Training:
         step = self.env_step
         if step == self._saved_step:
             return
-        self._log.flush()  # what the checkpoint has seen is on disk before it
-        self.dyna.freeze()
-        self._checkpoints.save(
-            step, {"config_hash": config_hash(self.config), "versions": versions()}
-        )
+        with self.dyna.clock("save"):
+            self._log.flush()  # what the checkpoint has seen is on disk before it
+            self.dyna.freeze()
+            self._checkpoints.save(
+                step, {"config_hash": config_hash(self.config), "versions": versions()}
+            )
         self._saved_step = step
 
 

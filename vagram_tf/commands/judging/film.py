@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from vagram_tf import files, seeding
+from vagram_tf.commands.notice import notice
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs import rendering
 
@@ -27,12 +28,13 @@ def film(
       path: of the file; its suffix is its format.
     """
     try:
-        video = rendering.rollout_frames(
-            environment,
-            lambda observation: policy(observation[np.newaxis].astype(np.float32))[0].numpy(),
-            seeding.first_evaluation(seed),
-            _MOST_STEPS,
-        )
+        with notice("drawing the film"):
+            video = rendering.rollout_frames(
+                environment,
+                lambda observation: policy(observation[np.newaxis].astype(np.float32))[0].numpy(),
+                seeding.first_evaluation(seed),
+                _MOST_STEPS,
+            )
     except rendering.RenderingUnavailable as error:
         print(f"no video: {error}", file=sys.stderr)
         return

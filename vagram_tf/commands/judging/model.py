@@ -10,6 +10,7 @@ import gymnasium
 from vagram_tf import plan, seeding
 from vagram_tf.commands.inspect_model import Order
 from vagram_tf.commands.judging import figure, measures, playing, signs
+from vagram_tf.commands.judging.counting import counted
 from vagram_tf.commands.judging.measures import Steps, Values, as_arrays
 from vagram_tf.commands.judging.report import (
     closing_lines,
@@ -18,6 +19,7 @@ from vagram_tf.commands.judging.report import (
     write_report,
 )
 from vagram_tf.commands.judging.steps import collect
+from vagram_tf.commands.notice import notice
 from vagram_tf.export.load import Export, open_export
 
 
@@ -46,9 +48,8 @@ def inspect(
 ) -> dict[str, Any]:
     """Plays the environment, draws `inspect.png`, and returns the numbers."""
     steps = collect(environment, policy, count, seed)
-    comparison = measures.compare(
-        steps, as_arrays(dynamics.module), as_arrays(policy.module.value), horizon
-    )
+    with counted("predictions", as_arrays(dynamics.module), horizon) as predict:
+        comparison = measures.compare(steps, predict, as_arrays(policy.module.value), horizon)
     assert comparison.values is not None
     metadata = dynamics.metadata
     report = {
@@ -60,7 +61,8 @@ def inspect(
         **measures.summarise(steps, comparison),
         "signs": _signs(steps, comparison.values, metadata.get("model_hidden_units")),
     }
-    figure.draw(report, steps, comparison, output / "inspect.png")
+    with notice("drawing"):
+        figure.draw(report, steps, comparison, output / "inspect.png")
     return report
 
 

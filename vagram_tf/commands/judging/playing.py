@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from vagram_tf import seeding
+from vagram_tf.commands.judging.counting import counted
 from vagram_tf.commands.report.intervals import summary
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs import episodes, tasks
@@ -48,7 +49,8 @@ def play(
       `return` and `length`, mean and interval; `returns` and `lengths` of each episode.
     """
     played = _adapted(environments, count, seed)
-    return _numbers(_episodes(played, policy, config), seed)
+    what = "1 episode" if count == 1 else f"{count} episodes"
+    return _numbers(_episodes(played, policy, config, what), seed)
 
 
 def play_planner(
@@ -64,9 +66,9 @@ def play_planner(
     played = []
     for i, environment in enumerate(_adapted(environments, count, seed)):
         planner.reset()
-        played.append(_episodes([environment], planned(planner), config))
-        total = played[-1].returns[0]
-        print(f"planner, episode {i + 1} of {count}: {total:.1f}", file=sys.stderr)
+        what = f"planner, episode {i + 1} of {count}"
+        played.append(_episodes([environment], planned(planner), config, what))
+        print(f"{what}: {played[-1].returns[0]:.1f}", file=sys.stderr)
     of = episodes.Evaluation(*(np.concatenate(column) for column in zip(*played, strict=True)))
     return _numbers(of, seed)
 
@@ -84,16 +86,20 @@ def _adapted(
 
 
 def _episodes(
-    environments: Sequence[GymnasiumEnvironment], policy: Policy, config: EnvConfig
+    environments: Sequence[GymnasiumEnvironment], policy: Policy, config: EnvConfig, what: str
 ) -> episodes.Evaluation:
-    """Plays an episode in each."""
+    """Plays an episode in each; a terminal shows what, and the steps."""
     task = environments[0].task
     action_range = ActionRange(cast(gymnasium.spaces.Box, task.action_space))
-    return episodes.evaluate(
-        environments,
-        lambda observation: action_range.to_unit(policy(observation)),
-        tasks.longest_episode(task, config),
-    )
+    longest = tasks.time_limit(task) or config.episode_steps
+    one_by_one = len({id(environment.task) for environment in environments}) == 1
+    most = longest * (len(environments) if one_by_one else 1)
+    with counted(what, policy, most) as act:
+        return episodes.evaluate(
+            environments,
+            lambda observation: action_range.to_unit(act(observation)),
+            tasks.longest_episode(task, config),
+        )
 
 
 def _numbers(of: episodes.Evaluation, seed: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 
 from vagram_tf import seeding
+from vagram_tf.commands.judging.counting import counted
 from vagram_tf.commands.judging.measures import Steps
 from vagram_tf.commands.judging.playing import exported
 from vagram_tf.envs.adapter import GymnasiumEnvironment
@@ -35,7 +36,8 @@ def collect(env: gymnasium.Env, policy: Export, count: int, seed: int) -> Steps:
             act = random_actions(environment, seeding.derive(seed, "exploration"))
         else:
             act = exported(policy, name == "sampled", seed)
-        recordings.append(record(environment, act, count))
+        with counted(f"{name} actions", act, count) as choose:
+            recordings.append(record(environment, choose, count))
     columns = zip(Recording._fields, zip(*recordings, strict=True), strict=True)
     return Steps(
         **{name: np.concatenate(parts) for name, parts in columns},

@@ -148,6 +148,8 @@ class Display:
         waiting = [seconds for i, seconds in enumerate(left) if i not in self._ended]
         if not waiting or None in waiting or not working:
             rest = ""
+        elif all(done.share == 1 for i, done in enumerate(self._seen) if i not in self._ended):
+            rest = ", finishing"
         else:
             seconds = [each for each in waiting if each is not None]
             rest = f", {tqdm.format_interval(max(sum(seconds) / len(working), *seconds))} left"
@@ -169,9 +171,12 @@ class Display:
             done, run, rest = self._seen[i], self._runs[i].run, left[i]
             step = f"{done.step:,}/{self._runs[i].last_step:,}"
             shown = f"{float(done.mean_return):.1f}" if done.mean_return else "–"
+            if done.share == 1:  # the last step's evaluation, pictures and exports
+                remaining = "finishing"
+            else:
+                remaining = "–" if rest is None else tqdm.format_interval(rest)
             lines.append(
-                f"  {run.setting:{width}}  {run.seed:>4}  {step:>17}  {shown:>9}  "
-                f"{'–' if rest is None else tqdm.format_interval(rest):>9}"
+                f"  {run.setting:{width}}  {run.seed:>4}  {step:>17}  {shown:>9}  {remaining:>9}"
             )
         return lines
 
