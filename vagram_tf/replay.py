@@ -84,33 +84,26 @@ class ReplayBuffer(tf.Module):
         slots = self._generator.uniform(shape, maxval=size, dtype=tf.int64)
         return self._unpack(self._rows.sparse_read(slots))
 
-    @tf.function(reduce_retracing=True, autograph=False)
-    def _add(self, rows: tf.Tensor) -> None:
-        rows = rows[-self._capacity.value() :]
-        count = tf.shape(rows, tf.int64)[0]
-        self._allocate(tf.minimum(self._capacity, self._added + count))
-        slots = tf.range(self._added, self._added + count) % self._capacity
-        self._rows.scatter_nd_update(slots[:, tf.newaxis], rows)
-        self._added.assign_add(count)
+    def _add(self, rows: np.ndarray) -> None:
+        # Few operations, each at once: as one graph they take twice as long for a single row.
+        rows, added = rows[-self.capacity :], int(self._added)
+        self._allocate(min(self.capacity, added + len(rows)))
+        slots = (added + np.arange(len(rows))) % self.capacity
+        self._rows.scatter_nd_update(slots[:, np.newaxis], rows)
+        self._added.assign_add(len(rows))
 
-    def _allocate(self, needed: tf.Tensor) -> None:
+    def _allocate(self, needed: int) -> None:
         """Makes room for `needed` rows, at least doubling it, so that adding one by one copies
         little.
         """
         # The shape alone: to read a variable that is gathered from is to copy it.
-        allocated = tf.raw_ops.VariableShape(input=self._rows.handle, out_type=tf.int64)[0]
-
-        def grow() -> tf.Tensor:
-            target = tf.minimum(self._capacity, tf.maximum(needed, 2 * allocated))
+        allocated = int(tf.raw_ops.VariableShape(input=self._rows.handle)[0])
+        if needed > allocated:
+            target = min(self.capacity, max(needed, 2 * allocated))
             # What the new rows hold until they are overwritten does not matter.
             # Many, when memory is shortest: half the width will do.
-            slots = tf.range(tf.cast(target, tf.int32))
-            self._rows.assign(
-                self._rows.sparse_read(tf.minimum(slots, tf.cast(allocated - 1, tf.int32)))
-            )
-            return target
-
-        tf.cond(needed > allocated, grow, lambda: allocated)
+            slots = np.minimum(np.arange(target, dtype=np.int32), allocated - 1)
+            self._rows.assign(self._rows.sparse_read(slots))
 
     def resize(self, capacity: int) -> None:
         """Changes the capacity and keeps the newest transitions that fit."""
