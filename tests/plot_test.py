@@ -384,9 +384,9 @@ def test_title_says_what_else_differs_between_panels_of_a_task():
     hopper = {units: settings_of("Hopper-v5", model_hidden_units=[units] * 2) for units in (64, 32)}
     # What differs within a panel, as the loss does, is not the panel's.
     assert titles(
-        mle_64=hopper[64] | {"loss": "mle"},
-        vagram_64=hopper[64] | {"loss": "vagram"},
-        mle_32=hopper[32] | {"loss": "mle"},
+        mle_64=hopper[64] | {"loss": "mle", "rollout_noise": "auto"},
+        mle_mean_64=hopper[64] | {"loss": "mle", "rollout_noise": "off"},
+        vagram_32=hopper[32] | {"loss": "vagram"},
         mle_Pendulum=settings_of("Pendulum-v1", model_hidden_units=[8]),
     ) == ["Hopper-v5, model of 64×64", "Hopper-v5, model of 32×32", "Pendulum-v1"]
     assert titles(
@@ -396,6 +396,11 @@ def test_title_says_what_else_differs_between_panels_of_a_task():
         "Hopper-v5, 2 nonlinear distractors, layer normalization on, elites 3",
         "Hopper-v5, 2 nonlinear distractors, layer normalization off, elites 5",
     ]
+    # SAC without a model, alone in a panel.
+    assert titles(
+        mle_64=hopper[64] | {"rollout_model": "learned"},
+        sac=hopper[32] | {"rollout_model": "none"},
+    ) == ["Hopper-v5, model of 64×64", "Hopper-v5"]
     # Two tasks in one panel; the same settings in two.
     assert titles(known=settings_of("Hopper-v5"), learned=settings_of("Ant-v5")) == [""]
     assert titles(**{"a/mle": settings_of("Ant-v5"), "b/mle": settings_of("Ant-v5")}) == [

@@ -131,7 +131,7 @@ def _improvement(
 
 def _compared(evaluations: Sequence[SeedReturn], last: float) -> dict[str, dict[str, np.ndarray]]:
     """Returns the final returns of every panel that compares losses, for the losses that are in all
-    of these; where none does, likewise of those that compare anything.
+    of these, if they are two; where none does, likewise of those that compare anything.
     """
     panels: dict[str, dict[str, np.ndarray]] = {}
     for setting, (_, by_seed) in final_returns(evaluations, last).items():
@@ -144,7 +144,9 @@ def _compared(evaluations: Sequence[SeedReturn], last: float) -> dict[str, dict[
         if len(by_loss.keys() & palette.COLOURS.keys()) > 1
     }
     compared = of_losses or several
-    shared = set.intersection(*(set(by_loss) for by_loss in compared.values())) if compared else ()
+    shared = set.intersection(*map(set, compared.values())) if compared else set()
+    if len(shared) < 2:
+        return {}
     return {
         panel: {loss: of for loss, of in by_loss.items() if loss in shared}
         for panel, by_loss in compared.items()

@@ -7,6 +7,8 @@ from vagram_tf.commands.learning_curves.sweep_table import SettingPlan, panel_of
 from vagram_tf.commands.report import titles
 
 _IN_EVERY_TITLE = ("name", "distractors", "distractor_kind")
+# What the studies' losses differ in: it belongs to the curves, also where a panel has one alone.
+_OF_CURVES = ("loss", "variance_bounds", "rollout_noise", "rollout_model")
 
 
 class Panel(NamedTuple):
@@ -52,7 +54,7 @@ def panels(settings: Iterable[str], plans: Mapping[str, SettingPlan]) -> dict[st
     found = {panel: _title(own, list(common.values())) or panel for panel, own in common.items()}
     return {
         panel: Panel(
-            title if list(found.values()).count(title) == 1 else f"{title} ({panel})",
+            title if list(found.values()).count(title) == 1 else f"{title} ({panel or 'others'})",
             str(common[panel].get("name", panel)),
         )
         for panel, title in found.items()
@@ -79,7 +81,8 @@ def _title(own: Mapping[str, Any], every: Sequence[Mapping[str, Any]]) -> str:
     parts += [
         _words(name, value)
         for name, value in own.items()
-        if name not in _IN_EVERY_TITLE
+        if name not in (*_IN_EVERY_TITLE, *_OF_CURVES)
+        and (name != "model_hidden_units" or own.get("rollout_model") != "none")
         and any(other.get(name, value) != value for other in same_task)
     ]
     return ", ".join(parts)
