@@ -4,7 +4,7 @@ the real one.
     python -m experiments.loss_landscape --export=runs/Pendulum-v1/vagram/0/export/policy/6000
 
 The real next state is at --angle and --velocity; the prediction is anywhere on the plane of both.
-Writes <output>.png, .svg and .npz: the value function and the five losses on a grid.
+Writes <output>.png, .pdf and .npz: the value function and the five losses on a grid.
 """
 
 from absl import flags as absl_flags

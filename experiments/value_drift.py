@@ -6,7 +6,7 @@ later one.
 
 Models are trained with each loss on one fixed set of real transitions. The value function in the
 losses is that of the run's first export, after --steps gradient steps that of the next, and so on;
-value error and state error are those on transitions of other episodes. Writes <output>.png, .svg
+value error and state error are those on transitions of other episodes. Writes <output>.png, .pdf
 and .csv.
 """
 

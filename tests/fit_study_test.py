@@ -1,12 +1,12 @@
 """Models without an agent: the data, the judge, the table, the figure, the program."""
 
-import csv
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import pictures
 import programs
 import pytest
 import tensorflow as tf
@@ -263,7 +263,7 @@ def test_a_ratio_and_its_interval():
     assert value == 0.25 and np.isnan([low, high]).all()
 
 
-def test_the_figure_shows_vagram_against_every_other(tmp_path):
+def test_the_figure_shows_vagram_against_every_other(monkeypatch):
     rows = [
         row(objective, width, seed, kind)
         for objective in ("vagram", "mle", "mse")
@@ -271,15 +271,12 @@ def test_the_figure_shows_vagram_against_every_other(tmp_path):
         for seed in (0, 1)
         for kind in ("Hopper-v5", "Hopper-v5, 30 rotation")
     ]
-    written = figure.draw(rows, str(tmp_path / "study"))
-    assert [path.suffix for path in written] == [".png", ".svg"]
-    text = written[1].read_text()
-    assert (
-        "value error: vagram / mle" in text
-        and "own loss: vagram / mse" in text
-        and "30 rotation" in text
-    )
-    assert figure.draw([row("mle")], str(tmp_path / "none")) == []
+    figures = pictures.captured(monkeypatch)
+    figure.draw(rows, "study")
+    texts = pictures.texts(figures.pop("study"))
+    assert {"value error: vagram / mle", "own loss: vagram / mse"} < set(texts)
+    assert {"Hopper-v5", "Hopper-v5 30 rotation distractors"} < set(texts)
+    assert figure.draw([row("mle")], "none") == [] and not figures
 
 
 # The work.
@@ -349,28 +346,18 @@ def test_what_does_not_fit_is_refused_in_one_line(arguments, message):
     assert message in programs.refused("fit_study", arguments)
 
 
-def test_the_committed_figure_is_of_the_committed_table():
+@pytest.mark.parametrize("name", ["fit_study", "others"])
+def test_the_committed_figure_is_of_the_committed_table(name, tmp_path):
     folder = programs.ROOT / "results" / "fit_study"
-    with open(folder / "fit_study.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    cells = {(r["task"], r["width"]) for r in rows}
-    assert {kind for kind, _ in cells} == {
+    rows = table.read(
+        folder / f"{name}.csv", table.Size(seeds=5, members=3, steps=2000, states=1000)
+    )
+    assert {row.task for row in rows} == {
         "Hopper-v5",
         "Hopper-v5, 15 nonlinear",
         "Hopper-v5, 30 rotation",
         "InvertedPendulum-v5, 10 rotation",
     }
-    text = (folder / "fit_study.svg").read_text()
-    for kind, width in cells:
-        above, below = (
-            np.array(
-                [
-                    float(r["value_error"])
-                    for r in rows
-                    if (r["task"], r["width"], r["objective"]) == (kind, width, objective)
-                ]
-            )
-            for objective in ("vagram", "mle")
-        )
-        assert len(above) == len(below) == 5
-        assert f"{figure.ratio(above, below)[0]:.2f}" in text
+    assert {row.seed for row in rows} == set(range(5))
+    figure.draw(rows, str(tmp_path / "again"))
+    pictures.check_same(folder / f"{name}.png", tmp_path / "again.png")

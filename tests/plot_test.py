@@ -6,10 +6,13 @@ import csv
 import json
 
 import numpy as np
+import pictures
 import programs
 import pytest
+from PIL import Image
 
-from vagram_tf.commands.learning_curves import statistics, sweep_table
+from vagram_tf.commands.learning_curves import comparison, figure, statistics, sweep_table
+from vagram_tf.commands.learning_curves.panels import Look, panels
 
 RESULTS = programs.ROOT / "results"
 HEADER = "study,setting,seed,env_step,return,length,wall_time"
@@ -45,10 +48,10 @@ def drawn(tmp_path_factory):
     directory = tmp_path_factory.mktemp("drawn")
     path = written(directory / "sweep.csv", *rows())
     process = plot(f"--csv={path}", f"--output={directory}/out")
-    assert process.returncode == 0, process.stderr
+    assert (process.returncode, process.stderr) == (0, "")
     tables = {
         name: list(csv.DictReader((directory / f"{name}.csv").open()))
-        for name in ("out", "out_final", "out_all")
+        for name in ("out", "out_final", "out_all", "out_improvement")
     }
     return process.stdout, directory, tables
 
@@ -210,7 +213,7 @@ def test_panels_without_losses_do_not_keep_the_others_from_being_scored():
         sweep_table.SeedReturn(setting, 0, 10, 1.0)
         for setting in ("vagram_a", "mle_a", "vagram_b", "mle_b", "known", "learned")
     ]
-    assert [score.loss for score in statistics.scores(evaluations, 0.1)] == ["vagram", "mle"]
+    assert [score.loss for score in comparison.scores(evaluations, 0.1)] == ["vagram", "mle"]
 
 
 @pytest.mark.parametrize(
@@ -229,8 +232,10 @@ def test_committed_figures_are_those_of_the_committed_sweep(name):
     for of, last in (("curves", 0.1), ("whole", 1.0)):
         if of == "curves" or (directory / f"{of}_final.csv").exists():
             tables[f"{of}_final"] = statistics.final(evaluations, last)
-            if scores := statistics.scores(evaluations, last):
+            if scores := comparison.scores(evaluations, last):
                 tables[f"{of}_all"] = scores
+            if (directory / f"{of}_improvement.csv").exists():
+                tables[f"{of}_improvement"] = comparison.improvements(evaluations, last)
     for table, expected in tables.items():
         with open(directory / f"{table}.csv", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -240,33 +245,246 @@ def test_committed_figures_are_those_of_the_committed_sweep(name):
                 column: f"{cell:.6g}" if isinstance(cell, float) else str(cell)
                 for column, cell in of._asdict().items()
             }
-        if not table.endswith("_all"):
+        if not table.endswith(("_all", "_improvement")):
             assert (directory / f"{table}.png").read_bytes().startswith(b"\x89PNG")
-            picture = (directory / f"{table}.svg").read_text()
-            assert all(
-                f"{sweep_table.panel_of(of.setting)[1]} (n = {of.seeds})" in picture
-                for of in expected
-            )
 
 
-def test_pictures_exist_and_show_panels_and_seeds(drawn):
+def test_pictures_are_written_beside_their_tables(drawn):
     directory = drawn[1]
-    for name in ("out", "out_final"):
-        assert (directory / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-        picture = (directory / f"{name}.svg").read_text()
-        assert "Hopper-v5_2x64" in picture and "n = 5" in picture
-    assert "vagram (n = 3 to 4)" in (directory / "out.svg").read_text()
+    for name in ("out", "out_final", "out_all"):
+        with Image.open(directory / f"{name}.png") as picture:
+            assert picture.format == "PNG" and round(picture.info["dpi"][0]) == 200
+        # Fonts of type 3 are what publishers refuse.
+        assert b"/FontFile2" in (directory / f"{name}.pdf").read_bytes()
+        assert b"/Type3" not in (directory / f"{name}.pdf").read_bytes()
     assert sorted(path.name for path in directory.iterdir()) == sorted(
         [
             "sweep.csv",
-            "out_all.csv",
+            "out_improvement.csv",
             *(
                 f"{name}.{suffix}"
-                for name in ("out", "out_final")
-                for suffix in ("png", "svg", "csv")
+                for name in ("out", "out_final", "out_all")
+                for suffix in ("png", "pdf", "csv")
             ),
         ]
     )
+
+
+# Pictures.
+
+
+def settings_of(name, distractors=0, **changes):
+    return {"name": name, "distractors": distractors, "distractor_kind": "nonlinear", **changes}
+
+
+TASKS = {
+    "0": settings_of("Hopper-v5"),
+    "15": settings_of("Hopper-v5", 15),
+    "Pendulum": settings_of("Pendulum-v1", 1, num_steps=7),
+}
+
+
+def shown(monkeypatch, labels=None, seeds=2, last=0.1, interquartile_mean=False):
+    """Returns the figures of both losses in all tasks; a loss is better the longer its name is."""
+    evaluations = [
+        sweep_table.SeedReturn(f"{loss}_{task}", seed, step, step * len(loss + task) * size + seed)
+        for loss in ("vagram", "mle")
+        for task, size in (("0", 1.0), ("15", 10.0), ("Pendulum", -3.0))
+        for seed in range(seeds)
+        for step in (50, 100)
+    ]
+    plans = {
+        setting: sweep_table.SettingPlan([0], 100, TASKS[sweep_table.panel_of(setting)[0]])
+        for setting in {of.setting for of in evaluations}
+    }
+    look = Look(
+        panels(dict.fromkeys(of.setting for of in evaluations), plans),
+        {"vagram": "vagram", "mle": "mle"} | (labels or {}),
+        last,
+        interquartile_mean,
+    )
+    monkeypatch.setattr(figure, "_table", lambda rows, path: path)
+    figures = pictures.captured(monkeypatch)
+    figure.draw(
+        statistics.curves(evaluations),
+        statistics.final(evaluations, last),
+        comparison.scores(evaluations, last),
+        comparison.improvements(evaluations, last),
+        look,
+        "out",
+    )
+    return figures
+
+
+def test_titles_name_task_and_setting(monkeypatch):
+    figures = shown(monkeypatch)
+    for name in ("out", "out_final"):
+        titles = [
+            axes.get_title().replace("\N{NO-BREAK SPACE}", " ") for axes in figures[name].axes
+        ]
+        assert titles == [
+            "Hopper-v5",
+            "Hopper-v5, 15 nonlinear distractors",
+            "Pendulum-v1, 1 nonlinear distractor",
+            "",
+        ]
+
+
+def test_a_task_has_a_row_of_its_own_with_equal_axes(monkeypatch):
+    for name in ("out", "out_final"):
+        none, fifteen, pendulum, empty = shown(monkeypatch)[name].axes
+        assert none.get_xlim() == fifteen.get_xlim() and none.get_ylim() == fifteen.get_ylim()
+        value = "get_ylim" if name == "out" else "get_xlim"
+        assert getattr(none, value)() != getattr(pendulum, value)() and not empty.axison
+        tops = [axes.get_position().y1 for axes in (none, fifteen, pendulum)]
+        assert tops[0] == pytest.approx(tops[1]) and tops[2] < tops[0] - 0.2
+
+
+def test_legend_is_outside_of_the_axes_and_says_seeds_once(monkeypatch):
+    drawn_figure = shown(monkeypatch, {"mle": "MLE, mean rollouts"})["out"]
+    (legend,) = drawn_figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["MLE, mean rollouts", "vagram"]
+    assert legend.get_title().get_text() == "mean and 95 % bootstrap interval over 2 seeds"
+    assert not any(axes.get_legend() for axes in drawn_figure.axes)
+    box = legend.get_window_extent()
+    assert not any(box.overlaps(axes.get_tightbbox()) for axes in drawn_figure.axes)
+
+
+def test_interquartile_mean_is_shown_if_asked_for(monkeypatch):
+    without, both = (shown(monkeypatch, interquartile_mean=asked) for asked in (False, True))
+    for name, lines in (("out", 2), ("out_final", 2)):
+        assert not any("interquartile" in text for text in pictures.texts(without[name]))
+        assert any("interquartile mean" in text for text in pictures.texts(both[name]))
+        more = len(both[name].axes[0].lines) - len(without[name].axes[0].lines)
+        assert more == lines
+
+
+def test_one_seed_has_points_without_intervals(monkeypatch):
+    figures = shown(monkeypatch, seeds=1, last=1.0)
+    words = pictures.texts(figures["out_final"])
+    assert "one seed" in words and "return over the whole run" in words
+    assert not any("interval" in text for text in words)
+    assert not any("interval" in text for text in pictures.texts(figures["out_all"]))
+
+
+def test_losses_over_all_panels_are_drawn_side_by_side(monkeypatch):
+    scores, improvement = shown(monkeypatch, {"mle": "MLE"})["out_all"].axes
+    assert [text.get_text() for text in scores.get_yticklabels()] == [
+        "MLE (n = 6)",
+        "vagram (n = 6)",
+    ]
+    assert [text.get_text() for text in improvement.get_yticklabels()] == ["vagram > MLE"]
+
+
+def test_title_says_what_else_differs_between_panels_of_a_task():
+    def titles(**by_setting):
+        plans = {name: sweep_table.SettingPlan([0], 1, of) for name, of in by_setting.items()}
+        return [panel.title for panel in panels(by_setting, plans).values()]
+
+    hopper = {units: settings_of("Hopper-v5", model_hidden_units=[units] * 2) for units in (64, 32)}
+    # What differs within a panel, as the loss does, is not the panel's.
+    assert titles(
+        mle_64=hopper[64] | {"loss": "mle", "rollout_noise": "auto"},
+        mle_mean_64=hopper[64] | {"loss": "mle", "rollout_noise": "off"},
+        vagram_32=hopper[32] | {"loss": "vagram"},
+        mle_Pendulum=settings_of("Pendulum-v1", model_hidden_units=[8]),
+    ) == ["Hopper-v5, model of 64×64", "Hopper-v5, model of 32×32", "Pendulum-v1"]
+    assert titles(
+        mle_on=settings_of("Hopper-v5", 2, layer_normalization=True, elites=3),
+        mle_off=settings_of("Hopper-v5", 2, layer_normalization=False, elites=5),
+    ) == [
+        "Hopper-v5, 2 nonlinear distractors, layer normalization on, elites 3",
+        "Hopper-v5, 2 nonlinear distractors, layer normalization off, elites 5",
+    ]
+    # SAC without a model, alone in a panel.
+    assert titles(
+        mle_64=hopper[64] | {"rollout_model": "learned"},
+        sac=hopper[32] | {"rollout_model": "none"},
+    ) == ["Hopper-v5, model of 64×64", "Hopper-v5"]
+    # Two tasks in one panel; the same settings in two.
+    assert titles(known=settings_of("Hopper-v5"), learned=settings_of("Ant-v5")) == [""]
+    assert titles(**{"a/mle": settings_of("Ant-v5"), "b/mle": settings_of("Ant-v5")}) == [
+        "Ant-v5 (a)",
+        "Ant-v5 (b)",
+    ]
+
+
+def test_titles_of_a_sweep_come_from_the_settings_beside_its_csv():
+    evaluations, plans = sweep_table.read([RESULTS / "distractors" / "distractors.csv"])
+    assert [
+        panel.title for panel in panels((of.setting for of in evaluations), plans).values()
+    ] == [
+        "Hopper-v5",
+        "Hopper-v5, 15 nonlinear distractors",
+    ]
+
+
+def test_probability_of_improvement_is_the_hand_computed_one(drawn):
+    """Of 15 pairs on Hopper vagram wins 10, 20 and 60 against two zeros and 10, with one tie: 8.5;
+    on Pendulum 12 and 4 ties of 16.
+    """
+    (row,) = drawn[2]["out_improvement"]
+    assert (row["loss"], row["other"], row["panels"]) == ("vagram", "mle", "2")
+    assert float(row["probability"]) == pytest.approx((8.5 / 15 + 14 / 16) / 2, abs=1e-6)
+    assert 0.4 < float(row["low"]) < float(row["probability"]) < float(row["high"]) < 1
+
+
+def test_interval_of_improvement_resamples_the_runs_of_each_loss():
+    """Two runs each, 0 and 2 against 1 and 1: the share is the share of twos in a resample, 0, 1/2
+    or 1 with probabilities 1/4, 1/2, 1/4. A second panel that is always won halves the spread.
+    """
+
+    def improvement(*returns):
+        evaluations = [
+            sweep_table.SeedReturn(f"{loss}_{panel}", seed, 10, total)
+            for panel, by_loss in enumerate(returns)
+            for loss, totals in by_loss.items()
+            for seed, total in enumerate(totals)
+        ]
+        (found,) = comparison.improvements(evaluations, 0.1)
+        return found[2:]
+
+    even, won = {"vagram": [0.0, 2.0], "mle": [1.0, 1.0]}, {"vagram": [5.0, 6.0], "mle": [1.0, 4.0]}
+    assert improvement(even) == (0.5, 0.0, 1.0, 1)
+    assert improvement(even, won) == (0.75, 0.5, 1.0, 2)
+    probability, low, high, _ = improvement({"vagram": [1.0], "mle": [1.0, 0.0]})
+    assert probability == 0.75 and np.isnan([low, high]).all()
+
+
+def test_every_pair_of_losses_is_compared_and_vagram_leads():
+    evaluations = [
+        sweep_table.SeedReturn(f"{loss}_a", 0, 10, float(len(loss)))
+        for loss in ("vagram", "mle", "sac", "mse")
+    ]
+    assert [of[:3] for of in comparison.improvements(evaluations, 0.1)] == [
+        ("vagram", "mse", 1.0),
+        ("vagram", "sac", 1.0),
+        ("vagram", "mle", 1.0),
+        ("mse", "sac", 0.5),
+        ("mse", "mle", 0.5),
+        ("sac", "mle", 0.5),
+    ]
+
+
+def test_settings_without_losses_are_compared_where_no_panel_has_losses():
+    evaluations = [
+        sweep_table.SeedReturn(setting, 0, 10, total)
+        for setting, total in (("auto", 1.0), ("on", 2.0))
+    ]
+    assert [of[:3] for of in comparison.improvements(evaluations, 0.1)] == [("auto", "on", 0.0)]
+    assert comparison.improvements(evaluations[:1], 0.1) == []
+
+
+@pytest.mark.slow
+def test_curves_and_panels_can_be_renamed(tmp_path):
+    path = written(tmp_path / "sweep.csv", *(f"a,{loss}_b=c,0,5,1,1,1" for loss in ("mle", "mse")))
+    renamed = [
+        "--labels=mle=MLE, by mean",
+        "--labels=mse=$\\lambda = 1$",
+        "--titles=b=c=Hopper, 2×64",
+    ]
+    process = plot(f"--csv={path}", f"--output={tmp_path}/out", *renamed)
+    assert (process.returncode, process.stderr) == (0, "")
 
 
 def test_panel_is_everything_but_the_loss():
@@ -332,6 +550,7 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
         with pytest.raises(ValueError, match=".csv") as error:
             sweep_table.read([written(tmp_path / "bad.csv", *lines)])
         assert words in str(error.value)
+    written(tmp_path / "good.csv", good)
     (tmp_path / "columns.csv").write_text("setting,seed,return\na,0,1\n")
     (tmp_path / "nothing.csv").write_text("")
     (tmp_path / "latin.csv").write_bytes(_SAVED.replace("mle", "mle_ö").encode("latin-1"))
@@ -355,6 +574,22 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
         (
             [f"--csv={tmp_path}/a_final.csv", f"--output={tmp_path}/a"],
             f"would overwrite {tmp_path}/a_final.csv",
+        ),
+        (
+            [f"--csv={tmp_path}/good.csv", f"--output={tmp_path}/out", "--labels=mlle=MLE"],
+            "--labels must begin with one of 'mle='; got 'mlle=MLE'",
+        ),
+        (
+            [f"--csv={tmp_path}/good.csv", f"--output={tmp_path}/out", "--titles=Hopper"],
+            "--titles must begin with one of '='; got 'Hopper'",
+        ),
+        (
+            [f"--csv={tmp_path}/good.csv", f"--output={tmp_path}/out", "--labels=mle=$x^$"],
+            "--labels: Matplotlib cannot set '$x^$'",
+        ),
+        (
+            [f"--csv={tmp_path}/a_improvement.csv", f"--output={tmp_path}/a"],
+            f"would overwrite {tmp_path}/a_improvement.csv",
         ),
         (
             [f"--csv={tmp_path}/columns.csv", "--output=/no/such/out"],

@@ -30,14 +30,22 @@ def draw(rows: Sequence[FitRow], output: str) -> list[Path]:
     if not others or all(row.objective != _SUBJECT for row in rows):
         return []
     with plt.rc_context(style.STYLE):
-        size = (9.0, 2.6 * len(others) + 0.4)
+        widths = len({row.width for row in rows})
+        size = (2.6 + 1.6 * max(3, widths), 2.6 * len(others) + 0.4)
         figure, panels = plt.subplots(
-            len(others), 2, figsize=size, layout="constrained", squeeze=False
+            len(others),
+            2,
+            figsize=size,
+            layout="constrained",
+            squeeze=False,
+            sharex=True,
+            sharey=True,
         )
         for line, other in zip(panels, others, strict=True):
             for axes, name in zip(line, ("value_error", "own_loss"), strict=True):
                 _phases(axes, rows, name, other)
                 axes.set_title(f"{name.replace('_', ' ')}: {_SUBJECT} / {other}")
+        figure.supxlabel("hidden units of the model", fontsize=9)
         return style.save(figure, output)
 
 
@@ -62,7 +70,10 @@ def _phases(axes: Axes, rows: Sequence[FitRow], name: str, other: str) -> None:
     widths, sources = (
         list(dict.fromkeys(getattr(row, of) for row in rows)) for of in ("width", "source")
     )
-    task = {row.source: row.task.replace(", ", "\n") for row in rows}
+    task = {
+        row.source: row.task.replace(", ", "\n") + " distractors" * ("," in row.task)
+        for row in rows
+    }
     ratios = np.full([len(sources), len(widths)], np.nan)
     for (y, source), (x, width) in itertools.product(enumerate(sources), enumerate(widths)):
         above, below = (
@@ -90,5 +101,4 @@ def _phases(axes: Axes, rows: Sequence[FitRow], name: str, other: str) -> None:
     axes.imshow(ratios, cmap="RdBu_r", norm=LogNorm(1 / _FACTOR, _FACTOR), aspect="auto")
     axes.set_xticks(range(len(widths)), widths)
     axes.set_yticks(range(len(sources)), [task[source] for source in sources])
-    axes.set(xlabel="hidden units of the model", ylabel="task")
     axes.tick_params(length=0)

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from experiments.paper.drift import DriftRow
+from experiments.paper.task import ENVIRONMENT
 from vagram_tf.commands.report import palette, style
 
 
@@ -27,7 +28,7 @@ def draw(rows: Sequence[DriftRow], output: str) -> list[Path]:
             *panels[0].get_legend_handles_labels(),
             loc="outside upper center",
             ncols=6,
-            title=f"models trained with; median and range of {seeds} seeds",
+            title=f"{ENVIRONMENT}, models trained with; median and range of {seeds} seeds",
             title_fontsize=9,
         )
         return style.save(figure, output)

@@ -5,17 +5,24 @@
 
 Reads the columns study, setting, seed, env_step and return; several files are drawn together.
 Settings that differ in nothing but the loss, with which their names begin, share a panel. Writes
-<output>.png and .svg with <output>.csv, and <output>_final.png, .svg and .csv; where a loss is in
-several panels, the scores over all of them, too, as <output>_all.csv.
+<output>.png and .pdf with <output>.csv, <output>_final.png, .pdf and .csv, and the losses over all
+panels: <output>_all.png, .pdf and .csv, <output>_improvement.csv.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from absl import flags as absl_flags
 
 from vagram_tf.commands import inputs, paths
-from vagram_tf.commands.learning_curves.sweep_table import SeedReturn, SettingPlan, read
+from vagram_tf.commands.learning_curves.panels import Look, panels
+from vagram_tf.commands.learning_curves.sweep_table import (
+    SeedReturn,
+    SettingPlan,
+    panel_of,
+    read,
+)
 from vagram_tf.commands.program import Program
 
 
@@ -24,7 +31,7 @@ class Order(NamedTuple):
 
     evaluations: list[SeedReturn]
     plans: dict[str, SettingPlan]
-    last: float
+    look: Look
     output: str
 
 
@@ -35,6 +42,15 @@ def define() -> None:
     absl_flags.DEFINE_float(
         "last", 0.1, "share of the steps, at their end, that final returns are of; 1: all of them"
     )
+    absl_flags.DEFINE_multi_string(
+        "labels", [], "what a curve is called, as mle=MLE; may be repeated"
+    )
+    absl_flags.DEFINE_multi_string(
+        "titles",
+        [],
+        "what a panel is called: a setting's name without the loss, =, its title; may be repeated",
+    )
+    absl_flags.DEFINE_bool("interquartile_mean", False, "show the interquartile mean, too")
 
 
 def check() -> Order:
@@ -46,14 +62,51 @@ def check() -> Order:
         raise ValueError(f"--last must be within (0, 1], got {given.last:g}")
     inputs.check_output(given.output)
     _check_kept(given.csv, given.output)
-    return Order(*read(given.csv), given.last, str(given.output))
+    evaluations, plans = read(given.csv)
+    settings = dict.fromkeys(of.setting for of in evaluations)
+    shown = panels(settings, plans)
+    for name, title in _renamed("titles", given.titles, shown).items():
+        shown[name] = shown[name]._replace(title=title)
+    labels = {panel_of(setting)[1]: panel_of(setting)[1] for setting in settings}
+    labels |= _renamed("labels", given.labels, labels)
+    look = Look(shown, labels, given.last, given.interquartile_mean)
+    return Order(evaluations, plans, look, str(given.output))
+
+
+def _renamed(flag: str, given: Sequence[str], known: Mapping[str, object]) -> dict[str, str]:
+    """Returns the new names from texts `name=new name`; raises ValueError."""
+    found = {}
+    for text in given:
+        # A setting's own name may hold the sign, too.
+        name = max((name for name in known if text.startswith(f"{name}=")), key=len, default=None)
+        if name is None:
+            there = ", ".join(f"'{name}='" for name in known)
+            raise ValueError(f"--{flag} must begin with one of {there}; got {text!r}")
+        found[name] = text.removeprefix(f"{name}=")
+        _check_mathematics(flag, found[name])
+    return found
+
+
+def _check_mathematics(flag: str, text: str) -> None:
+    """Raises ValueError where Matplotlib cannot set the formulas of a text."""
+    if "$" not in text:
+        return
+    from matplotlib import cbook, mathtext  # only for this: refusals are to be quick
+
+    if cbook.is_math_text(text):
+        try:
+            mathtext.MathTextParser("path").parse(text)
+        except ValueError:
+            raise ValueError(f"--{flag}: Matplotlib cannot set {text!r}") from None
 
 
 def _check_kept(drawn: list[Path], output: Path) -> None:
     """Raises ValueError where a table of the figures would take the place of a CSV that they are
     drawn from.
     """
-    tables = {Path(f"{output}{suffix}.csv").resolve() for suffix in ("", "_final", "_all")}
+    tables = {
+        Path(f"{output}{suffix}.csv").resolve() for suffix in ("", "_final", "_all", "_improvement")
+    }
     for path in drawn:
         if path.resolve() in tables:
             raise ValueError(f"--output={output} would overwrite {path}")

@@ -7,10 +7,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import LogFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from vagram_tf.commands.judging import measures
-from vagram_tf.commands.report import style
+from vagram_tf.commands.report import style, titles
 
 _LARGEST_LABEL = 24  # characters of a dimension's name
 _CURVE = tuple(np.linspace(0.05, 0.95, 19).round(2))
@@ -37,11 +37,12 @@ def draw(
         _error_over_time(over_time, report)
         _value_against_state(values, steps, comparison)
         _rewards(rewards, report, steps, comparison)
+        task = titles.task(report["environment"], report["distractors"], report["distractor_kind"])
         figure.suptitle(
-            f"{report['environment']}, {report['loss']}, run seed {report['run_seed']}, "
+            f"{task}, {report['loss']}, run seed {report['run_seed']}, "
             f"environment step {report['env_step']:,}; judged on {len(steps.reward):,} real steps"
         )
-        figure.savefig(path, dpi=110)
+        figure.savefig(path)
         plt.close(figure)
 
 
@@ -51,6 +52,11 @@ def _names(axes: Axes, report: dict[str, Any]) -> None:
         for name in report["dimensions"]
     ]
     axes.set_yticks(range(len(names)), names)
+
+
+def _legend(axes: Axes, **looks: Any) -> None:
+    """Adds a legend below the axes and their label, where it hides nothing."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=3.6, ncols=3, **looks)
 
 
 def _error_by_dimension(axes: Axes, report: dict[str, Any]) -> None:
@@ -67,7 +73,7 @@ def _error_by_dimension(axes: Axes, report: dict[str, Any]) -> None:
         extent=(0.5, horizon + 0.5, len(share) - 0.5, -0.5),
     )
     axes.figure.colorbar(image, ax=axes, label="1: as bad as no change")
-    axes.set(title="Open-loop error / error of no change", xlabel="steps")
+    axes.set(title="Open-loop error of each dimension / of no change", xlabel="steps")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _names(axes, report)
 
@@ -101,26 +107,24 @@ def _calibration(axes: Axes, report: dict[str, Any], comparison: measures.Compar
         xlim=(0, 1),
         ylim=(0, 1),
     )
-    axes.legend(loc="lower right", frameon=False)
+    _legend(axes)
 
 
 def _error_over_time(axes: Axes, report: dict[str, Any]) -> None:
     loop, value = report["open_loop"], report["value"]
     k = np.arange(1, len(loop["all"]) + 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        axes.plot(
-            k,
-            np.divide(loop["all"], loop["all_no_change"]),
-            marker=".",
-            label="state, all dimensions",
-        )
+        axes.plot(k, np.divide(loop["all"], loop["all_no_change"]), marker=".", label="state")
         axes.plot(k, np.divide(value["error"], value["no_change"]), marker=".", label="value")
     axes.axhline(1, color="grey", linestyle="--", label="no change")
-    axes.set(title="Open-loop error / error of no change", xlabel="steps", yscale="log")
+    axes.set(
+        title="Open-loop error of state and value / of no change",
+        xlabel="steps",
+        xlim=(0.5, len(k) + 0.5),
+        yscale="log",
+    )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-        ticks(LogFormatter())
-    axes.legend(frameon=False)
+    _legend(axes)
 
 
 def _value_against_state(
@@ -138,7 +142,7 @@ def _value_against_state(
         xscale="log",
         yscale="log",
     )
-    axes.legend(frameon=False, markerscale=3)
+    _legend(axes, markerscale=3)
 
 
 def _rewards(

@@ -54,6 +54,7 @@ def inspect(
     metadata = dynamics.metadata
     report = {
         **{name: metadata[name] for name in ("environment", "distractors", "loss", "env_step")},
+        "distractor_kind": dynamics.environment.distractor_kind,
         "run_seed": metadata["seed"],
         "seed": seed,
         "horizon": horizon,

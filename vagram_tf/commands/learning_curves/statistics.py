@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from vagram_tf.commands.learning_curves.sweep_table import SeedReturn, panel_of
 from vagram_tf.commands.report.intervals import interquartile_mean, summary
-from vagram_tf.commands.report.palette import COLOURS
 
 
 class Point(NamedTuple):
@@ -35,28 +33,6 @@ class Point(NamedTuple):
     seeds: int
 
 
-class Score(NamedTuple):
-    """A loss over all panels that it is in (Agarwal et al. 2021).
-
-    Attributes:
-      loss: its name.
-      iqm: interquartile mean of final scores over seeds and panels. A final return's score is 0 at
-        the smallest and 1 at the largest mean return that any setting of its panel had at any
-        evaluation.
-      low: end of its 95 % bootstrap interval, stratified by panel; NaN where a panel has one seed.
-      high: the other end.
-      panels: how many panels the loss is in.
-      runs: seeds in all of them.
-    """
-
-    loss: str
-    iqm: float
-    low: float
-    high: float
-    panels: int
-    runs: int
-
-
 def curves(evaluations: Sequence[SeedReturn]) -> list[Point]:
     """Returns every setting at every environment step at which one of its seeds was evaluated."""
     returns: dict[str, dict[int, list[float]]] = {}
@@ -78,61 +54,17 @@ def final(evaluations: Sequence[SeedReturn], last: float) -> list[Point]:
     """
     return [
         _point(setting, end, list(by_seed.values()))
-        for setting, (end, by_seed) in _final_returns(evaluations, last).items()
+        for setting, (end, by_seed) in final_returns(evaluations, last).items()
     ]
 
 
-def scores(evaluations: Sequence[SeedReturn], last: float) -> list[Score]:
-    """Returns the losses over all panels: those that are in every panel that has several losses, if
-      these are two.
-
-    Args: those of `final`.
-    """
-    ranges: dict[str, list[float]] = {}
-    for point in curves(evaluations):
-        ranges.setdefault(panel_of(point.setting)[0], []).append(point.mean)
-    panels: dict[str, dict[str, np.ndarray]] = {}
-    for setting, (_, by_seed) in _final_returns(evaluations, last).items():
-        panel, loss = panel_of(setting)
-        low, high = min(ranges[panel]), max(ranges[panel])
-        panels.setdefault(panel, {})[loss] = (np.array(list(by_seed.values())) - low) / (
-            high - low or 1.0
-        )
-    compared = [by_loss for by_loss in panels.values() if len(by_loss.keys() & COLOURS.keys()) > 1]
-    if len(compared) < 2:
-        return []
-    shared = [loss for loss in compared[0] if all(loss in by_loss for by_loss in compared)]
-    found = []
-    for loss in shared:
-        groups = [by_loss[loss] for by_loss in compared]
-        low, high = np.nan, np.nan
-        if min(map(len, groups)) > 1:
-            low, high = stats.bootstrap(
-                groups,
-                lambda *parts, axis: interquartile_mean(np.concatenate(parts, axis), axis),
-                method="percentile",
-                vectorized=True,
-                rng=0,
-            ).confidence_interval
-        pooled = np.concatenate(groups)
-        found.append(
-            Score(
-                loss,
-                float(interquartile_mean(pooled)),
-                float(low),
-                float(high),
-                len(groups),
-                len(pooled),
-            )
-        )
-    return found
-
-
-def _final_returns(
+def final_returns(
     evaluations: Sequence[SeedReturn], last: float
 ) -> dict[str, tuple[int, dict[int, float]]]:
     """Returns for each setting its panel's last environment step and each seed's mean return at the
     end.
+
+    Args: those of `final`.
     """
     ends: dict[str, int] = {}
     for of in evaluations:

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vagram_tf.commands.report.palette import COLOURS
 
@@ -27,12 +27,18 @@ class SeedReturn(NamedTuple):
 
 
 class SettingPlan(NamedTuple):
-    """What a setting's runs will have been: their seeds, and the environment step of their last
-    evaluation.
+    """What a setting's runs will have been.
+
+    Attributes:
+      seeds: theirs.
+      end: environment step of their last evaluation.
+      settings: of their configuration by name, without those of the section `run`, which says what
+        is measured.
     """
 
     seeds: list[int]
     end: int
+    settings: Mapping[str, Any]
 
 
 def read(paths: Sequence[Path]) -> tuple[list[SeedReturn], dict[str, SettingPlan]]:
@@ -99,7 +105,7 @@ def missing(evaluations: Sequence[SeedReturn], plans: Mapping[str, SettingPlan])
             lines.append(f"missing  {setting}")
             continue
         expected = plans.get(setting) or SettingPlan(
-            sorted(seeds[setting.rpartition("/")[0]]), ends[panel_of(setting)[0]]
+            sorted(seeds[setting.rpartition("/")[0]]), ends[panel_of(setting)[0]], {}
         )
         everything = set().union(*by_seed.values())
         if absent := [seed for seed in expected.seeds if seed not in by_seed]:
@@ -130,12 +136,20 @@ def _plans(path: Path) -> dict[str, SettingPlan]:
     """
     try:
         content = json.loads(path.read_text())
-        steps = {setting: config["dyna"] for setting, config in content["settings"].items()}
+        flat = {
+            setting: {
+                name: value
+                for section, values in config.items()
+                if section != "run"
+                for name, value in values.items()
+            }
+            for setting, config in content["settings"].items()
+        }
         return {
             setting: SettingPlan(
-                list(map(int, content["seeds"])), of["random_steps"] + of["num_steps"]
+                list(map(int, content["seeds"])), of["random_steps"] + of["num_steps"], of
             )
-            for setting, of in steps.items()
+            for setting, of in flat.items()
         }
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}

@@ -2,16 +2,18 @@
 
 import math
 
-from vagram_tf.commands.learning_curves import figure, statistics
+from vagram_tf.commands.learning_curves import comparison, figure, statistics
 from vagram_tf.commands.learning_curves.sweep_table import missing
 from vagram_tf.commands.plot import Order
 
 
 def run(order: Order) -> None:
     """Draws a sweep; raises OSError."""
-    evaluations, last = order.evaluations, order.last
+    evaluations, last = order.evaluations, order.look.last
     curve, final = statistics.curves(evaluations), statistics.final(evaluations, last)
-    written = figure.draw(curve, final, statistics.scores(evaluations, last), last, order.output)
+    scores = comparison.scores(evaluations, last)
+    improvements = comparison.improvements(evaluations, last)
+    written = figure.draw(curve, final, scores, improvements, order.look, order.output)
     for line in missing(evaluations, order.plans):
         print(line)
     ended = {point.setting for point in final}

@@ -16,23 +16,33 @@ COLOURS = {
     "taylor": "#009E73",
     "vagram": "#D55E00",
 }
-_OTHERS = (  # the light half of Matplotlib's tab20, for what is no loss of the package
-    "#aec7e8",
-    "#ffbb78",
-    "#98df8a",
-    "#ff9896",
-    "#c5b0d5",
-    "#c49c94",
-    "#f7b6d2",
-    "#c7c7c7",
-    "#dbdb8d",
-    "#9edae5",
+# Tol's muted ones, for what is no loss of the package; those last that are near to the others.
+_OTHERS = (
+    "#332288",
+    "#CC6677",
+    "#999933",
+    "#882255",
+    "#44AA99",
+    "#DDCC77",
+    "#AA4499",
+    "#117733",
+    "#88CCEE",
 )
 
 
-def colours(names: Iterable[str]) -> dict[str, str]:
-    """Returns the colours of the curves of a panel: a loss has its own everywhere, the others take
-    turns.
+def place(name: str) -> int:
+    """Returns a loss's place in the palette; what is none comes after them."""
+    return [*COLOURS, name].index(name)
+
+
+def lines(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Returns colour and dashes, as Matplotlib names them, of the curves of a figure.
+
+    A loss has its colour everywhere, the others take turns, with other dashes in every turn.
     """
-    others = itertools.cycle(_OTHERS)
-    return {name: COLOURS.get(name) or next(others) for name in names}
+    others = itertools.cycle(itertools.product(("-", "--", "-.", ":"), _OTHERS))
+    found = {}
+    for name in names:
+        dashes, colour = ("-", COLOURS[name]) if name in COLOURS else next(others)
+        found[name] = (colour, dashes)
+    return found
