@@ -1,5 +1,6 @@
 """The judgement of a policy, as a program: returns, interval, video, and what it refuses."""
 
+import itertools
 import json
 import re
 import shutil
@@ -11,11 +12,14 @@ import programs
 import pytest
 import tensorflow as tf
 
+import vagram_tf
 from vagram_tf import seeding
-from vagram_tf.commands.judging import film
+from vagram_tf.commands.judging import film, imagination
+from vagram_tf.commands.judging.playing import exported
 from vagram_tf.commands.report import intervals
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs import rendering
+from vagram_tf.export.load import open_export
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +44,7 @@ def greedy(policy, tmp_path_factory):
         policy.parents[2],
         f"--output={directory}/out.json",
         f"--video={directory}/out.gif",
+        f"--imagination={directory}/beside.mp4",
         "--seed=5",
     )
     return stdout, json.loads((directory / "out.json").read_text()), directory / "out.gif"
@@ -86,6 +91,54 @@ def test_video_shows_an_episode(greedy):
     assert f"video    {path}    26 pictures, 0.9 s" in stdout
 
 
+def test_imagination_is_drawn_beside_the_episode(greedy):
+    stdout, _, path = greedy
+    path = path.with_name("beside.mp4")
+    frames = imageio.imread(path)
+    assert frames.shape == (26, 24 + 224, 2 * 400 + 8, 3)  # plots of 400 x 224, a gap, captions
+    assert (np.abs(frames[-1, 24:, :400].astype(int) - frames[-1, 24:, 408:]) > 50).any()
+    assert f"imagined {path}    26 pictures, 0.9 s; 25 real steps, 25 imagined ones" in stdout
+
+
+class Seen:
+    """Notes what it is to draw."""
+
+    frames_per_second = 60
+
+    def __init__(self, *arguments):
+        self.episodes = []
+
+    def draw(self, observations):
+        self.episodes.append(observations)
+        return np.zeros([4, 6, 3], np.uint8)
+
+
+def test_each_half_acts_on_what_it_sees(policy, monkeypatch, tmp_path):
+    seen, env = Seen(), gymnasium.make("Short-v0")
+    monkeypatch.setattr(imagination, "Pictures", lambda *arguments: seen)
+    export, dynamics = open_export(policy, "policy"), policy.parents[1] / "dynamics" / policy.name
+    imagination.film_beside(
+        export, dynamics, env, lambda: exported(export, False, 0), 5, tmp_path / "out.gif"
+    )
+    # Of 60 steps per second every second one is drawn.
+    assert list(map(len, seen.episodes)) == [n for n in range(1, 27, 2) for _ in range(2)]
+    start, _ = env.reset(seed=seeding.first_evaluation(5))
+    model = vagram_tf.LearnedEnv(dynamics, sample=False)
+    model.reset(options={"state": start})
+    for world, half in zip((env, model), seen.episodes[-2:], strict=True):
+        np.testing.assert_array_equal(half[0], start)
+        for before, after in itertools.pairwise(half):
+            action = export.module(before[np.newaxis].astype(np.float32))["action"][0].numpy()
+            np.testing.assert_allclose(world.step(action)[0], after, atol=1e-5)
+
+
+def test_a_half_that_has_ended_stays_as_it_ended():
+    long, short, seen = np.arange(6.0)[:, np.newaxis], np.arange(3.0)[:, np.newaxis], Seen()
+    video = imagination._video(seen, [long, short])
+    assert [episode[-1, 0] for episode in seen.episodes] == [0, 0, 2, 2, 4, 2]
+    assert video.frames.shape == (3, 24 + 4, 6 + 8 + 6, 3) and video.frames_per_second == 30
+
+
 def test_same_seed_same_bytes_with_sampled_actions(greedy, policy, tmp_path):
     for name in ("one", "two"):
         run(
@@ -102,13 +155,20 @@ def test_same_seed_same_bytes_with_sampled_actions(greedy, policy, tmp_path):
     assert imageio.imread(tmp_path / "one.mp4").shape == (26, 240, 240, 3)
 
 
-def test_without_opengl_there_is_a_reason_instead_of_a_video(monkeypatch, capsys, tmp_path):
+def test_without_opengl_there_is_a_reason_instead_of_a_video(policy, monkeypatch, capsys, tmp_path):
     def unavailable(*args):
         raise rendering.RenderingUnavailable("MuJoCo cannot draw without OpenGL: (libegl1)")
 
     monkeypatch.setattr(rendering, "rollout_frames", unavailable)
-    film.film(EnvConfig("Hopper-v5"), None, 0, tmp_path / "out.mp4")
-    assert capsys.readouterr() == ("", "no video: MuJoCo cannot draw without OpenGL: (libegl1)\n")
+    monkeypatch.setattr(imagination, "Pictures", unavailable)
+    export, path = open_export(policy, "policy"), tmp_path / "out.mp4"
+    for draw in (
+        lambda: film.film(EnvConfig("Hopper-v5"), None, 0, path),
+        lambda: imagination.film_beside(export, policy, None, None, 0, path),
+    ):
+        draw()
+        said = "no video: MuJoCo cannot draw without OpenGL: (libegl1)\n"
+        assert capsys.readouterr() == ("", said)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -163,6 +223,10 @@ def test_what_is_no_policy_is_refused_in_one_line(policy, tmp_path):
             [f"--export={policy}", "--video=out.avi"],
             "--video must end with .mp4 or .gif, got 'out.avi'",
         ),
+        (
+            [f"--export={policy}", "--imagination=out.png"],
+            "--imagination must end with .mp4 or .gif, got 'out.png'",
+        ),
         ([f"--export={policy}", "--output=/no/such/out.json"], "there is no directory /no/such"),
         ([f"--export={policy}", "--episodes=0"], "episodes"),
     ]:
@@ -202,5 +266,6 @@ def test_planner_needs_a_model_with_its_signature(policy, tmp_path):
     line = programs.refused("evaluate", [f"--export={directory}", "--planner=cem"])
     assert "was exported by an earlier version, without the signature 'value'" in line
     shutil.rmtree(directory / "export" / "dynamics")
-    line = programs.refused("evaluate", [f"--export={directory}", "--planner=cem"])
-    assert "is no export" in line
+    for needy in ("--planner=cem", "--imagination=out.gif"):
+        line = programs.refused("evaluate", [f"--export={directory}", needy])
+        assert "is no export" in line

@@ -51,6 +51,22 @@ def test_a_picture_is_of_its_state_alone(renderer):
     assert np.abs(first.astype(int) - other).mean() > 1
 
 
+def test_pendulum_looks_as_its_episode():
+    """Pygame draws it, without OpenGL."""
+    observations, pendulum = [], EnvConfig("Pendulum-v1")
+
+    def fall(observation):
+        observations.append(observation)
+        return np.zeros(1)  # a torque would be drawn
+
+    video = rendering.rollout_frames(pendulum, fall, seed=0, max_steps=12, size=120)
+    renderer = StateRenderer(pendulum, size=120)
+    assert renderer.frames_per_second == video.frames_per_second
+    for observation, expected in zip(observations, video.frames, strict=False):
+        assert np.abs(renderer.draw(observation).astype(int) - expected).mean() < 0.1
+    assert np.abs(video.frames[0].astype(int) - video.frames[11]).mean() > 1
+
+
 def test_the_process_ends_with_its_renderer():
     if rendering.missing():
         pytest.skip("no OpenGL here")
@@ -76,7 +92,9 @@ def test_a_process_that_was_killed_is_an_error_of_ours():
 @pytest.mark.parametrize(
     "config, words",
     [
-        (EnvConfig("Pendulum-v1"), "the observation of Pendulum-v1 does not hold the state"),
+        (EnvConfig("Reacher-v5"), "the observation of Reacher-v5 does not hold the state"),
+        (EnvConfig("Pendulum-v1", distractors=1), "Pendulum-v1 does not hold .* its distractors"),
+        (EnvConfig("Pendulum-v1", observation_origin="0:1"), "of Pendulum-v1 does not hold"),
         (EnvConfig("Nothing-v0"), "unknown environment 'Nothing-v0'"),
     ],
 )

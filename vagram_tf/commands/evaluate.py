@@ -4,9 +4,10 @@
     vagram-evaluate --export=runs/Hopper-v5/vagram/0/export/policy/15000 --episodes=50
     vagram-evaluate --export=runs/Hopper-v5/vagram/0 --planner=cem
 
-With --planner, a planner plays the same episodes, too: it looks for its actions in the exported
-model, anew at every step, and --video shows it. Returns are undiscounted sums of the
-environment's own rewards.
+--imagination draws it beside what the exported model imagines from the same start. With --planner,
+a planner plays the same episodes, too: it looks for its actions in the exported model, anew at
+every step, and the pictures show it. Returns are undiscounted sums of the environment's own
+rewards.
 """
 
 import contextlib
@@ -29,9 +30,8 @@ PLANNERS = ("cem", "mppi", "gradient")
 
 
 class Planning(NamedTuple):
-    """A planner: its model's export, and what `vagram_tf.plan.Planner` takes."""
+    """A planner: what `vagram_tf.plan.Planner` takes."""
 
-    dynamics: Path
     terminal_value: bool
     method: str
     horizon: int
@@ -42,15 +42,19 @@ class Planning(NamedTuple):
 
 
 class Order(NamedTuple):
-    """What the flags say; an environment per episode, or a single one, from `hold`."""
+    """What the flags say; an environment per episode, or a single one, from `hold`. The model's
+    export, `dynamics`, where it is planned in or imagined with.
+    """
 
     export: Path
+    dynamics: Path | None
     config: EnvConfig
     episodes: int
     sample: bool
     seed: int
     output: Path | None
     video: Path | None
+    imagination: Path | None
     planning: Planning | None
     environments: Sequence["gymnasium.Env"] = ()
 
@@ -69,6 +73,11 @@ def define() -> None:
     )
     paths.define("output", None, "JSON file to write the numbers to")
     paths.define("video", None, f"file to draw the first episode to: {' or '.join(_VIDEO_FORMATS)}")
+    paths.define(
+        "imagination",
+        None,
+        "the same, beside what the exported model imagines from the same start, up to 7 s of it",
+    )
 
     absl_flags.DEFINE_enum("planner", None, PLANNERS, "plays, too, with actions that it plans")
     absl_flags.DEFINE_integer("horizon", 20, "steps of a plan", lower_bound=1)
@@ -94,20 +103,32 @@ def define() -> None:
 def check() -> Order:
     """Returns what the flags ask for; raises ValueError."""
     given = absl_flags.FLAGS
-    output, video = given.output, given.video
-    for file in (output, video):
+    videos = {name: given[name].value for name in ("video", "imagination") if given[name].value}
+    for file in (given.output, *videos.values()):
         if file:
             inputs.check_output(file)
-    if video:
+    for name, file in videos.items():
         flags.check_packages("imageio", "imageio_ffmpeg")
-        if video.suffix not in _VIDEO_FORMATS:
+        if file.suffix not in _VIDEO_FORMATS:
             raise ValueError(
-                f"--video must end with {' or '.join(_VIDEO_FORMATS)}, got {str(video)!r}"
+                f"--{name} must end with {' or '.join(_VIDEO_FORMATS)}, got {str(file)!r}"
             )
     export = inputs.export(given.export, "policy")
     config = environment_of(check_export(export, "policy"))
-    planning = _planning(given, export) if given.planner else None
-    return Order(export, config, given.episodes, given.sample, given.seed, output, video, planning)
+    planned = given.planner is not None
+    dynamics = _dynamics(given, export) if planned or given.imagination else None
+    return Order(
+        export,
+        dynamics,
+        config,
+        given.episodes,
+        given.sample,
+        given.seed,
+        given.output,
+        given.video,
+        given.imagination,
+        _planning(given, export) if planned else None,
+    )
 
 
 @contextlib.contextmanager
@@ -118,16 +139,20 @@ def hold(order: Order) -> Iterator[Order]:
         yield order._replace(environments=environments)
 
 
-def _planning(given: absl_flags.FlagValues, policy: Path) -> Planning:
-    """Returns the planner that the flags describe; raises ValueError."""
+def _dynamics(given: absl_flags.FlagValues, policy: Path) -> Path:
+    """Returns the model's export; raises ValueError where there is none that the flags need."""
     # The policy's, of the same step; or what the given path names.
     beside = policy.parents[1] / "dynamics" / policy.name
     dynamics = beside if beside.is_dir() else inputs.export(given.export, "dynamics")
-    check_export(dynamics, "dynamics", "each")
+    check_export(dynamics, "dynamics", "each" if given.planner else None)
+    return dynamics
+
+
+def _planning(given: absl_flags.FlagValues, policy: Path) -> Planning:
+    """Returns the planner that the flags describe; raises ValueError."""
     if given.terminal_value:
         check_export(policy, "policy", "value")
     return Planning(
-        dynamics,
         given.terminal_value,
         given.planner,
         given.horizon,

@@ -30,7 +30,8 @@ from vagram_tf.errors import Fault
 
 _BACKENDS = ("egl", "osmesa", "glfw")  # GLFW needs a display, or macOS
 _PACKAGES = {
-    "egl": "the library EGL is missing (Debian: apt-get install libegl1)",
+    "egl": "the library EGL is missing (Debian: apt-get install libegl1 libgl1-mesa-dri "
+    "libopengl0)",
     "osmesa": "the library OSMesa is missing (Debian: apt-get install libosmesa6)",
     "glfw": "there is no display (without one, unset MUJOCO_GL)",
 }

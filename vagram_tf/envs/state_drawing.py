@@ -13,6 +13,7 @@ import json
 import math
 import os
 import sys
+from collections.abc import Callable
 from typing import IO, Any
 
 import gymnasium
@@ -42,8 +43,8 @@ def main(request_text: str) -> None:
 
 
 def _answer(env: gymnasium.Env, request: dict[str, Any], answers: IO[bytes]) -> None:
-    simulator = Simulator(env)
     name, size = request["config"]["name"], request["size"]
+    set_state = _state_setter(env, name)
     per_second = drawing.prepare(env, name, request["missing"])
     env.reset(seed=0)
     first = drawing.frame(env, name, size)
@@ -52,9 +53,25 @@ def _answer(env: gymnasium.Env, request: dict[str, Any], answers: IO[bytes]) -> 
     answers.flush()
     length = 4 * math.prod(env.observation_space.shape)
     while state := sys.stdin.buffer.read(length):
-        simulator.set_state(np.frombuffer(state, np.float32))
+        set_state(np.frombuffer(state, np.float32))
         answers.write(drawing.frame(env, name, size).tobytes())
         answers.flush()
+
+
+def _state_setter(env: gymnasium.Env, name: str) -> Callable[[np.ndarray], None]:
+    """Returns what takes the task to the state that an observation `[D]` holds; raises ValueError
+    where it holds none.
+    """
+    task: Any = env.unwrapped
+    bare = env.observation_space == task.observation_space  # no distractors, no other origin
+    if name != "Pendulum-v1" or not bare:
+        return Simulator(env).set_state
+
+    def set_state(observation: np.ndarray) -> None:
+        cos, sin, velocity = observation
+        task.state = np.arctan2(sin, cos), velocity
+
+    return set_state
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from vagram_tf.envs import drawing, rendering, state_drawing
 
 
 class StateRenderer:
-    """Draws a MuJoCo task in the states that its observations hold.
+    """Draws a MuJoCo task, or Pendulum-v1, in the states that its observations hold.
 
     Args:
       config: the environment.

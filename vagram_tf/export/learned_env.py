@@ -180,8 +180,9 @@ class LearnedEnv(gymnasium.Env):
       horizon: steps after which an episode is truncated; by default where the real environment cuts
         its episodes off.
       sample: draw next state and reward from the model's distribution; otherwise take its means.
-      render_mode: "rgb_array" to draw: the MuJoCo task in the imagined state, where the observation
-        holds it, else a plot of the episode's observations. Copies share what draws.
+      render_mode: "rgb_array" to draw: a MuJoCo task, or Pendulum-v1, in the imagined state, where
+        the observation holds it, else a plot of the episode's observations. Copies share what
+        draws.
 
     Raises:
       ValueError: in one sentence, if the directory holds no such export or it cannot be used, no

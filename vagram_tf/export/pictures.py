@@ -17,12 +17,13 @@ _DPI = 80
 
 
 class Pictures:
-    """Draws a MuJoCo task whose observations hold its states; of any other task, a plot of the
-    observations.
+    """Draws a MuJoCo task, or Pendulum-v1, whose observations hold its states; of any other task, a
+    plot of the observations.
 
     Args:
       environment: that the model has learned.
       names: of its D dimensions.
+      size: height of the pictures, in pixels; smaller ones, and plots, stay as they are.
 
     Attributes:
       frames_per_second: at which pictures of consecutive steps play as fast as the environment's
@@ -32,12 +33,12 @@ class Pictures:
       RenderingUnavailable: the task could be drawn, but OpenGL is missing.
     """
 
-    def __init__(self, environment: EnvConfig, names: Sequence[str]):
-        self._arguments = (environment, names)
+    def __init__(self, environment: EnvConfig, names: Sequence[str], size: int = 480):
+        self._arguments = (environment, names, size)
         self._task: StateRenderer | None = None
         self.frames_per_second: float = 30
         try:
-            self._task = StateRenderer(environment)
+            self._task = StateRenderer(environment, size)
             self.frames_per_second = self._task.frames_per_second
         except ValueError:  # its states are not to be had: they are plotted
             pass

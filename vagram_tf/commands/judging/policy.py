@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium
 
 from vagram_tf import files, seeding
-from vagram_tf.commands.evaluate import Order, Planning
+from vagram_tf.commands.evaluate import Order
 from vagram_tf.commands.judging import playing
 from vagram_tf.commands.judging.playing import Policy
 from vagram_tf.envs import tasks, trial
@@ -19,31 +19,46 @@ from vagram_tf.plan import Planner, exported
 def run(order: Order) -> None:
     """Judges a policy; raises ValueError, OSError or EnvironmentFault."""
     export = open_export(order.export, "policy")
-    planner = _planner(order.planning, order) if order.planning else None
+    planner = _planner(order) if order.planning else None
     act = playing.exported(export, order.sample, order.seed)
     report = evaluate(export, order.environments, order.episodes, act, order.seed)
     report["actions"] = "sampled" if order.sample else "greedy"
-    if planner and order.planning:
-        report["planner"] = _settings(order.planning) | _play(planner, export, order)
+    if planner:
+        report["planner"] = _settings(order) | _play(planner, export, order)
     print(table(report))
     if order.output:
         files.write(order.output, json.dumps(report, indent=1) + "\n")
         print(f"numbers  {order.output}")
+    if order.video or order.imagination:
+        _show(order, export, planner)
+
+
+def _show(order: Order, export: Export, planner: Planner | None) -> None:
+    """Draws what is to be drawn of the first episode."""
+    from vagram_tf.commands.judging import film, imagination  # imageio is an extra
+
+    def begin() -> Policy:
+        """Returns what acts, with the same random numbers each time and without an old plan."""
+        if planner is None:
+            return playing.exported(export, order.sample, order.seed)
+        planner.reset()
+        return playing.planned(planner)
+
     if order.video:
-        from vagram_tf.commands.judging.film import film  # imageio is an extra
-
-        if planner:
-            planner.reset()
-        # Begins with the same random numbers as before.
-        act = playing.exported(export, order.sample, order.seed)
-        shown = playing.planned(planner) if planner else act
-        film(export.environment, shown, order.seed, order.video)
+        film.film(export.environment, begin(), order.seed, order.video)
+    if order.imagination:
+        assert order.dynamics is not None
+        imagination.film_beside(
+            export, order.dynamics, order.environments[0], begin, order.seed, order.imagination
+        )
 
 
-def _planner(planning: Planning, order: Order) -> Planner:
+def _planner(order: Order) -> Planner:
     """Raises ValueError where the export is not one to plan in."""
+    planning = order.planning
+    assert planning and order.dynamics
     return Planner(
-        exported(planning.dynamics, order.export if planning.terminal_value else None),
+        exported(order.dynamics, order.export if planning.terminal_value else None),
         planning.method,
         planning.horizon,
         planning.candidates,
@@ -64,8 +79,9 @@ def _play(planner: Planner, export: Export, order: Order) -> dict[str, Any]:
     return {"plans_per_second": plans / (time.monotonic() - begin)} | numbers
 
 
-def _settings(planning: Planning) -> dict[str, Any]:
-    return planning._asdict() | {"dynamics": str(planning.dynamics)}
+def _settings(order: Order) -> dict[str, Any]:
+    assert order.planning is not None
+    return {"dynamics": str(order.dynamics)} | order.planning._asdict()
 
 
 def evaluate(
