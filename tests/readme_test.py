@@ -80,7 +80,7 @@ def test_speeds_are_those_of_the_benchmark():
         cells = [f"{number(peer)} ({values[ours] / peer:.2f} ×)" for peer in beside]
         cells += [""] * (2 - len(cells))
         assert f"| {named} | {number(values[ours])} {unit} | {' | '.join(cells)} |" in LINES
-    name = "Hopper, equal epochs, 1,000: 1,000 training steps"
+    name = "Hopper, equal epochs: 1,000 training steps"
     ours, theirs = values[name], values[f"{name}, mbrl-lib"]
     assert (
         f"| Hopper-v5, 1,000 training steps, equal epochs | {number(ours)} s | {number(theirs)} "

@@ -11,9 +11,9 @@ from experiments.speed.timing import BenchmarkRow, median_row
 
 _STORED = (5_000, 10_000, 30_000, 60_000, 100_000, 125_000)
 _ROUND = 250  # training steps from one model fit to the next
-_EQUAL = "Hopper, equal epochs"  # the loop that is compared with mbrl-lib's
-_EQUAL_EPOCHS = 20  # of every fit in it
-_EQUAL_REPETITIONS = {1_000: 3, 5_000: 1}  # by training steps; the longer one takes very long
+# The loops that are compared with mbrl-lib's: training steps, and how often. The longer takes long.
+_EQUAL = {"Hopper, equal epochs": (1_000, 3), "Hopper, equal epochs, longer": (5_000, 1)}
+_EQUAL_EPOCHS = 20  # of every fit in them
 _SIDE_BY_SIDE = (2, 4)  # single-threaded processes
 
 
@@ -43,8 +43,8 @@ def whole_runs(threads: int, python: Path | None) -> Iterator[BenchmarkRow]:
         run = runs.in_process(runs.whole_run, late, stored)
         yield from _run_rows(f"Hopper, {stored:,} stored", _ROUND, run)
     if python:
-        for steps, repetitions in _EQUAL_REPETITIONS.items():
-            yield from _equal_epochs({**settings, "num_steps": steps}, repetitions, python)
+        for name, (steps, repetitions) in _EQUAL.items():
+            yield from _equal_epochs(name, {**settings, "num_steps": steps}, repetitions, python)
     for count in _SIDE_BY_SIDE:
         gains = [runs.side_by_side(count, 1000) for _ in range(3)]
         yield median_row(f"{count} single-threaded processes by one", "×", gains)
@@ -64,7 +64,7 @@ def _run_rows(name: str, steps: int, run: dict[str, Any]) -> Iterator[BenchmarkR
 
 
 def _equal_epochs(
-    settings: dict[str, Any], repetitions: int, python: Path
+    name: str, settings: dict[str, Any], repetitions: int, python: Path
 ) -> Iterator[BenchmarkRow]:
     """The whole loop with as many ensemble steps as mbrl-lib takes, without its evaluations and
     ours; in turns.
@@ -81,7 +81,6 @@ def _equal_epochs(
         taken[""].append(run["fit_steps"])
         seconds[", mbrl-lib"].append(other["seconds"])
         taken[", mbrl-lib"].append(other["model_steps"])
-    name = f"{_EQUAL}, {training_steps:,}"
     for peer in seconds:
         yield median_row(f"{name}: {training_steps:,} training steps{peer}", "s", seconds[peer])
         yield median_row(f"{name}: ensemble steps taken{peer}", "steps", taken[peer])
