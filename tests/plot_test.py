@@ -410,13 +410,10 @@ def test_title_says_what_else_differs_between_panels_of_a_task():
 
 
 def test_titles_of_a_sweep_come_from_the_settings_beside_its_csv():
-    evaluations, plans = sweep_table.read([RESULTS / "distractors" / "distractors.csv"])
+    evaluations, plans = sweep_table.read([RESULTS / "pendulum" / "pendulum.csv"])
     assert [
         panel.title for panel in panels((of.setting for of in evaluations), plans).values()
-    ] == [
-        "Hopper-v5",
-        "Hopper-v5, 15 nonlinear distractors",
-    ]
+    ] == ["InvertedPendulum-v5, 10 rotation distractors"]
 
 
 def test_probability_of_improvement_is_the_hand_computed_one(drawn):
