@@ -36,12 +36,15 @@ def _ours_only(tensor: tf.Tensor, message: str, name: str | None = None) -> tf.T
 tf.debugging.check_numerics = _ours_only
 
 
-_load = functools.cache(lambda path, written, load=tf.saved_model.load: load(path))
+_load = tf.saved_model.load
+_load_written = functools.cache(lambda path, written: _load(path))
 
 
-def _load_once(path: str) -> object:
+def _load_once(path: str, **options: object) -> object:
     """Builds all functions of an export for the first test alone that reads it."""
-    return _load(path, os.stat(os.path.join(path, "saved_model.pb")).st_mtime_ns)
+    if options:
+        return _load(path, **options)
+    return _load_written(path, os.stat(os.path.join(path, "saved_model.pb")).st_mtime_ns)
 
 
 tf.saved_model.load = _load_once
@@ -51,7 +54,7 @@ tf.saved_model.load = _load_once
 def forget():
     """Lets go of a module's traces and exports: a worker keeps them otherwise."""
     yield
-    _load.cache_clear()
+    _load_written.cache_clear()
     tf.keras.backend.clear_session()
     gc.collect()
 
