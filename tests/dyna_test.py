@@ -33,7 +33,7 @@ def transitions(count, size=3, reward=0.0):
 
 
 @pytest.fixture
-def cheap(monkeypatch):
+def cheap(monkeypatch, eagerly):
     """Builds loops whose model and agent do nothing but note what they were given: nothing is
     compiled.
     """
@@ -78,6 +78,13 @@ def cheap(monkeypatch):
         return dyna
 
     return build
+
+
+@pytest.fixture
+def cheap_as_graph(cheap):
+    """In a graph, where a sample that is not taken may be of an empty buffer."""
+    tf.config.run_functions_eagerly(False)
+    return cheap
 
 
 def take(dyna, steps):
@@ -161,8 +168,8 @@ def test_batches_mix_real_and_imagined_as_scheduled(cheap):
     assert [m["train/imagined_share"] for m in metrics[10:]] == [1 - n / 8 for n in real]
 
 
-def test_batches_are_real_when_every_rollout_was_dropped(cheap, monkeypatch):
-    dyna = cheap(random_steps=10, agent_batch_size=8, imagined_share=(0, 0, 1, 1))
+def test_batches_are_real_when_every_rollout_was_dropped(cheap_as_graph, monkeypatch):
+    dyna = cheap_as_graph(random_steps=10, agent_batch_size=8, imagined_share=(0, 0, 1, 1))
     monkeypatch.setattr(dyna.imagination, "imagine", lambda *args: (transitions(0), 1.0))
     metrics = take(dyna, 11)[-1]
     assert (
@@ -172,8 +179,10 @@ def test_batches_are_real_when_every_rollout_was_dropped(cheap, monkeypatch):
     assert metrics["train/imagined_share"] == 0.0
 
 
-def test_without_a_model_there_is_nothing_but_sac_on_real_data(cheap):
-    dyna = cheap(random_steps=10, retrain_every=2, agent_batch_size=8, rollout_model="none")
+def test_without_a_model_there_is_nothing_but_sac_on_real_data(cheap_as_graph):
+    dyna = cheap_as_graph(
+        random_steps=10, retrain_every=2, agent_batch_size=8, rollout_model="none"
+    )
     metrics = take(dyna, 14)
     assert {note[0] for note in dyna.notes} == {"collect", "improve"}
     # All of a batch is real.
@@ -182,12 +191,12 @@ def test_without_a_model_there_is_nothing_but_sac_on_real_data(cheap):
     assert not any(name.startswith("model/") for name in dyna.latest)
 
 
-def test_the_agent_without_a_model_is_the_one_that_a_model_has_not_helped_yet(cheap):
+def test_the_agent_without_a_model_is_the_one_that_a_model_has_not_helped_yet(cheap_as_graph):
     """Actor, critics, the real batches and the real steps have their own random numbers, model or
     not.
     """
     with_model, without = (
-        cheap(random_steps=10, imagined_share=(0, 0, 0, 0), rollout_model=kind)
+        cheap_as_graph(random_steps=10, imagined_share=(0, 0, 0, 0), rollout_model=kind)
         for kind in ("learned", "none")
     )
     for one, other in zip(
