@@ -536,18 +536,28 @@ def test_where_nobody_wrote_the_rule_it_is_learned(learning):
     assert (discount == 0.0).tolist() == learning.termination(tf.constant(after)).numpy().tolist()
 
 
+def written(dyna, path):
+    """Returns the state of a loop, by name, as it was written to a checkpoint."""
+    dyna.freeze()
+    tf.train.Checkpoint(**dyna.state).write(str(path))
+    return programs.variables(path)
+
+
 def test_learned_termination_and_samples_continue_to_the_same_bits(learning, tmp_path):
-    fresh = restored_from(learning, tmp_path / "state")
-    take(learning, 8)  # through a fit at step 50
-    take(fresh, 8)
-    for name, dyna in (("one", learning), ("other", fresh)):
-        dyna.freeze()
-        tf.train.Checkpoint(**dyna.state).write(str(tmp_path / name))
-    actual, expected = programs.variables(tmp_path / "other"), programs.variables(tmp_path / "one")
-    assert actual.keys() == expected.keys() and any(
-        name.startswith("termination/") for name in expected
-    )
-    assert [name for name in actual if actual[name] != expected[name]] == []
+    """A fresh loop takes over all of the state; the old one takes it back and goes on alike."""
+    before = written(learning, tmp_path / "before")
+    assert any(name.startswith("termination/") for name in before)
+    fresh = written(restored_from(learning, tmp_path / "state"), tmp_path / "fresh")
+    assert fresh.keys() == before.keys()
+    assert [name for name in fresh if fresh[name] != before[name]] == []
+    states = []
+    for name in ("one", "other"):
+        take(learning, 8)  # through a fit at step 50
+        states.append(written(learning, tmp_path / name))
+        tf.train.Checkpoint(**learning.state).read(str(tmp_path / "before")).assert_consumed()
+        learning.thaw()
+    assert states[0] != before
+    assert [name for name in before if states[0][name] != states[1][name]] == []
 
 
 def test_learned_termination_even_where_the_rule_is_known(cheap):
