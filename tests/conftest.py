@@ -7,6 +7,7 @@ VAGRAM_TF_SESSION is a directory of all workers: what one of them has made, the 
 """
 
 import atexit
+import functools
 import gc
 import os
 import shutil
@@ -35,9 +36,32 @@ def _ours_only(tensor: tf.Tensor, message: str, name: str | None = None) -> tf.T
 tf.debugging.check_numerics = _ours_only
 
 
+_load = tf.saved_model.load
+_load_written = functools.cache(lambda path, written: _load(path))
+
+
+def _load_once(path: str, **options: object) -> object:
+    """Builds all functions of an export for the first test alone that reads it."""
+    if options:
+        return _load(path, **options)
+    return _load_written(path, os.stat(os.path.join(path, "saved_model.pb")).st_mtime_ns)
+
+
+tf.saved_model.load = _load_once
+
+
 @pytest.fixture(autouse=True, scope="module")
 def forget():
-    """Lets go of a module's traces: a worker keeps what it has compiled otherwise."""
+    """Lets go of a module's traces and exports: a worker keeps them otherwise."""
     yield
+    _load_written.cache_clear()
     tf.keras.backend.clear_session()
     gc.collect()
+
+
+@pytest.fixture
+def eagerly():
+    """Runs compiled functions as Python: no compilation, and a test may look inside."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

@@ -33,7 +33,7 @@ def transitions(count, size=3, reward=0.0):
 
 
 @pytest.fixture
-def cheap(monkeypatch):
+def cheap(monkeypatch, eagerly):
     """Builds loops whose model and agent do nothing but note what they were given: nothing is
     compiled.
     """
@@ -78,6 +78,13 @@ def cheap(monkeypatch):
         return dyna
 
     return build
+
+
+@pytest.fixture
+def cheap_as_graph(cheap):
+    """In a graph, where a sample that is not taken may be of an empty buffer."""
+    tf.config.run_functions_eagerly(False)
+    return cheap
 
 
 def take(dyna, steps):
@@ -161,8 +168,8 @@ def test_batches_mix_real_and_imagined_as_scheduled(cheap):
     assert [m["train/imagined_share"] for m in metrics[10:]] == [1 - n / 8 for n in real]
 
 
-def test_batches_are_real_when_every_rollout_was_dropped(cheap, monkeypatch):
-    dyna = cheap(random_steps=10, agent_batch_size=8, imagined_share=(0, 0, 1, 1))
+def test_batches_are_real_when_every_rollout_was_dropped(cheap_as_graph, monkeypatch):
+    dyna = cheap_as_graph(random_steps=10, agent_batch_size=8, imagined_share=(0, 0, 1, 1))
     monkeypatch.setattr(dyna.imagination, "imagine", lambda *args: (transitions(0), 1.0))
     metrics = take(dyna, 11)[-1]
     assert (
@@ -172,8 +179,10 @@ def test_batches_are_real_when_every_rollout_was_dropped(cheap, monkeypatch):
     assert metrics["train/imagined_share"] == 0.0
 
 
-def test_without_a_model_there_is_nothing_but_sac_on_real_data(cheap):
-    dyna = cheap(random_steps=10, retrain_every=2, agent_batch_size=8, rollout_model="none")
+def test_without_a_model_there_is_nothing_but_sac_on_real_data(cheap_as_graph):
+    dyna = cheap_as_graph(
+        random_steps=10, retrain_every=2, agent_batch_size=8, rollout_model="none"
+    )
     metrics = take(dyna, 14)
     assert {note[0] for note in dyna.notes} == {"collect", "improve"}
     # All of a batch is real.
@@ -182,12 +191,12 @@ def test_without_a_model_there_is_nothing_but_sac_on_real_data(cheap):
     assert not any(name.startswith("model/") for name in dyna.latest)
 
 
-def test_the_agent_without_a_model_is_the_one_that_a_model_has_not_helped_yet(cheap):
+def test_the_agent_without_a_model_is_the_one_that_a_model_has_not_helped_yet(cheap_as_graph):
     """Actor, critics, the real batches and the real steps have their own random numbers, model or
     not.
     """
     with_model, without = (
-        cheap(random_steps=10, imagined_share=(0, 0, 0, 0), rollout_model=kind)
+        cheap_as_graph(random_steps=10, imagined_share=(0, 0, 0, 0), rollout_model=kind)
         for kind in ("learned", "none")
     )
     for one, other in zip(
@@ -527,18 +536,28 @@ def test_where_nobody_wrote_the_rule_it_is_learned(learning):
     assert (discount == 0.0).tolist() == learning.termination(tf.constant(after)).numpy().tolist()
 
 
+def written(dyna, path):
+    """Returns the state of a loop, by name, as it was written to a checkpoint."""
+    dyna.freeze()
+    tf.train.Checkpoint(**dyna.state).write(str(path))
+    return programs.variables(path)
+
+
 def test_learned_termination_and_samples_continue_to_the_same_bits(learning, tmp_path):
-    fresh = restored_from(learning, tmp_path / "state")
-    take(learning, 8)  # through a fit at step 50
-    take(fresh, 8)
-    for name, dyna in (("one", learning), ("other", fresh)):
-        dyna.freeze()
-        tf.train.Checkpoint(**dyna.state).write(str(tmp_path / name))
-    actual, expected = programs.variables(tmp_path / "other"), programs.variables(tmp_path / "one")
-    assert actual.keys() == expected.keys() and any(
-        name.startswith("termination/") for name in expected
-    )
-    assert [name for name in actual if actual[name] != expected[name]] == []
+    """A fresh loop takes over all of the state; the old one takes it back and goes on alike."""
+    before = written(learning, tmp_path / "before")
+    assert any(name.startswith("termination/") for name in before)
+    fresh = written(restored_from(learning, tmp_path / "state"), tmp_path / "fresh")
+    assert fresh.keys() == before.keys()
+    assert [name for name in fresh if fresh[name] != before[name]] == []
+    states = []
+    for name in ("one", "other"):
+        take(learning, 8)  # through a fit at step 50
+        states.append(written(learning, tmp_path / name))
+        tf.train.Checkpoint(**learning.state).read(str(tmp_path / "before")).assert_consumed()
+        learning.thaw()
+    assert states[0] != before
+    assert [name for name in before if states[0][name] != states[1][name]] == []
 
 
 def test_learned_termination_even_where_the_rule_is_known(cheap):

@@ -67,6 +67,12 @@ def fitted(collected, run, place):
     return process, output
 
 
+@pytest.fixture
+def quickly(eagerly, monkeypatch):
+    """Fits are not compiled, and exports have no functions: nobody writes them."""
+    monkeypatch.setattr("vagram_tf.export.signatures._functions", lambda *_: (None, None))
+
+
 def countdown(place, steps=60):
     """Collects random steps of programs:Countdown-v0, which terminates and has no known rule."""
     config = EnvConfig("programs:Countdown-v0")
@@ -190,7 +196,7 @@ def test_value_functions_are_the_exports_own(run):
             np.testing.assert_allclose(gradient, expected["value_gradient"][critic], rtol=1e-4)
 
 
-def test_losses_that_call_the_critics_at_every_step_are_fitted(collected, run, tmp_path):
+def test_losses_that_call_the_critics_at_every_step_are_fitted(quickly, collected, run, tmp_path):
     values = newest_of_run(run, "policy")
     of = order(Dataset.load(collected), tmp_path, values=values, loss="itervaml")
     module, kind, metrics = fitting.fit(of, open_export(values, "policy"))
@@ -208,7 +214,7 @@ def test_ends_are_learned_where_no_rule_is_known(place, tmp_path):
     assert ended["true_positives"] > 10 * (ended["false_negatives"] + ended["false_positives"])
 
 
-def test_known_rule_is_taken():
+def test_known_rule_is_taken(quickly):
     env = tasks.make(EnvConfig("InvertedPendulum-v5"))
     environment = GymnasiumEnvironment(env, 0)
     recording = record(environment, random_actions(environment, 0), 40)
@@ -233,14 +239,14 @@ def test_data_of_an_unknown_environment_give_a_model_that_says_so(collected, tmp
         environment_of(metadata)
 
 
-def test_fit_that_diverges_exports_nothing(collected, tmp_path):
+def test_fit_that_diverges_exports_nothing(quickly, collected, tmp_path):
     of = order(Dataset.load(collected), tmp_path, loss="mse", model_learning_rate=1e30)
     with pytest.raises(Diverged, match="not finite: .*weight_sum"):
         fitting.run(of)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_fit_is_a_function_of_its_seed(collected, tmp_path):
+def test_a_fit_is_a_function_of_its_seed(quickly, collected, tmp_path):
     data = Dataset.load(collected)
 
     def weights(seed):

@@ -34,7 +34,8 @@ class Killed(PendulumEnv):
 gymnasium.register("Killed-v0", Killed, max_episode_steps=25)
 
 COMMON = {name: value for name, value in programs.TINY.items() if name != "threads"} | {
-    "name": "killed:Killed-v0"
+    "name": "killed:Killed-v0",
+    "video_steps": 0,
 }
 EQUAL = {"one": {}, "two": {"environment_timeout": 61.0}}  # a setting that changes nothing in a run
 SEED = 3

@@ -483,13 +483,6 @@ def test_the_gradient_of_itervaml_runs_through_the_value():
     np.testing.assert_allclose(tape.gradient(loss, mean), expected, rtol=1e-3, atol=1e-3)
 
 
-@pytest.fixture
-def eagerly():
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [config(loss) for loss in VALUE_AWARE], ids=named)
 def test_a_fit_changes_no_critic_and_no_actor(eagerly, settings):

@@ -14,7 +14,7 @@ from vagram_tf.export.save import save
 def write(run, env_step, environment="Pendulum-v1"):
     """Writes the export of a policy whose weights depend on the step; returns its directory."""
     env = tasks.make(EnvConfig("Pendulum-v1"))
-    agent = SoftActorCritic(3, 1, AgentConfig(agent_hidden_units=(8, 8)), seed=0)
+    agent = SoftActorCritic(3, 1, AgentConfig(agent_hidden_units=(8,)), seed=0)
     rng = np.random.default_rng(env_step)
     for variable in (*agent.actor_variables, *agent.critic_variables):
         variable.assign(rng.normal(scale=0.7, size=variable.shape).astype(np.float32))

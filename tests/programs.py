@@ -30,7 +30,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 TINY = {
     "name": "programs:Short-v0",
     "termination": "none",
-    "agent_hidden_units": (16, 16),
+    "agent_hidden_units": (16,),
     "observation_normalization": True,
     "model_hidden_units": (16,),
     "members": 3,

@@ -48,13 +48,6 @@ def imagination():
     return Imagination(counting_ensemble(), policy, never, noise=False, seed=0)
 
 
-@pytest.fixture
-def eagerly():
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 def starts(count=B):
     """Returns `[count, D]`: dimension 0 is 100 i, so that a rollout tells where it began."""
     return tf.constant([[100.0 * i, 0.0] for i in range(count)])

@@ -186,7 +186,7 @@ def test_hparams(server):
         and shown["Environment"] == "programs:Short-v0"
         and shown["feature_normalization"] is False
     )
-    assert shown["agent_hidden_units"] == "16,16" and shown["target_entropy"] == "unset"
+    assert shown["rollout_schedule"] == "0.0,1.0,1.0,2.0" and shown["target_entropy"] == "unset"
     final = {metric["name"]["tag"]: metric["value"] for metric in group["metricValues"]}[
         "eval/mean_reward"
     ]

@@ -22,14 +22,6 @@ READ_OUT = [loss for loss in LOSSES if loss not in ("mle", "calibrated_itervaml"
 AS_THEY_ARE = TermWeights(*(tf.constant(weight) for weight in (1.0, 1.0, 0.0)))
 
 
-@pytest.fixture
-def eagerly():
-    """Runs compiled functions as Python: no compilation, and a test may look inside."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 def quadratic(center, sign=1.0):
     center = tf.constant(center, tf.float32)
     return lambda s: sign * 0.5 * tf.reduce_sum(tf.square(s - center), axis=-1)

@@ -32,8 +32,8 @@ SETTINGS = {
 
 @pytest.fixture(autouse=True, scope="module")
 def cheap_work():
-    """No fit, no rollouts, no updates: nothing is compiled. Exports are one file: `export_test` has
-      the real ones.
+    """No fit, no rollouts, no updates: nothing is compiled. Exports have no functions and are one
+      file: `export_test` has the real ones.
 
     The video is one picture: `tensorboard_test` has a real one.
     """
@@ -53,6 +53,7 @@ def cheap_work():
         )
         patch.setattr("vagram_tf.run.logbook._LOG_EVERY", 10)
         patch.setattr("vagram_tf.run.logbook._DRAW_EVERY", 20)
+        patch.setattr("vagram_tf.export.signatures._functions", lambda *_: (None, None))
         patch.setattr("vagram_tf.run.exports.save", save)
         patch.setattr(
             rendering,

@@ -1,10 +1,12 @@
-"""A process that has imported TensorFlow and forks: a program that a test starts begins there.
+"""A process that has imported TensorFlow and what else takes long, and forks: a program that a test
+starts begins there.
 
-The import is a third of a tiny run. Standard input is a socket: each message is an order, with the
-pipes of its output; a child runs it to its end, and the answer is the exit code.
+The imports are a third of a tiny run. Standard input is a socket: each message is an order, with
+the pipes of its output; a child runs it to its end, and the answer is the exit code.
 """
 
-import json  # noqa: I001
+import gc  # noqa: I001
+import json
 import os
 import runpy
 import signal
@@ -12,6 +14,8 @@ import socket
 import sys
 
 import vagram_tf  # noqa: F401  before TensorFlow: it chooses Keras 2
+import matplotlib.backends.backend_agg  # noqa: F401
+import scipy.stats  # noqa: F401
 import tensorflow as tf  # noqa: F401
 import tf_agents.environments  # noqa: F401
 
@@ -50,6 +54,7 @@ def become(arguments, directory, environment, pipes):
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what collects garbage in a child would copy the pages of all that it looks at
     option, what, *arguments = serve(socket.socket(fileno=0))
     sys.argv = [option, *arguments]
     if option == "-m":

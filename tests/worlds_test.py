@@ -18,6 +18,7 @@ from vagram_tf.envs import rendering, tasks, trial
 from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
 from vagram_tf.envs.episodes import Stopped
 from vagram_tf.envs.run_environments import RunEnvironments
+from vagram_tf.run.training import Training
 
 pytestmark = pytest.mark.slow
 
@@ -210,13 +211,15 @@ def test_origin_that_cannot_be_is_refused(origin, words):
         adapted("Instruments", observation_origin=origin)
 
 
-def test_run_tells_of_sizes_after_its_random_steps(tmp_path):
+def test_run_tells_of_sizes_after_its_random_steps(tmp_path, caplog):
     """A run of instruments warns of both dimensions once, and with the remedies of none."""
-    arguments = [*programs.flags(name="worlds:Instruments-v0", observation_normalization=False)]
-    arguments += ["--num_steps=1", "--random_steps=20", "--divergence_factor=1e9"]
-    process = programs.mbpo([*arguments, f"--workdir={tmp_path}"])
-    assert process.stderr.count("observation[0] varies by") == 1
-    assert process.stderr.count("observation[1] is as large as") == 1
+    config = programs.tiny(name="worlds:Instruments-v0", observation_normalization=False)
+    with Training(config, tmp_path) as training:
+        training.learn(config.dyna.random_steps - 1)
+        assert "observation[0]" not in caplog.text
+        training.learn(1)
+    assert caplog.text.count("observation[0] varies by") == 1
+    assert caplog.text.count("observation[1] is as large as") == 1
 
 
 def test_check_env_of_a_good_environment_finds_no_trouble():
