@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import gymnasium
 import numpy as np
@@ -70,10 +71,10 @@ def _episode(env: gymnasium.Env, start: np.ndarray, policy: Policy, most: int) -
     """Plays from the start to the end, at most so many steps; returns the observations
     `[T + 1, D]`.
     """
-    observations = [start]
+    space, observations = cast(gymnasium.spaces.Box, env.action_space), [start]
     for _ in range(most):
-        action = film.action(policy, observations[-1])
-        observation, _, terminated, truncated, _ = env.step(action)
+        action = np.clip(film.action(policy, observations[-1]), space.low, space.high)
+        observation, _, terminated, truncated, _ = env.step(action.astype(space.dtype))
         observations.append(observation)
         if terminated or truncated:
             break
