@@ -5,16 +5,16 @@ They run in a scratch directory that looks like a clone: its entries are links t
 `.venv` is a link to the environment that runs the tests, and that environment's programs are on the
 PATH, as they are once it is active.
 
-Four things differ from what a reader does, and nothing else:
+Five things differ from what a reader does, and nothing else:
 
 - Blocks that install the environment (`pip install`) are not run: the tests run in what the
   README's second block installs, and its first block is run by hand.
 - Whatever takes long is made short: `SHORT` is appended to every command of a program, and the last
   value of a flag counts; `SMALL` changes the presets of Python programs. The run with
   `--loss=vagram`, whose exports the pages name, ends at their environment step.
-- Python programs and the repository's own begin in a process that has imported TensorFlow
-  (`warm`).
+- Whatever is Python begins in a process that has imported TensorFlow (`warm`), but for servers.
 - A server is stopped as soon as it answers.
+- A command that stands on several pages runs once.
 """
 
 import os
@@ -46,28 +46,32 @@ SMALL = {
     "members": 3,
     "elites": 2,
     "model_hidden_units": (16,),
-    "agent_hidden_units": (16, 16),
+    "agent_hidden_units": (16,),
     "max_fit_steps": 20,
     "updates_per_step": 1,
     "rollouts_per_step": 4,
     "eval_episodes": 2,
+    "random_steps": 1090,
 }
-FIT = shlex.split("--members=3 --elites=2 --model_hidden_units=16 --max_fit_steps=20")
+FIT = shlex.split("--members=3 --elites=2 --model_hidden_units=16 --max_fit_steps=10")
 # Flags by program.
 SHORT = {
     "mbpo": shlex.split(
-        "--random_steps=40 --num_steps=60 --retrain_every=30 --eval_every=30 --eval_episodes=2 "
-        "--agent_hidden_units=16,16 --updates_per_step=1 --rollouts_per_step=4 --video_steps=0"
+        "--random_steps=90 --num_steps=10 --retrain_every=5 --eval_every=10 --eval_episodes=2 "
+        "--agent_hidden_units=16 --updates_per_step=1 --rollouts_per_step=4 --video_steps=0"
     )
     + FIT,
     "fit": FIT,
     "fit_study": shlex.split(
-        "--noquick --widths=4 --objectives=mle,vagram --seeds=1 --steps=3 --states=5"
+        "--noquick --widths=4 --objectives=mle,vagram --seeds=1 --steps=3 --states=5 --jobs=1"
     ),
+    "collect": ["--steps=200"],
     "evaluate": ["--episodes=1"],
     "inspect_model": ["--steps=60", "--horizon=30"],
 }
-RUN_FILE = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='__main__')"
+# Of a study whose command names none: one of the data sets that are shipped.
+SOURCE = "--source=experiments/fits/shipped/inverted_pendulum_10_rotation.npz"
+RUN_FILE = "import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
 PORT = 6016  # of the server, beside its default: somebody may be using that
 
 
@@ -100,48 +104,53 @@ def variables():
     return kept | {"PATH": path}
 
 
+@pytest.fixture(scope="module")
+def done():
+    """The commands that have run."""
+    return set()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "page, line, language, text",
     [pytest.param(*block, id=f"{block[0]}:{block[1]}") for block in blocks()],
 )
-def test_block(clone, variables, page, line, language, text):
+def test_block(clone, variables, done, page, line, language, text):
     if language == "python":
         named = re.match(r"# (\w+\.py)\n", text)  # a program that the page says to save
         program = clone / (named[1] if named else "program.py")
         program.write_text(re.sub(r"preset\(.*?\)", rf"\g<0>.replace(**{SMALL})", text))
         run_warm(["-c", RUN_FILE, program.name], clone, variables)
         return
-    for command in map(shlex.split, text.splitlines()):
-        if command[0].endswith("tensorboard"):
-            serve([*command, f"--port={PORT}"], clone, variables)
-        else:
-            run(command, clone, variables)
+    for command in text.replace(".venv/bin/", "").splitlines():
+        if command not in done:
+            run(shlex.split(command), clone, variables)
+        done.add(command)
 
 
 def run(command, directory, variables):
     """Runs a command to its end; a program of ours is made short."""
-    ours = re.fullmatch(r"\S*python -m experiments\.(\w+)( .*)?", " ".join(command))
-    if ours and "--help" not in command:
-        short = SHORT.get(ours[1], [])
-        if "--loss=vagram" in command:
-            short = [*short, "--random_steps=2940"]
-        run_warm([*command[1:], *short], directory, variables)
-        return
-    process = subprocess.run(
-        command, cwd=directory, env=variables, text=True, capture_output=True, timeout=600
-    )
-    check(command, process)
+    program, *arguments = command
+    if program == "tensorboard":
+        serve([*command, f"--port={PORT}"], directory, variables)
+    elif program != "python":
+        run_warm(["-c", RUN_FILE, f".venv/bin/{program}", *arguments], directory, variables)
+    elif "--help" in arguments:
+        run_warm(arguments, directory, variables)
+    else:
+        short = SHORT.get(arguments[1].removeprefix("experiments."), [])
+        if "--loss=vagram" in arguments:
+            short = [*short, "--random_steps=2990"]
+        if arguments[1] == "experiments.fit_study" and "--source" not in str(arguments):
+            short = [*short, SOURCE]
+        run_warm([*arguments, *short], directory, variables)
 
 
 def run_warm(arguments, directory, variables):
     """Runs `python <arguments>` to its end."""
-    check(arguments, programs.warm_python(*arguments, directory=directory, environment=variables))
-
-
-def check(command, process):
+    process = programs.warm_python(*arguments, directory=directory, environment=variables)
     assert process.returncode == 0, (
-        f"{shlex.join(command)}\n{process.stdout[-2000:]}\n{process.stderr[-4000:]}"
+        f"{shlex.join(arguments)}\n{process.stdout[-2000:]}\n{process.stderr[-4000:]}"
     )
 
 
