@@ -1,5 +1,5 @@
 """Runs every command and program of README.md and docs/, as they are written, in the order of the
-pages.
+pages, and the notebook.
 
 They run in a scratch directory that looks like a clone: its entries are links to this repository's,
 `.venv` is a link to the environment that runs the tests, and that environment's programs are on the
@@ -17,6 +17,7 @@ Five things differ from what a reader does, and nothing else:
 - A command that stands on several pages runs once.
 """
 
+import json
 import os
 import re
 import shlex
@@ -40,6 +41,7 @@ PAGES = [
         if path.name != "tutorial.md"
     ),
 ]
+NOTEBOOK = "docs/tour.ipynb"
 
 # Of the presets that Python programs take.
 SMALL = {
@@ -118,14 +120,33 @@ def done():
 def test_block(clone, variables, done, page, line, language, text):
     if language == "python":
         named = re.match(r"# (\w+\.py)\n", text)  # a program that the page says to save
-        program = clone / (named[1] if named else "program.py")
-        program.write_text(re.sub(r"preset\(.*?\)", rf"\g<0>.replace(**{SMALL})", text))
-        run_warm(["-c", RUN_FILE, program.name], clone, variables)
+        run_python(text, clone / (named[1] if named else "program.py"), variables)
         return
     for command in text.replace(".venv/bin/", "").splitlines():
         if command not in done:
             run(shlex.split(command), clone, variables)
         done.add(command)
+
+
+@pytest.fixture(scope="module")
+def notebook_cells():
+    cells = json.loads((ROOT / NOTEBOOK).read_text())["cells"]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
+
+
+@pytest.mark.slow
+def test_notebook(clone, variables, notebook_cells):
+    text = "\n".join("".join(cell["source"]) for cell in notebook_cells)
+    run_python(text, clone / "notebook.py", variables | {"MPLBACKEND": "agg"})
+
+
+def test_notebook_shows_what_its_cells_print_and_draw(notebook_cells):
+    assert (ROOT / NOTEBOOK).stat().st_size < 100_000
+    for cell in notebook_cells:
+        source, outputs = "".join(cell["source"]), cell["outputs"]
+        kinds = {output["output_type"] for output in outputs}
+        assert kinds == {"stream" if "print(" in source else "display_data"}, source
+        assert cell["execution_count"] is None and cell["metadata"] == {}
 
 
 def run(command, directory, variables):
@@ -144,6 +165,12 @@ def run(command, directory, variables):
         if arguments[1] == "experiments.fit_study" and "--source" not in str(arguments):
             short = [*short, SOURCE]
         run_warm([*arguments, *short], directory, variables)
+
+
+def run_python(text, program, variables):
+    """Runs a program in its directory, its presets made small."""
+    program.write_text(re.sub(r"preset\(.*?\)", rf"\g<0>.replace(**{SMALL})", text))
+    run_warm(["-c", RUN_FILE, program.name], program.parent, variables)
 
 
 def run_warm(arguments, directory, variables):
