@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from vagram_tf import seeding
 from vagram_tf.commands.judging import film
 from vagram_tf.commands.judging.playing import Policy
+from vagram_tf.commands.notice import notice
 from vagram_tf.envs.drawing import MOST_FRAMES_PER_SECOND
 from vagram_tf.envs.rendering import RenderingUnavailable, Video
 from vagram_tf.export.learned_env import LearnedEnv
@@ -52,14 +53,15 @@ def film_beside(
     except RenderingUnavailable as error:
         print(f"no video: {error}", file=sys.stderr)
         return
-    start, _ = environment.reset(seed=seeding.first_evaluation(seed))
-    most = math.ceil(_SECONDS * pictures.frames_per_second)
-    real = _episode(environment, start, begin(), most)
-    steps = len(real) - 1
-    model = LearnedEnv(dynamics, horizon=steps, sample=False)
-    model.reset(options={"state": start})
-    imagined = _episode(model, start, begin(), steps)
-    video = _video(pictures, [real, imagined])
+    with notice("drawing the film"):
+        start, _ = environment.reset(seed=seeding.first_evaluation(seed))
+        most = math.ceil(_SECONDS * pictures.frames_per_second)
+        real = _episode(environment, start, begin(), most)
+        steps = len(real) - 1
+        model = LearnedEnv(dynamics, horizon=steps, sample=False)
+        model.reset(options={"state": start})
+        imagined = _episode(model, start, begin(), steps)
+        video = _video(pictures, [real, imagined])
     film.write(video, path)
     print(
         f"imagined {path}    {film.length(video)}; {steps} real steps, {len(imagined) - 1} "
