@@ -1,4 +1,4 @@
-"""The numbers in README's tables are those of the committed results."""
+"""The numbers in the tables of README and docs/when.md are those of the committed results."""
 
 import csv
 import json
@@ -36,6 +36,20 @@ def test_value_errors_are_those_of_the_fit_study(task, named, width):
     ]
     shown = " | ".join(f"{cell:.3g}" for cell in cells)
     assert f"| value error of fresh models, {named}, {width} | {shown} | |" in LINES
+
+
+def test_signs_are_those_of_the_fit_study():
+    lines = (programs.ROOT / "docs" / "when.md").read_text().splitlines()
+    by_task = {}
+    for row in rows_of("fit_study/fit_study_signs.csv"):
+        by_task.setdefault(row["task"], []).append(row)
+    assert len(by_task) == 4
+    for task, cells in by_task.items():
+        signs, errors = cells[0], [float(cell["value_error"]) for cell in cells]
+        assert (
+            f"| {task} | {float(signs['rank']):.1f} | {float(signs['dimensions']):.1f} of "
+            f"{signs['of_dimensions']} | {min(errors):.2f} to {max(errors):.2f} |"
+        ) in lines
 
 
 @pytest.mark.parametrize("step", [2000, 3000])
