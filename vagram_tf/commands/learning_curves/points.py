@@ -1,7 +1,7 @@
 """Points with intervals: final returns, and the losses over all panels."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -67,11 +67,11 @@ def comparison(
 
 
 def _scores(axes: Axes, scores: Sequence[Score], look: Look) -> None:
-    lines = palette.lines(look.labels)
-    ordered = sorted(scores, key=lambda of: palette.place(of.loss))
-    for y, of in enumerate(ordered):
-        _point(axes, y, lines[of.loss][0], of.iqm, of.low, of.high)
-    _lines(axes, [f"{look.labels[of.loss]} (n = {of.runs})" for of in ordered])
+    lines = {
+        of.loss: (f"{look.labels[of.loss]} (n = {of.runs})", of.iqm, of.low, of.high)
+        for of in scores
+    }
+    _compared(axes, lines, look)
     axes.set(
         title=f"interquartile mean over {scores[0].panels} panels",
         xlabel="score (0 smallest, 1 largest mean of a panel)",
@@ -79,17 +79,31 @@ def _scores(axes: Axes, scores: Sequence[Score], look: Look) -> None:
 
 
 def _improvements(axes: Axes, against: Sequence[Improvement], look: Look) -> None:
-    lines = palette.lines(look.labels)
-    ordered = sorted(against, key=lambda of: palette.place(of.other))
-    for y, of in enumerate(ordered):
-        _point(axes, y, lines[of.other][0], of.probability, of.low, of.high)
-    _lines(axes, [f"{look.labels[of.loss]} > {look.labels[of.other]}" for of in ordered])
+    lines = {
+        of.other: (
+            f"{look.labels[of.loss]} > {look.labels[of.other]}",
+            of.probability,
+            of.low,
+            of.high,
+        )
+        for of in against
+    }
+    _compared(axes, lines, look)
     axes.axvline(0.5, color="black", linewidth=0.8, linestyle="--", zorder=0)
     axes.set(
         title="probability of improvement",
         xlabel="P(larger return)",
         xlim=(-0.03, 1.03),
     )
+
+
+def _compared(axes: Axes, lines: Mapping[str, tuple[str, float, float, float]], look: Look) -> None:
+    """Draws label, middle, low and high of each loss, a line each, in the palette's order."""
+    looks, ordered = palette.lines(look.labels), sorted(lines, key=palette.place)
+    for y, loss in enumerate(ordered):
+        _, middle, low, high = lines[loss]
+        _point(axes, y, looks[loss][0], middle, low, high)
+    _lines(axes, [lines[loss][0] for loss in ordered])
 
 
 def _point(axes: Axes, y: float, colour: str, middle: float, low: float, high: float) -> None:
