@@ -86,20 +86,21 @@ class ReplayBuffer(tf.Module):
 
     def _add(self, rows: np.ndarray) -> None:
         # Few operations, each at once: as one graph they take twice as long for a single row.
-        rows, added = rows[-self.capacity :], int(self._added)
-        self._allocate(min(self.capacity, added + len(rows)))
-        slots = (added + np.arange(len(rows))) % self.capacity
+        capacity, added = self.capacity, int(self._added)
+        rows = rows[-capacity:]
+        self._allocate(min(capacity, added + len(rows)), capacity)
+        slots = (added + np.arange(len(rows))) % capacity
         self._rows.scatter_nd_update(slots[:, np.newaxis], rows)
         self._added.assign_add(len(rows))
 
-    def _allocate(self, needed: int) -> None:
-        """Makes room for `needed` rows, at least doubling it, so that adding one by one copies
-        little.
+    def _allocate(self, needed: int, capacity: int) -> None:
+        """Makes room for `needed` rows, at least doubling it up to the capacity, so that adding one
+        by one copies little.
         """
         # The shape alone: to read a variable that is gathered from is to copy it.
         allocated = int(tf.raw_ops.VariableShape(input=self._rows.handle)[0])
         if needed > allocated:
-            target = min(self.capacity, max(needed, 2 * allocated))
+            target = min(capacity, max(needed, 2 * allocated))
             # What the new rows hold until they are overwritten does not matter.
             # Many, when memory is shortest: half the width will do.
             slots = np.minimum(np.arange(target, dtype=np.int32), allocated - 1)
