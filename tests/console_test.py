@@ -71,6 +71,7 @@ def test_missed_goal_names_the_command_that_goes_on(goal, reached, longer, monke
         exports={"policy": directory / "export" / "policy" / "1300"},
     )
     monkeypatch.setattr(console, "program", lambda name: [name])
+    monkeypatch.setattr(console, "installed", lambda name: name)
     words = console.closing_words(training)
     assert ("goal of 950" in words) == (goal is not None)
     commands = [shlex.split(line) for line in words.partition("to try next:\n")[2].splitlines()]
