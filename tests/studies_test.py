@@ -130,10 +130,12 @@ def test_ablation_changes_one_thing_at_a_time(size):
 def test_model_limit_changes_nothing_but_the_world_that_is_imagined_in(size):
     settings, _ = configs("model_limit", size)
     base = settings.pop("learned")
+    # Where there are distractors, the simulator cannot be the model.
+    simulator = {} if size == "quick" else {"simulator": {"rollout_model": "simulator"}}
     assert {name: difference(config, base) for name, config in settings.items()} == {
         "shrunk_0.3": {"rollout_shrinkage": 0.3},
         "shrunk_0.6": {"rollout_shrinkage": 0.6},
-        "simulator": {"rollout_model": "simulator"},
+        **simulator,
         "sac": {"rollout_model": "none"},
     }
 
@@ -141,6 +143,13 @@ def test_model_limit_changes_nothing_but_the_world_that_is_imagined_in(size):
 def test_model_limit_shares_runs_with_distractors():
     limit, distractors = configs("model_limit", "evening")[0], configs("distractors", "evening")[0]
     assert (limit["learned"], limit["sac"]) == (distractors["vagram_0"], distractors["sac_0"])
+
+
+def test_quick_model_limit_shares_runs_with_pendulum():
+    limit, pendulum = configs("model_limit", "quick")[0], configs("pendulum", "evening")[0]
+    case = "InvertedPendulum_10_rotation"
+    shared = pendulum[f"vagram_{case}"], pendulum[f"sac_{case}"]
+    assert (limit["learned"], limit["sac"]) == shared
 
 
 def test_small_model_has_the_papers_models_and_agent():

@@ -1,5 +1,5 @@
 """Is the model the limit? Models made worse on purpose, a perfect one, and none, on Hopper; in a
-quarter of an hour on InvertedPendulum.
+quarter of an hour on InvertedPendulum with distractors, without the perfect one.
 
 `shrunk_0.3` leaves out 0.3 of each change of state that its model predicts; `simulator` steps the
 simulator itself in its rollouts; `sac` has no rollouts. Where returns do not depend on the model,
@@ -33,15 +33,18 @@ EVENING = Study(
     seeds=range(5),
 )
 
-# The agent and the model of `pendulum`.
+# The task, agent and model of `pendulum`, whose runs of `vagram` and `sac` are `learned` and `sac`.
+# The simulator cannot be the model there: observations hold more than its state.
 QUICK = Study(
     common={
         **_COMMON,
         "name": "InvertedPendulum-v5",
+        "distractors": 10,
+        "distractor_kind": "rotation",
         "num_steps": 2000,
         "eval_episodes": 5,
         "model_hidden_units": (64, 64),
     },
-    settings=_WORLDS,
+    settings={name: world for name, world in _WORLDS.items() if name != "simulator"},
     seeds=range(5),
 )
