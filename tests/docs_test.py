@@ -5,13 +5,14 @@ They run in a scratch directory that looks like a clone: its entries are links t
 `.venv` is a link to the environment that runs the tests, and that environment's programs are on the
 PATH, as they are once it is active.
 
-Five things differ from what a reader does, and nothing else:
+Six things differ from what a reader does, and nothing else:
 
 - Blocks that install the environment (`pip install`) are not run: the tests run in what the
   README's second block installs, and its first block is run by hand.
 - Whatever takes long is made short: `SHORT` is appended to every command of a program, and the last
   value of a flag counts; `SMALL` changes the presets of Python programs. The run with
   `--loss=vagram`, whose exports the pages name, ends at their environment step.
+- Episodes of the pendulums end after 100 steps: what plays, plans and draws them takes a while.
 - Whatever is Python begins in a process that has imported TensorFlow (`warm`), but for servers.
 - A server is stopped as soon as it answers.
 - A command that stands on several pages runs once.
@@ -73,7 +74,18 @@ SHORT = {
 }
 # Of a study whose command names none: one of the data sets that are shipped.
 SOURCE = "--source=experiments/fits/shipped/inverted_pendulum_10_rotation.npz"
-RUN_FILE = "import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
+# Runs a file or a module, as Python does.
+RUN = """
+import gymnasium, runpy, sys
+for name in ("InvertedPendulum-v5", "Pendulum-v1"):
+    gymnasium.spec(name).max_episode_steps = 100
+of_module = sys.argv[1] == "-m"
+del sys.argv[: 2 if of_module else 1]
+if of_module:
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+else:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 PORT = 6016  # of the server, beside its default: somebody may be using that
 
 
@@ -155,7 +167,7 @@ def run(command, directory, variables):
     if program == "tensorboard":
         serve([*command, f"--port={PORT}"], directory, variables)
     elif program != "python":
-        run_warm(["-c", RUN_FILE, f".venv/bin/{program}", *arguments], directory, variables)
+        run_warm([f".venv/bin/{program}", *arguments], directory, variables)
     elif "--help" in arguments:
         run_warm(arguments, directory, variables)
     else:
@@ -170,12 +182,14 @@ def run(command, directory, variables):
 def run_python(text, program, variables):
     """Runs a program in its directory, its presets made small."""
     program.write_text(re.sub(r"preset\(.*?\)", rf"\g<0>.replace(**{SMALL})", text))
-    run_warm(["-c", RUN_FILE, program.name], program.parent, variables)
+    run_warm([program.name], program.parent, variables)
 
 
 def run_warm(arguments, directory, variables):
     """Runs `python <arguments>` to its end."""
-    process = programs.warm_python(*arguments, directory=directory, environment=variables)
+    process = programs.warm_python(
+        "-c", RUN, *arguments, directory=directory, environment=variables
+    )
     assert process.returncode == 0, (
         f"{shlex.join(arguments)}\n{process.stdout[-2000:]}\n{process.stderr[-4000:]}"
     )
