@@ -40,7 +40,7 @@ def written(path, *lines):
 
 
 def plot(*arguments):
-    return programs.python("-m", "experiments.plot", *arguments)
+    return programs.program("plot", arguments)
 
 
 @pytest.fixture(scope="module")

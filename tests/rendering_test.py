@@ -2,9 +2,6 @@
 missing.
 """
 
-import subprocess
-import sys
-
 import numpy as np
 import programs
 import pytest
@@ -109,9 +106,7 @@ def test_process_that_has_loaded_tensorflow_draws_mujoco():
         "print(rendering.rollout_frames(EnvConfig('InvertedPendulum-v5'), policy, 0, "
         "2).frames.shape)"
     )
-    process = subprocess.run(
-        [sys.executable, "-c", code], cwd=programs.ROOT, capture_output=True, text=True
-    )
+    process = programs.warm_python("-c", code)
     assert (process.returncode, process.stdout) == (0, "(3, 240, 240, 3)\n"), process.stderr
 
 
