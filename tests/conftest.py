@@ -50,6 +50,19 @@ def _load_once(path: str, **options: object) -> object:
 tf.saved_model.load = _load_once
 
 
+LONG = ("docs_test.py", "learning_test.py")
+
+
+def pytest_configure(config):
+    """Workers take files in the order of collection, and not those of few tests last."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files come first: none of them is left for a single worker at the end."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def forget():
     """Lets go of a module's traces and exports: a worker keeps them otherwise."""
