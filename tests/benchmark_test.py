@@ -31,21 +31,12 @@ QUICK_ROWS = [
 OF_THE_LIMIT = ("matrix products", "SAC updates", "ensemble steps", "value gradients", "imagined")
 
 
-# Runs the program with small matrices, and once what it repeats; the job that it starts is small.
+# Runs the program with small matrices, and once what it repeats.
 _SMALL = """
-import runpy, subprocess, types
+import runpy
 from vagram_tf import quiet
 quiet.load_tensorflow(2)
-from experiments.speed import measuring, parts, runs, timing
-
-SMALL = "from experiments.speed import runs; of = runs.preset; runs.preset = lambda name: of(name)"
-SMALL += ".replace(random_steps=20, max_fit_steps=1, rollouts_per_step=4, updates_per_step=1); "
-
-def run(command, **options):
-    *start, last = command
-    return subprocess.run([*start, SMALL + last] if "-c" in start else command, **options)
-
-runs.subprocess = types.SimpleNamespace(run=run)
+from experiments.speed import measuring, parts, timing
 parts.HOPPER = parts.HOPPER.replace(agent_batch_size=8, model_hidden_units=(8,))
 parts._CALLS, parts._FIT_EPOCHS, measuring._QUICK_REPETITIONS = 1, 1, 1
 timing._LIMIT_SIZE = 64
