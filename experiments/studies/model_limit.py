@@ -1,5 +1,5 @@
-"""Is the model the limit? Models made worse on purpose, a perfect one, and none, on Hopper; in a
-quarter of an hour on InvertedPendulum with distractors, without the perfect one.
+"""Is the model the limit? Models made worse on purpose, a perfect one, and none, on Hopper; in half
+an hour on InvertedPendulum with distractors, without the perfect one.
 
 `shrunk_0.3` leaves out 0.3 of each change of state that its model predicts; `simulator` steps the
 simulator itself in its rollouts; `sac` has no rollouts. Where returns do not depend on the model,
