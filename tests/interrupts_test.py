@@ -24,9 +24,9 @@ with Interrupts([signal.SIGHUP, signal.SIGUSR1], "stopping") as interrupts:
 """
 
 
-def waiting(path, seconds=0.5, command=(), **kwargs):
+def waiting(path, seconds=0.5, command=(), program=_WAITING, **kwargs):
     process = subprocess.Popen(
-        [*command, sys.executable, "-c", _WAITING, str(path), str(seconds)],
+        [*command, sys.executable, "-c", program, str(path), str(seconds)],
         env=os.environ | {"PYTHONPATH": str(programs.ROOT)},
         text=True,
         # Also where the tests themselves run after `nohup`.
@@ -59,18 +59,46 @@ def test_second_ctrl_c_stops_at_once_and_a_second_warning_does_not(tmp_path):
     assert process.returncode != 0 and not (tmp_path / "said").exists()
 
 
-def test_terminal_that_goes_away_costs_nothing(tmp_path):
-    """As when a connection breaks: SIGHUP comes, and what is written then has nowhere to go."""
+@pytest.mark.parametrize("signals", [[signal.SIGHUP], [], [signal.SIGTERM, signal.SIGHUP]])
+def test_terminal_that_goes_away_costs_nothing(signals, tmp_path):
+    """As when a connection breaks: what is written then has nowhere to go, SIGHUP or not."""
     terminal, other = pty.openpty()
     process = waiting(tmp_path / "said", stdout=other, stderr=other, start_new_session=True)
     os.close(other)
-    said = b""
-    while not said.endswith(b"\n"):  # a terminal that goes away amid a line is another matter
-        said += os.read(terminal, 100)
-    assert said == b"ready\r\n"
+    assert os.read(terminal, 5) == b"ready"  # amid a line
     os.close(terminal)
-    process.send_signal(signal.SIGHUP)
+    for number in signals or [signal.SIGUSR1]:
+        process.send_signal(number)
     assert process.wait() == 0 and (tmp_path / "said").exists()
+
+
+# Speaks until a request comes.
+_SPEAKING = """
+import sys
+from vagram_tf.commands.interrupts import Interrupts
+with Interrupts([]) as interrupts:
+    while not interrupts.requested():
+        print("a line")
+open(sys.argv[1], "w").write("saved")
+"""
+
+
+def test_pipe_that_nobody_reads_any_more_is_a_request(tmp_path):
+    process = waiting(tmp_path / "said", program=_SPEAKING, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == "a line\n"
+    process.stdout.close()
+    assert process.wait() == 0 and (tmp_path / "said").read_text() == "saved"
+
+
+def test_signals_amid_what_is_said_are_heard(tmp_path):
+    for _ in range(3):
+        said = tmp_path / "said"
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = waiting(said, program=_SPEAKING, **pipes)
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate()[1].startswith("stopping after this step")
+        assert process.returncode == 0 and said.read_text() == "saved"
 
 
 def test_nohup_still_means_that_it_goes_on(tmp_path):
