@@ -114,8 +114,7 @@ def test_a_loss_differs_from_vagram_in_what_it_is_named_after_alone(name, size):
 def test_panels_differ_in_what_they_are_named_after_alone(name, size):
     settings, _ = configs(name, size)
     of_vagram = [config for setting, config in settings.items() if panel_of(setting)[1] == "vagram"]
-    one_panel = size == "evening" and name in ("pendulum", "bottleneck")
-    assert (len(of_vagram) == 1) == one_panel
+    assert (len(of_vagram) == 1) == (size == "evening" and name in ("pendulum", "bottleneck"))
     for config in of_vagram[1:]:
         assert set(difference(config, of_vagram[0])) <= PANELS[name]
 
@@ -140,6 +139,18 @@ def test_model_limit_changes_nothing_but_the_world_that_is_imagined_in(size):
         "shrunk_0.6": {"rollout_shrinkage": 0.6},
         **simulator,
         "sac": {"rollout_model": "none"},
+    }
+
+
+def test_bottleneck_has_other_weights_and_a_loss_that_knows_the_task():
+    settings, _ = configs("bottleneck", "evening")
+    assert {
+        name: difference(config, settings["vagram"])
+        for name, config in settings.items()
+        if name not in CONTROLS
+    } == {
+        "agreement": {"value_gradient_weights": "agreement"},
+        "task_only": {"loss": "experiments.controls.task_only:task_only"},
     }
 
 

@@ -1,8 +1,8 @@
-"""A swing-up in which the model must choose: Pendulum-v1 with distractors that can be predicted, a
-model whose narrowest layer cannot carry them all, and rollouts of five steps; all losses.
+"""A swing-up in which the model must choose: Pendulum-v1 with more predictable distractors than the
+model can carry, and rollouts of five steps; all losses.
 
-`pendulum` balances, which even a bad model teaches. Here the model has room for the task's motion
-in its first layer, and eight units for the 19 numbers that it is given.
+`pendulum` balances, which even a bad model teaches. Here the return depends on the model, which
+`task_only` shows: it fits the pendulum's own dimensions alone, as if it knew which they are.
 """
 
 from experiments.studies import LOSSES, SAC
@@ -10,11 +10,11 @@ from vagram_tf.study import Settings, Study, product, vary
 
 _COMMON = {
     "name": "Pendulum-v1",
-    "num_steps": 1500,
+    "num_steps": 2000,
     "video_steps": 0,
     "eval_episodes": 5,
     "distractor_kind": "rotation",
-    "model_hidden_units": (64, 8),
+    "model_hidden_units": (16, 16),
     "rollout_schedule": (0.0, 0.0, 5.0, 5.0),
     "observation_normalization": True,
     # Critics that diverge are a result here: such runs go on to their end.
@@ -23,8 +23,15 @@ _COMMON = {
 _ALL: Settings = {**LOSSES, **SAC}
 
 FULL = Study(
-    common=_COMMON, settings=product(_ALL, vary("distractors", 0, 5, 15, 30)), seeds=range(3, 13)
+    common=_COMMON, settings=product(_ALL, vary("distractors", 5, 15, 30)), seeds=range(3, 13)
 )
 
-# Seeds 0 to 2 have chosen this case.
-EVENING = Study(common={**_COMMON, "distractors": 15}, settings=_ALL, seeds=range(3, 13))
+EVENING = Study(
+    common={**_COMMON, "distractors": 30},
+    settings={
+        **_ALL,
+        "agreement": {"loss": "vagram", "value_gradient_weights": "agreement"},
+        "task_only": {"loss": "experiments.controls.task_only:task_only"},
+    },
+    seeds=range(3, 13),  # 0 to 2 have chosen this case
+)
