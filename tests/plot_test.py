@@ -350,6 +350,15 @@ def test_legend_is_outside_of_the_axes_and_says_seeds_once(monkeypatch):
     assert not any(box.overlaps(axes.get_tightbbox()) for axes in drawn_figure.axes)
 
 
+@pytest.mark.parametrize("length, lines", [(1, 1), (30, 2)])
+def test_legend_is_as_wide_as_the_figure_allows(length, lines, monkeypatch):
+    drawn_figure = shown(monkeypatch, {"mle": "m" * length, "vagram": "w" * length})["out"]
+    (legend,) = drawn_figure.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= drawn_figure.bbox.width
+    assert len({text.get_window_extent().y0 for text in legend.get_texts()}) == lines
+
+
 def test_interquartile_mean_is_shown_if_asked_for(monkeypatch):
     without, both = (shown(monkeypatch, interquartile_mean=asked) for asked in (False, True))
     for name, lines in (("out", 2), ("out_final", 2)):

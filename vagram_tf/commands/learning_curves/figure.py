@@ -19,8 +19,6 @@ from vagram_tf.commands.learning_curves.statistics import Point
 from vagram_tf.commands.report import palette, style
 
 _HEIGHT = 2.3  # inches of a panel
-_LEGEND_CHARACTERS = 14  # of its labels in an inch
-_LEGEND_HANDLE = 5  # characters that a handle and the space around it take
 _LEGEND_LINE = 0.18  # inches of a line of the legend
 
 
@@ -73,19 +71,24 @@ def _learning_curves(curve: Sequence[Point], look: Look, output: str) -> list[Pa
 def _legend(
     figure: Figure, handles: Mapping[str, Line2D], labels: Mapping[str, str], title: str
 ) -> None:
-    """Adds a legend above the panels, and makes room for its lines."""
-    entry = (max(map(len, labels.values())) + _LEGEND_HANDLE) / _LEGEND_CHARACTERS
-    columns = max(1, min(len(labels), int(figure.get_figwidth() / entry)))
-    figure.set_figheight(figure.get_figheight() + _LEGEND_LINE * (-(-len(labels) // columns)))
-    figure.legend(
-        [handles[name] for name in labels],
-        list(labels.values()),
-        loc="outside upper center",
-        ncols=columns,
-        fontsize=8.5,
-        title=title,
-        title_fontsize=8.5,
-    )
+    """Adds a legend above the panels, in as few lines as the figure is wide enough for, and makes
+    room for them.
+    """
+    count = len(labels)
+    for lines in range(1, count + 1):
+        legend = figure.legend(
+            [handles[name] for name in labels],
+            list(labels.values()),
+            loc="outside upper center",
+            ncols=-(-count // lines),
+            fontsize=8.5,
+            title=title,
+            title_fontsize=8.5,
+        )
+        if lines == count or legend.get_window_extent().width <= figure.bbox.width:
+            break
+        legend.remove()
+    figure.set_figheight(figure.get_figheight() + _LEGEND_LINE * lines)
 
 
 def _table(rows: Sequence[Point | Score | Improvement], path: str) -> Path:
