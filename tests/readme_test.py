@@ -52,21 +52,28 @@ def test_signs_are_those_of_the_fit_study():
         ) in lines
 
 
-@pytest.mark.parametrize("step", [2000, 3000])
-def test_returns_are_those_of_the_pendulum_study(step):
+@pytest.mark.parametrize(
+    "study, panel, step, seeds, named",
+    [
+        ("pendulum", "_InvertedPendulum_10_rotation", 2000, "10", "return there, step 2,000, ten"),
+        ("pendulum", "_InvertedPendulum_10_rotation", 3000, "10", "return there, step 3,000, ten"),
+        ("bottleneck", "", 3000, "7", "return, Pendulum-v1, 30 of them, 16x16, step 3,000, seven"),
+    ],
+)
+def test_returns_are_those_of_the_studies(study, panel, step, seeds, named):
     of = {
-        row["setting"].removesuffix("_InvertedPendulum_10_rotation"): row
-        for row in rows_of("pendulum/curves.csv")
+        row["setting"].removesuffix(panel): row
+        for row in rows_of(f"{study}/curves.csv")
         if int(row["env_step"]) == step
     }
-    assert {row["seeds"] for row in of.values()} == {"10"}
+    assert {row["seeds"] for row in of.values()} == {seeds}
     shown = " | ".join(
         "{:,.0f} [{:,.0f}, {:,.0f}]".format(
             *(float(of[name][key]) for key in ("mean", "low", "high"))
         )
         for name in ("vagram", "mse", "mle", "mle_mean", "sac")
     )
-    assert f"| return there at step {step:,}, ten seeds | {shown} |" in LINES
+    assert f"| {named} seeds | {shown} |" in LINES
 
 
 def test_speeds_are_those_of_the_benchmark():
