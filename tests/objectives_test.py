@@ -592,3 +592,13 @@ def test_a_function_that_makes_an_objective_is_registered_like_a_class(monkeypat
         return made if config.loss == f"{__name__}:mine" else None
 
     assert make_objective(ModelConfig(loss=f"{__name__}:mine")) is made
+
+
+def test_task_only_is_the_mse_of_the_pendulums_own_dimensions():
+    objective = make_objective(ModelConfig(loss="experiments.controls.task_only:task_only"))
+    error = tf.constant([[[1.0, 2.0, 9.0, 100.0, 100.0]]])
+    target = Transition(*[tf.zeros([1, 1, 5])] * 5)
+    prediction = Prediction(*[error] * len(Prediction._fields))
+    spread = tf.constant([1.0, 2.0, 3.0, 1.0, 1.0])
+    loss = objective.loss(prediction, target, {"spread": spread}, [])
+    np.testing.assert_allclose(loss, [[(1.0 + 1.0 + 9.0) / 3]])

@@ -1,15 +1,13 @@
 """What matters in VaGraM: Hopper with 15 distractors, one change at a time from `vagram`."""
 
-from experiments.studies import LOSSES, SAC, SHORT
+from experiments.studies import CRITICS, LOSSES, SAC, SHORT
 from vagram_tf.study import Settings, Study
 
 _TASK = {
     "name": "Hopper-v5",
     "distractors": 15,
     "video_steps": 0,
-    "observation_normalization": True,
-    # Critics that diverge are a result here: such runs go on to their end.
-    "divergence_factor": 1e9,
+    **CRITICS,
 }
 
 _CHANGES: Settings = {

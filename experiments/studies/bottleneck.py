@@ -5,7 +5,7 @@ model can carry, and rollouts of five steps; all losses.
 `task_only` shows: it fits the pendulum's own dimensions alone, as if it knew which they are.
 """
 
-from experiments.studies import LOSSES, SAC
+from experiments.studies import CRITICS, LOSSES, SAC
 from vagram_tf.study import Settings, Study, product, vary
 
 _COMMON = {
@@ -16,9 +16,7 @@ _COMMON = {
     "distractor_kind": "rotation",
     "model_hidden_units": (16, 16),
     "rollout_schedule": (0.0, 0.0, 5.0, 5.0),
-    "observation_normalization": True,
-    # Critics that diverge are a result here: such runs go on to their end.
-    "divergence_factor": 1e9,
+    **CRITICS,
 }
 _ALL: Settings = {**LOSSES, **SAC}
 

@@ -5,16 +5,13 @@ their kind. Nonlinear distractors are noise to a model; those of `rotation` can 
 take its capacity.
 """
 
-from experiments.studies import LOSSES, SAC, SHORT
+from experiments.studies import CRITICS, LOSSES, SAC, SHORT
 from vagram_tf.study import Settings, Study, product, vary
 
 _TASK = {
     "name": "Hopper-v5",
     "video_steps": 0,
-    # Distractors have a size of 20, positions of 0.1: as they come they fill the critics.
-    "observation_normalization": True,
-    # Critics that diverge are a result here: such runs go on to their end.
-    "divergence_factor": 1e9,
+    **CRITICS,
 }
 _ALL: Settings = {**LOSSES, **SAC}
 _NONE: Settings = {"0": {"distractors": 0}}

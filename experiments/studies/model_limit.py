@@ -6,7 +6,7 @@ simulator itself in its rollouts; `sac` has no rollouts. Where returns do not de
 no loss can matter.
 """
 
-from experiments.studies import SAC, SHORT
+from experiments.studies import CRITICS, SAC, SHORT
 from vagram_tf.study import Settings, Study
 
 _WORLDS: Settings = {
@@ -20,9 +20,7 @@ _COMMON = {
     "name": "Hopper-v5",
     "loss": "vagram",
     "video_steps": 0,
-    # As in `distractors`, whose runs without any are these.
-    "observation_normalization": True,
-    "divergence_factor": 1e9,
+    **CRITICS,  # as in `distractors`, whose runs without any are these
 }
 
 FULL = Study(common={**_COMMON, "num_steps": 125_000}, settings=_WORLDS, seeds=range(10))

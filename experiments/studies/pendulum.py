@@ -6,7 +6,7 @@ layers of 64 units, in which `vagram` has half the value error of `mle` and of `
 Pendulum-v1, no distractors, and nonlinear ones, which are noise to a model.
 """
 
-from experiments.studies import LOSSES, SAC
+from experiments.studies import CRITICS, LOSSES, SAC
 from vagram_tf.study import Settings, Study, product, vary
 
 _TASKS: Settings = {
@@ -23,9 +23,7 @@ _COMMON = {
     "video_steps": 0,
     "eval_episodes": 5,
     "model_hidden_units": (64, 64),
-    "observation_normalization": True,
-    # Critics that diverge are a result here: such runs go on to their end.
-    "divergence_factor": 1e9,
+    **CRITICS,
 }
 _ALL: Settings = {**LOSSES, **SAC}
 
