@@ -286,15 +286,16 @@ def test_the_figure_shows_vagram_against_every_other(monkeypatch):
 def test_a_study_continues_where_it_is_and_keeps_what_else_the_table_holds(tmp_path):
     cells = table.cells(SHIPPED[:1], ["mse", "vagram"], ["4"])
     path = tmp_path / "study.csv"
-    rows = work.run(cells[:1], SIZE, 1, [], path)
+    with work.workers(1) as pool:
+        rows = work.run(cells[:1], SIZE, pool, [], path)
+        more = work.run(cells[1:], SIZE._replace(seeds=1), pool, table.read(path, SIZE), path)
+        text = path.read_text()
+        assert work.run(cells[:1], SIZE, pool, table.read(path, SIZE), path)
     assert [(r.source, r.task, r.width, r.objective, r.seed) for r in rows] == [
         ("hopper", "Hopper-v5", "4", "mse", seed) for seed in (0, 1)
     ]
     assert all(np.isfinite(r.value_error) and r.fit_steps == 3 for r in rows) and rows[0] != rows[1]
-    more = work.run(cells[1:], SIZE._replace(seeds=1), 1, table.read(path, SIZE), path)
     assert [(r.objective, r.seed) for r in more] == [("mse", 0), ("mse", 1), ("vagram", 0)]
-    text = path.read_text()
-    assert work.run(cells[:1], SIZE, 1, table.read(path, SIZE), path)
     assert path.read_text() == text
     table.save(path, rows)
     assert text.startswith(path.read_text())

@@ -11,9 +11,10 @@ def run(order: table.Order) -> None:
         print(f"written  {work.keep(order.sources[0], order.size.states, order.keep)}")
         return
     path, signs_path = Path(f"{order.output}.csv"), Path(f"{order.output}_signs.csv")
-    rows = work.run(order.cells, order.size, order.jobs, order.done, path)
-    print(table.summary(rows))
-    signs = work.signs_of(order.sources, order.size.states, order.jobs)
+    with work.workers(order.jobs) as pool:
+        rows = work.run(order.cells, order.size, pool, order.done, path)
+        print(table.summary(rows))
+        signs = work.signs_of(order.sources, order.size.states, pool)
     measured_signs.save(signs_path, measured_signs.measured(rows, signs))
     written = [path, signs_path, *figure.draw(rows, order.output)]
     print("\n".join(f"written  {path}" for path in written))

@@ -27,14 +27,18 @@ def keep(source: Path, states: int, path: Path) -> Path:
 
 
 def run(
-    cells: Sequence[Cell], size: Size, jobs: int, done: Sequence[FitRow], path: Path
+    cells: Sequence[Cell],
+    size: Size,
+    pool: ProcessPoolExecutor,
+    done: Sequence[FitRow],
+    path: Path,
 ) -> list[FitRow]:
     """Fits and judges what is not done yet, and writes the table after every cell.
 
     Args:
       cells: to be fitted.
       size: of the study.
-      jobs: processes.
+      pool: of `workers`.
       done: rows that an earlier start has left.
       path: of the table.
 
@@ -54,7 +58,7 @@ def run(
     }
     total = sum(map(len, missing.values()))
     bar = tqdm(total=total, unit="fit", dynamic_ncols=True, mininterval=0.5)
-    with bar, workers(jobs) as pool:
+    with bar:
         futures = [pool.submit(fit, cell, size, seeds) for cell, seeds in missing.items() if seeds]
         try:
             for future in as_completed(futures):
@@ -90,16 +94,12 @@ def fit(cell: Cell, size: Size, seeds: Sequence[int]) -> list[FitRow]:
     return with_tensorflow(_FITTING, 1).fit(cell, size, seeds)
 
 
-def signs_of(sources: Sequence[Path], states: int, jobs: int) -> dict[str, tuple[Signs, int]]:
+def signs_of(
+    sources: Sequence[Path], states: int, pool: ProcessPoolExecutor
+) -> dict[str, tuple[Signs, int]]:
     """Returns the signs and D of every source, by the name that its rows have."""
-    with workers(jobs) as pool:
-        return dict(
-            zip(
-                map(source_name, sources),
-                pool.map(_signs, sources, [states] * len(sources)),
-                strict=True,
-            )
-        )
+    signs = pool.map(_signs, sources, [states] * len(sources))
+    return dict(zip(map(source_name, sources), signs, strict=True))
 
 
 def _signs(source: Path, states: int) -> tuple[Signs, int]:
