@@ -10,12 +10,10 @@ product measured right beside it. The other libraries live in an environment tha
 `experiments/speed/peers/install` creates; without it they are left out.
 """
 
-from pathlib import Path
-
 from absl import flags as absl_flags
 
 from experiments.speed.order import Order
-from vagram_tf.commands import paths
+from vagram_tf.commands import inputs, paths
 from vagram_tf.commands.program import Program
 
 
@@ -28,12 +26,10 @@ def define() -> None:
 
 
 def check() -> Order:
-    """Returns what the flags ask for, and makes the place of the results; raises OSError."""
+    """Returns what the flags ask for; raises ValueError."""
     given = absl_flags.FLAGS
-    output = given.output
-    output.parent.mkdir(parents=True, exist_ok=True)
-    Path(f"{output}.json").touch()
-    return Order(given.quick, output, given.peers, given.threads)
+    inputs.check_output(given.output)
+    return Order(given.quick, given.output, given.peers, given.threads)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import programs
 import pytest
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from experiments.speed import flop, growth, profiling, report, timing
 from experiments.speed.timing import BenchmarkRow
+from vagram_tf.commands import inputs
 
 QUICK_ROWS = [
     "limit: matrix product, 2,048 rows and columns",
@@ -46,11 +48,11 @@ runpy.run_module("experiments.benchmark", run_name="__main__", alter_sys=True)
 
 @pytest.mark.slow
 def test_quick_benchmark_is_complete(tmp_path):
-    output = tmp_path / "made" / "speed"
+    output = tmp_path / "speed"
     process = programs.python("-c", _SMALL, "--quick", f"--output={output}", f"--peers={tmp_path}")
     assert process.returncode == 0, process.stderr
     assert programs.error_lines(process) == []
-    document = json.loads((tmp_path / "made" / "speed.json").read_text())
+    document = json.loads(output.with_name("speed.json").read_text())
     rows = [BenchmarkRow(**row) for row in document["rows"]]
     assert [row.name for row in rows] == QUICK_ROWS
     for row in rows:
@@ -65,9 +67,14 @@ def test_quick_benchmark_is_complete(tmp_path):
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "file").touch()
-    line = programs.refused("benchmark", [f"--output={tmp_path / 'file' / 'speed'}"])
-    assert str(tmp_path / "file") in line
+    line = programs.refused("benchmark", [f"--output={tmp_path / 'missing' / 'speed'}"])
+    assert line.endswith(f"there is no directory {tmp_path / 'missing'}")
+
+
+def test_a_directory_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # root may
+    with pytest.raises(ValueError, match=f"nothing may be written to {tmp_path}"):
+        inputs.check_output(tmp_path / "speed")
 
 
 def test_repetitions_are_spread_around_what_they_are_compared_with(monkeypatch):

@@ -6,6 +6,7 @@ Everything raises ValueError, in one sentence, for what is refused.
 
 import contextlib
 import importlib.util
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,6 +88,8 @@ def check_new(path: Path) -> None:
 
 
 def check_output(path: Path) -> None:
-    """Raises ValueError where there is no directory for a file."""
+    """Raises ValueError where there is no directory for a file, or none that can be written to."""
     if not path.parent.is_dir():
         raise ValueError(f"{path} cannot be written: there is no directory {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"{path} cannot be written: nothing may be written to {path.parent}")
