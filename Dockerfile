@@ -1,4 +1,5 @@
-# The default job, and the tests, on a machine without Python 3.11:
+# The default job, and the tests, on a machine without Python 3.11. Not built so far: where this
+# project is tested there is no Docker.
 #
 #   docker build -t vagram_tf .
 #   docker run --rm -v "$PWD/runs:/vagram_tf/runs" vagram_tf

@@ -151,3 +151,11 @@ def test_module_of_a_loss_is_found_without_importing_it(loss):
     for good in ("vagram", "toy_work:mine"):
         inputs.check_loss(good)
     assert "toy_work" not in sys.modules
+
+
+def test_where_no_program_can_work_one_line_says_so():
+    process = programs.python("-c", "import sys; sys.platform = 'win32'; import vagram_tf.commands")
+    assert process.returncode == 2
+    assert process.stderr == (
+        "error: the programs need Linux or macOS; on Windows, run them in WSL2\n"
+    )

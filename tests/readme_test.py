@@ -8,6 +8,7 @@ import programs
 import pytest
 
 RESULTS = programs.ROOT / "results"
+_CASE = "_InvertedPendulum_10_rotation"
 LINES = (programs.ROOT / "README.md").read_text().splitlines()
 
 
@@ -20,7 +21,11 @@ def rows_of(path):
     "task, named, width",
     [
         ("Hopper-v5, 30 rotation", "Hopper-v5, 30 predictable distractors", "32x32"),
-        ("InvertedPendulum-v5, 10 rotation", "InvertedPendulum-v5, 10 of them", "64x64"),
+        (
+            "InvertedPendulum-v5, 10 rotation",
+            "InvertedPendulum-v5, 10 predictable distractors",
+            "64x64",
+        ),
     ],
 )
 def test_value_errors_are_those_of_the_fit_study(task, named, width):
@@ -55,9 +60,27 @@ def test_signs_are_those_of_the_fit_study():
 @pytest.mark.parametrize(
     "study, panel, step, seeds, named",
     [
-        ("pendulum", "_InvertedPendulum_10_rotation", 2000, "10", "return there, step 2,000, ten"),
-        ("pendulum", "_InvertedPendulum_10_rotation", 3000, "10", "return there, step 3,000, ten"),
-        ("bottleneck", "", 3000, "7", "return, Pendulum-v1, 30 of them, 16x16, step 3,000, seven"),
+        (
+            "pendulum",
+            _CASE,
+            2000,
+            "10",
+            "return, InvertedPendulum-v5, the same case, step 2,000, ten",
+        ),
+        (
+            "pendulum",
+            _CASE,
+            3000,
+            "10",
+            "return, InvertedPendulum-v5, the same case, step 3,000, ten",
+        ),
+        (
+            "bottleneck",
+            "",
+            3000,
+            "7",
+            "return, Pendulum-v1, 30 predictable distractors, 16x16, step 3,000, seven",
+        ),
     ],
 )
 def test_returns_are_those_of_the_studies(study, panel, step, seeds, named):

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.image import AxesImage
 from scipy import stats
 
 from experiments.fits.table import FitRow
@@ -43,8 +44,12 @@ def draw(rows: Sequence[FitRow], output: str) -> list[Path]:
         )
         for line, other in zip(panels, others, strict=True):
             for axes, name in zip(line, ("value_error", "own_loss"), strict=True):
-                _phases(axes, rows, name, other)
+                colours = _phases(axes, rows, name, other)
                 axes.set_title(f"{name.replace('_', ' ')}: {_SUBJECT} / {other}")
+        key = figure.colorbar(colours, ax=panels, extend="both", shrink=1 / len(others), aspect=12)
+        key.set_ticks([0.5, 0.7, 1.0, 1.4, 2.0], labels=["0.5", "0.7", "1", "1.4", "2"])
+        key.set_label(f"blue: {_SUBJECT} is better")
+        key.ax.minorticks_off()
         figure.supxlabel("hidden units of the model", fontsize=9)
         return style.save(figure, output)
 
@@ -66,7 +71,8 @@ def ratio(above: np.ndarray, below: np.ndarray) -> tuple[float, float, float]:
     return value, float(interval.low), float(interval.high)
 
 
-def _phases(axes: Axes, rows: Sequence[FitRow], name: str, other: str) -> None:
+def _phases(axes: Axes, rows: Sequence[FitRow], name: str, other: str) -> AxesImage:
+    """Draws the cells; returns what has their colours."""
     widths, sources = (
         list(dict.fromkeys(getattr(row, of) for row in rows)) for of in ("width", "source")
     )
@@ -88,7 +94,7 @@ def _phases(axes: Axes, rows: Sequence[FitRow], name: str, other: str) -> None:
         )
         if len(above) and len(below):
             ratios[y, x], low, high = ratio(above, below)
-            dark = abs(np.log(ratios[y, x])) > 0.7 * np.log(_FACTOR)
+            dark = abs(np.log(ratios[y, x])) > 0.6 * np.log(_FACTOR)
             axes.text(
                 x,
                 y,
@@ -98,7 +104,8 @@ def _phases(axes: Axes, rows: Sequence[FitRow], name: str, other: str) -> None:
                 fontsize=6.5,
                 color="white" if dark else "black",
             )
-    axes.imshow(ratios, cmap="RdBu_r", norm=LogNorm(1 / _FACTOR, _FACTOR), aspect="auto")
+    colours = axes.imshow(ratios, cmap="RdBu_r", norm=LogNorm(1 / _FACTOR, _FACTOR), aspect="auto")
     axes.set_xticks(range(len(widths)), widths)
     axes.set_yticks(range(len(sources)), [task[source] for source in sources])
     axes.tick_params(length=0)
+    return colours

@@ -20,6 +20,7 @@ from vagram_tf.commands.report import palette, style
 
 _HEIGHT = 2.3  # inches of a panel
 _LEGEND_LINE = 0.18  # inches of a line of the legend
+_FEW = 10  # evaluations, up to which each is marked
 
 
 def draw(
@@ -54,7 +55,13 @@ def _learning_curves(curve: Sequence[Point], look: Look, output: str) -> list[Pa
             colour, dashes = lines[name]
             steps = [point.env_step for point in of]
             (handles[name],) = axes.plot(
-                steps, [point.mean for point in of], color=colour, linestyle=dashes, linewidth=1.5
+                steps,
+                [point.mean for point in of],
+                color=colour,
+                linestyle=dashes,
+                linewidth=1.5,
+                marker="o" if len(of) <= _FEW else None,
+                markersize=3,
             )
             low, high = [point.low for point in of], [point.high for point in of]
             axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)

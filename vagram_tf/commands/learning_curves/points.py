@@ -61,8 +61,10 @@ def comparison(
     if scores:
         _scores(grid[0, 0], scores, look)
     _improvements(grid[0, -1], against, look)
+    said = [panel.title for panel in look.panels.values()] if len(look.panels) == 1 else []
     if not math.isnan(against[0].low):
-        figure.suptitle("with 95 % bootstrap intervals over seeds", fontsize=8.5)
+        said.append("with 95 % bootstrap intervals over seeds")
+    figure.suptitle("\n".join(said), fontsize=8.5)
     return style.save(figure, output)
 
 
@@ -92,7 +94,7 @@ def _improvements(axes: Axes, against: Sequence[Improvement], look: Look) -> Non
     axes.axvline(0.5, color="black", linewidth=0.8, linestyle="--", zorder=0)
     axes.set(
         title="probability of improvement",
-        xlabel="P(larger return)",
+        xlabel=f"P(larger return{' over the whole run' if look.last == 1 else ' at the end'})",
         xlim=(-0.03, 1.03),
     )
 
