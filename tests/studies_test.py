@@ -155,6 +155,13 @@ def test_bottleneck_has_other_weights_and_a_loss_that_knows_the_task():
     }
 
 
+def test_bottleneck_with_another_discount_differs_in_it_alone():
+    evening, discounted = (configs("bottleneck", size)[0] for size in ("evening", "discount_95"))
+    assert evening.keys() == discounted.keys()
+    for name, config in discounted.items():
+        assert difference(config, evening[name]) == {"discount": 0.95}
+
+
 def test_bottleneck_in_short_episodes_differs_in_them_alone():
     evening, short = (configs("bottleneck", size)[0] for size in ("evening", "short_episodes"))
     assert evening.keys() == short.keys()
