@@ -162,22 +162,6 @@ def test_bottleneck_with_another_discount_differs_in_it_alone():
         assert difference(config, evening[name]) == {"discount": 0.95}
 
 
-def test_bottleneck_in_short_episodes_differs_in_them_alone():
-    evening, short = (configs("bottleneck", size)[0] for size in ("evening", "short_episodes"))
-    assert evening.keys() == short.keys()
-    for name, config in short.items():
-        assert difference(config, evening[name]) == {
-            "name": "experiments.controls.short_pendulum:ShortPendulum-v0",
-            "termination": "none",  # as the rule of Pendulum-v1 has it
-            "eval_episodes": 20,
-        }
-    steps = [
-        tasks.time_limit(tasks.make(of["vagram"].env)) * of["vagram"].run.eval_episodes
-        for of in (evening, short)
-    ]
-    assert steps == [1000, 1000]
-
-
 def test_model_limit_shares_runs_with_distractors():
     limit, distractors = configs("model_limit", "evening")[0], configs("distractors", "evening")[0]
     assert (limit["learned"], limit["sac"]) == (distractors["vagram_0"], distractors["sac_0"])

@@ -1,1 +1,1 @@
-"""What a claim of a study is read beside, and nobody trains with: losses, and a task."""
+"""Losses of studies that are no way to train a model: what a claim is read beside."""
