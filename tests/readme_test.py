@@ -81,6 +81,13 @@ def test_signs_are_those_of_the_fit_study():
             "7",
             "return, Pendulum-v1, 30 predictable distractors, 16x16, step 3,000, seven",
         ),
+        (
+            "bottleneck_discount_95",
+            "",
+            3000,
+            "10",
+            "return, the same with a discount of 0.95, step 3,000, ten",
+        ),
     ],
 )
 def test_returns_are_those_of_the_studies(study, panel, step, seeds, named):
