@@ -67,14 +67,18 @@ def test_quick_benchmark_is_complete(tmp_path):
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    line = programs.refused("benchmark", [f"--output={tmp_path / 'file' / 'speed'}"])
+    assert str(tmp_path / "file") in line
     line = programs.refused("benchmark", [f"--output={tmp_path / 'missing' / 'speed'}"])
     assert line.endswith(f"there is no directory {tmp_path / 'missing'}")
 
 
-def test_a_directory_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize("check", [inputs.check_output, inputs.check_new])
+def test_a_directory_that_cannot_be_written_to_is_named(check, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # root may
     with pytest.raises(ValueError, match=f"nothing may be written to {tmp_path}"):
-        inputs.check_output(tmp_path / "speed")
+        check(tmp_path / "speed")
 
 
 def test_repetitions_are_spread_around_what_they_are_compared_with(monkeypatch):

@@ -115,7 +115,7 @@ def test_panels_differ_in_what_they_are_named_after_alone(name, size):
     settings, _ = configs(name, size)
     of_vagram = [config for setting, config in settings.items() if panel_of(setting)[1] == "vagram"]
     one_panel = size == "evening" and name in ("pendulum", "bottleneck")
-    assert len(of_vagram) > (not one_panel)
+    assert (len(of_vagram) == 1) == one_panel
     for config in of_vagram[1:]:
         assert set(difference(config, of_vagram[0])) <= PANELS[name]
 

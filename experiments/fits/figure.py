@@ -47,7 +47,8 @@ def draw(rows: Sequence[FitRow], output: str) -> list[Path]:
                 colours = _phases(axes, rows, name, other)
                 axes.set_title(f"{name.replace('_', ' ')}: {_SUBJECT} / {other}")
         key = figure.colorbar(colours, ax=panels, extend="both", shrink=1 / len(others), aspect=12)
-        key.set_ticks([0.5, 0.7, 1.0, 1.4, 2.0], labels=["0.5", "0.7", "1", "1.4", "2"])
+        ends = 1 / _FACTOR, 1.0, _FACTOR
+        key.set_ticks(ends, labels=[f"{end:g}" for end in ends])
         key.set_label(f"blue: {_SUBJECT} is better")
         key.ax.minorticks_off()
         figure.supxlabel("hidden units of the model", fontsize=9)

@@ -4,9 +4,8 @@ model can carry, and rollouts of five steps; all losses.
 `pendulum` balances, which even a bad model teaches. Here the return depends on the model, which
 `task_only` shows: it fits the pendulum's own dimensions alone, as if it knew which they are.
 
-Weights are as good as the critics that they come from, and critics that have seen few steps take
-distractors for causes. DISCOUNT_95 is EVENING with critics that look 20 steps ahead instead of 100,
-which learn sooner what matters.
+Weights are as good as the critics that they come from. DISCOUNT_95 is EVENING with critics that
+look 20 steps ahead instead of 100, and nothing else changed.
 """
 
 from experiments.studies import CRITICS, LOSSES, SAC

@@ -83,13 +83,19 @@ def check_new(path: Path) -> None:
     """Raises ValueError where there is something already, or no place for it."""
     if path.exists():
         raise ValueError(f"{path} exists already: give --output another name")
-    if not next(parent for parent in path.absolute().parents if parent.exists()).is_dir():
+    place = next(parent for parent in path.absolute().parents if parent.exists())
+    if not place.is_dir():
         raise ValueError(f"{path} cannot be written: a file is in its way")
+    _check_writable(path, place)
 
 
 def check_output(path: Path) -> None:
     """Raises ValueError where there is no directory for a file, or none that can be written to."""
     if not path.parent.is_dir():
         raise ValueError(f"{path} cannot be written: there is no directory {path.parent}")
-    if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"{path} cannot be written: nothing may be written to {path.parent}")
+    _check_writable(path, path.parent)
+
+
+def _check_writable(path: Path, directory: Path) -> None:
+    if not os.access(directory, os.W_OK):
+        raise ValueError(f"{path} cannot be written: nothing may be written to {directory}")
