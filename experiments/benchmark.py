@@ -4,10 +4,13 @@ libraries.
     python -m experiments.benchmark --quick
     python -m experiments.benchmark --output=results/benchmark
 
-Writes <output>.json and <output>.md. Every figure is a median; "of the limit" divides the
-floating-point operations of the matrix products that the work needs by those of a large matrix
-product measured right beside it. The other libraries live in an environment that
-`experiments/speed/peers/install` creates; without it they are left out.
+Writes <output>.json, <output>.md and the figure of how cost grows, <output>.png and .pdf. Every
+figure is a median; "of the limit" divides the floating-point operations of the matrix products that
+the work needs by those of a large matrix product measured right beside it. The other libraries live
+in an environment that `experiments/speed/peers/install` creates; without it they are left out.
+
+It takes one to three hours. Stopped, the same command goes on after the last section that it had
+finished, from <output>.unfinished.json.
 """
 
 from absl import flags as absl_flags

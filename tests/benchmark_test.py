@@ -8,9 +8,10 @@ import programs
 import pytest
 import tensorflow as tf
 
-from experiments.speed import flop, growth, profiling, report, timing
+from experiments.speed import flop, growth, measuring, profiling, report, timing, unfinished
 from experiments.speed.timing import BenchmarkRow
 from vagram_tf.commands import inputs
+from vagram_tf.errors import Fault
 
 QUICK_ROWS = [
     "limit: matrix product, 2,048 rows and columns",
@@ -48,13 +49,19 @@ runpy.run_module("experiments.benchmark", run_name="__main__", alter_sys=True)
 
 @pytest.mark.slow
 def test_quick_benchmark_is_complete(tmp_path):
+    """And goes on from what one that was stopped has left: here a checkpoint's rows, all 1."""
     output = tmp_path / "speed"
+    kept = [BenchmarkRow(name, 1.0, "s", None, [1.0]) for name in QUICK_ROWS[10:13]]
+    unfinished.Unfinished.at(output, measuring.machine(threads=2)).keep("checkpoint", kept, [7.0])
     process = programs.python("-c", _SMALL, "--quick", f"--output={output}", f"--peers={tmp_path}")
     assert process.returncode == 0, process.stderr
     assert programs.error_lines(process) == []
     document = json.loads(output.with_name("speed.json").read_text())
     rows = [BenchmarkRow(**row) for row in document["rows"]]
     assert [row.name for row in rows] == QUICK_ROWS
+    assert rows[10:13] == kept
+    assert 7.0 in rows[0].repetitions
+    assert not list(tmp_path.glob("*unfinished*"))
     for row in rows:
         assert math.isfinite(row.value) and row.value > 0
         assert min(row.repetitions) <= row.value <= max(row.repetitions)
@@ -64,6 +71,30 @@ def test_quick_benchmark_is_complete(tmp_path):
     assert document["machine"]["processor"] and document["machine"]["threads"] == 2
     assert output.with_name("speed.md").read_text() == report.table(document["machine"], rows)
     assert "left out: Stable-Baselines-JAX and mbrl-lib" in process.stdout
+
+
+def test_what_a_stopped_benchmark_has_left_is_of_one_machine(tmp_path):
+    machine, other = {"processor": "one"}, {"processor": "another"}
+    rows = [BenchmarkRow("a", 2.0, "s", None, [1.0, 2.0, 3.0])]
+    unfinished.Unfinished.at(tmp_path / "speed", machine).keep("section", rows, [5.0])
+    found = unfinished.Unfinished.at(tmp_path / "speed", machine)
+    assert found.sections == {"section": rows} and found.limits == [5.0]
+    found.keep("another", rows, [5.0, 6.0])
+    assert list(unfinished.Unfinished.at(tmp_path / "speed", machine).sections) == [
+        "section",
+        "another",
+    ]
+    found = unfinished.Unfinished.at(tmp_path / "speed", other)
+    assert found.sections == {} and found.limits == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"machine": {}, "limits": [], "sections": {"a": [1]}}']
+)
+def test_damage_to_it_is_one_sentence(tmp_path, text):
+    (tmp_path / "speed.unfinished.json").write_text(text)
+    with pytest.raises(Fault, match="speed.unfinished.json is damaged"):
+        unfinished.Unfinished.at(tmp_path / "speed", {})
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):

@@ -6,7 +6,7 @@ Shapes are Hopper's; batch 256, as in MBPO. TensorFlow must be loaded.
 
 import functools
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,6 @@ from vagram_tf.dyna import Dyna
 from vagram_tf.model.ensemble import DynamicsEnsemble
 from vagram_tf.model.rollouts import DataRange, Imagination
 from vagram_tf.run.checkpoint import Checkpoints
-from vagram_tf.types import Transition
 
 _UPDATES = 20  # SAC updates of one call, those of one environment step
 _CALLS = 5
@@ -29,53 +28,47 @@ _FIT_EPOCHS = 10
 _ROLLOUTS = 20_000
 
 
-def sac(watch: Stopwatch, peers: Peers, quick: bool) -> Iterator[BenchmarkRow]:
-    """SAC updates per second, in compiled calls of 20; beside the peers'."""
-    for units in (256,) if quick else (128, 256, 1024):
-        config = HOPPER.replace(agent_hidden_units=(units, units)).agent
-        agent = SoftActorCritic(D, A, config, seed=0)
-        batch = transitions(_UPDATES, config.agent_batch_size)
+def sac(watch: Stopwatch, peers: Peers, units: int) -> list[BenchmarkRow]:
+    """SAC updates per second, 2×`units`, in compiled calls of 20; beside the peers'."""
+    config = HOPPER.replace(agent_hidden_units=(units, units)).agent
+    agent = SoftActorCritic(D, A, config, seed=0)
+    batch = transitions(_UPDATES, config.agent_batch_size)
 
-        def call(agent: SoftActorCritic = agent, batch: Transition = batch) -> None:
-            for _ in range(_CALLS):
-                agent.train(batch).numpy()
+    def call() -> None:
+        for _ in range(_CALLS):
+            agent.train(batch).numpy()
 
-        shape = config.agent_batch_size, D, A, config.agent_hidden_units
-        work, products = flop.sac_update(*shape), floor.sac_updates(*shape)
-        alone = functools.partial(
-            watch.rate, f"matrix products of SAC updates, 2×{units}", "updates/s", *products, work
-        )
-        yield from watch.rate(
-            f"SAC updates, 2×{units}",
-            "updates/s",
-            call,
-            _CALLS * _UPDATES,
-            work,
-            [alone, *peers.sac(units)],
-        )
+    shape = config.agent_batch_size, D, A, config.agent_hidden_units
+    work, products = flop.sac_update(*shape), floor.sac_updates(*shape)
+    alone = functools.partial(
+        watch.rate, f"matrix products of SAC updates, 2×{units}", "updates/s", *products, work
+    )
+    return watch.rate(
+        f"SAC updates, 2×{units}",
+        "updates/s",
+        call,
+        _CALLS * _UPDATES,
+        work,
+        [alone, *peers.sac(units)],
+    )
 
 
-def ensemble(watch: Stopwatch, peers: Peers, quick: bool) -> Iterator[BenchmarkRow]:
+def ensemble(watch: Stopwatch, peers: Peers, batch: int) -> list[BenchmarkRow]:
     """Training steps of an ensemble of 7, beside the peers'."""
-    for batch in (256,) if quick else (256, 1024):
-        shape = HOPPER.model.members, batch, D, A, HOPPER.model.model_hidden_units
-        work, products = flop.ensemble_step(*shape, likelihood=True), floor.ensemble_steps(*shape)
-        alone = functools.partial(
-            watch.rate,
-            f"matrix products of ensemble steps, mle, batch {batch}",
-            "steps/s",
-            *products,
-            work,
-        )
-        vagram_fits = functools.partial(fits, watch, "vagram", batch)
-        mle, vagram, *others = fits(
-            watch, "mle", batch, [vagram_fits, alone, *peers.ensemble(batch)]
-        )
-        quotient = mle.value / vagram.value
-        yield from (mle, vagram, *others)
-        yield BenchmarkRow(
-            f"time of a vagram fit by an mle fit, batch {batch}", quotient, "×", None, [quotient]
-        )
+    shape = HOPPER.model.members, batch, D, A, HOPPER.model.model_hidden_units
+    work, products = flop.ensemble_step(*shape, likelihood=True), floor.ensemble_steps(*shape)
+    alone = functools.partial(
+        watch.rate,
+        f"matrix products of ensemble steps, mle, batch {batch}",
+        "steps/s",
+        *products,
+        work,
+    )
+    vagram_fits = functools.partial(fits, watch, "vagram", batch)
+    mle, vagram, *others = fits(watch, "mle", batch, [vagram_fits, alone, *peers.ensemble(batch)])
+    quotient = mle.value / vagram.value
+    name = f"time of a vagram fit by an mle fit, batch {batch}"
+    return [mle, vagram, *others, BenchmarkRow(name, quotient, "×", None, [quotient])]
 
 
 def fits(
@@ -93,7 +86,7 @@ def fits(
     )
 
 
-def value_gradients(watch: Stopwatch, quick: bool) -> Iterator[BenchmarkRow]:
+def value_gradients(watch: Stopwatch, quick: bool) -> list[BenchmarkRow]:
     """The pass over the whole real buffer that starts a vagram fit."""
     count = 10_000 if quick else 100_000
     config = HOPPER.replace(loss="vagram")
@@ -103,12 +96,12 @@ def value_gradients(watch: Stopwatch, quick: bool) -> Iterator[BenchmarkRow]:
         trainer.prepare(data)["value_gradient"].numpy()
 
     work = flop.value_gradient(D, A, config.agent.agent_hidden_units)
-    yield from watch.rate(
+    return watch.rate(
         f"value gradients of {count:,} transitions", "transitions/s", call, count, work
     )
 
 
-def imagination(watch: Stopwatch, quick: bool) -> Iterator[BenchmarkRow]:
+def imagination(watch: Stopwatch, quick: bool) -> list[BenchmarkRow]:
     """Imagined transitions per second: the policy, the ensemble's elites, termination, dropping and
     gathering.
     """
@@ -121,21 +114,23 @@ def imagination(watch: Stopwatch, quick: bool) -> Iterator[BenchmarkRow]:
     start = transitions(_ROLLOUTS)
     anywhere = DataRange.of(start, margin=1e9)
     work = flop.imagined_transition(D, A, HOPPER.agent.agent_hidden_units, model.model_hidden_units)
+    rows = []
     for horizon in (1,) if quick else (1, 5, 15):
 
         def call(horizon: int = horizon) -> None:
             imagine(start.observation, horizon, anywhere)[0].reward.numpy()
 
-        yield from watch.rate(
+        rows += watch.rate(
             f"imagined transitions, horizon {horizon}",
             "transitions/s",
             call,
             horizon * _ROLLOUTS,
             work,
         )
+    return rows
 
 
-def environment(watch: Stopwatch, quick: bool) -> Iterator[BenchmarkRow]:
+def environment(watch: Stopwatch, quick: bool) -> list[BenchmarkRow]:
     """Steps of the real environment, with the policy and the replay buffer in the loop and nothing
     learned.
     """
@@ -149,10 +144,10 @@ def environment(watch: Stopwatch, quick: bool) -> Iterator[BenchmarkRow]:
             action = dyna.agent.act(dyna.interaction.observe()[np.newaxis])[0].numpy()
             dyna.real.add(dyna.interaction.step(action)[0])
 
-    yield from watch.rate("environment steps with the policy", "steps/s", call, steps)
+    return watch.rate("environment steps with the policy", "steps/s", call, steps)
 
 
-def checkpoint(watch: Stopwatch, quick: bool) -> Iterator[BenchmarkRow]:
+def checkpoint(watch: Stopwatch, quick: bool) -> list[BenchmarkRow]:
     """A checkpoint of a Hopper run: 10,000 real and all the imagined transitions that it keeps."""
     dyna = Dyna(HOPPER)
     dyna.real.add(random_transitions(1_000 if quick else 10_000))
@@ -163,12 +158,19 @@ def checkpoint(watch: Stopwatch, quick: bool) -> Iterator[BenchmarkRow]:
         written = [seconds(lambda: checkpoints.save(1, {})) for _ in range(watch.repetitions)]
         size = sum(path.stat().st_size for path in Path(directory).rglob("*") if path.is_file())
         restored = [seconds(checkpoints.restore) for _ in range(watch.repetitions)]
-    yield BenchmarkRow("checkpoint: size", size / 1e6, "MB", None, [size / 1e6])
-    yield median_row("checkpoint: write", "s", written)
-    yield median_row("checkpoint: restore", "s", restored)
+    return [
+        BenchmarkRow("checkpoint: size", size / 1e6, "MB", None, [size / 1e6]),
+        median_row("checkpoint: write", "s", written),
+        median_row("checkpoint: restore", "s", restored),
+    ]
 
 
-PARTS = (value_gradients, imagination, environment, checkpoint)
+PARTS = {
+    "value gradients": value_gradients,
+    "imagination": imagination,
+    "environment": environment,
+    "checkpoint": checkpoint,
+}
 
 
 def mixed_work(updates: int) -> Callable[[], None]:

@@ -1,13 +1,13 @@
 """Rows of whole runs and whole programs."""
 
-from collections.abc import Iterator
+import functools
 from pathlib import Path
 from typing import Any
 
 from experiments.speed import runs
 from experiments.speed.hopper import REFERENCE
 from experiments.speed.peers import start as peers
-from experiments.speed.timing import BenchmarkRow, median_row
+from experiments.speed.timing import BenchmarkRow, Measurement, median_row
 
 _STORED = (5_000, 10_000, 30_000, 60_000, 100_000, 125_000)
 _ROUND = 250  # training steps from one model fit to the next
@@ -17,55 +17,71 @@ _EQUAL_EPOCHS = 20  # of every fit in them
 _SIDE_BY_SIDE = (2, 4)  # single-threaded processes
 
 
-def start_up(repetitions: int) -> Iterator[BenchmarkRow]:
+def start_up(repetitions: int) -> list[BenchmarkRow]:
     """What a user waits for before anything is learned."""
-    for name, arguments in (
-        ("mbpo --help", ["--help"]),
-        ("mbpo with an error in a flag", ["--los=vagram"]),
-    ):
-        yield median_row(
-            name, "s", [runs.seconds_of_program(*arguments) for _ in range(repetitions)]
+    rows = [
+        median_row(name, "s", [runs.seconds_of_program(*arguments) for _ in range(repetitions)])
+        for name, arguments in (
+            ("mbpo --help", ["--help"]),
+            ("mbpo with an error in a flag", ["--los=vagram"]),
         )
+    ]
     first = [runs.seconds_to_first_training_step() for _ in range(min(repetitions, 3))]
-    yield median_row("from the command to the first training step", "s", first)
+    return [*rows, median_row("from the command to the first training step", "s", first)]
 
 
-def whole_runs(threads: int, python: Path | None) -> Iterator[BenchmarkRow]:
+def whole_runs(threads: int, python: Path | None) -> dict[str, Measurement]:
     """Hopper: 1,000 training steps from the start, then 250, from one model fit to the next, late
-    in a run.
+    in a run; beside mbrl-lib; and several processes at a time.
     """
     settings = {**REFERENCE, "threads": threads}
+    measurements: dict[str, Measurement] = {}
     for loss in ("vagram", "mle"):
-        run = runs.in_process(runs.whole_run, {**settings, "loss": loss})
-        yield from _run_rows(f"Hopper, {loss}", settings["num_steps"], run)
+        whole = {**settings, "loss": loss}
+        name = f"Hopper, {loss}"
+        measurements[name] = functools.partial(_run_rows, name, whole, 0)
     for stored in _STORED:
         late = {**settings, "loss": "vagram", "num_steps": _ROUND}
-        run = runs.in_process(runs.whole_run, late, stored)
-        yield from _run_rows(f"Hopper, {stored:,} stored", _ROUND, run)
-    if python:
-        for name, (steps, repetitions) in _EQUAL.items():
-            yield from _equal_epochs(name, {**settings, "num_steps": steps}, repetitions, python)
-    for count in _SIDE_BY_SIDE:
-        gains = [runs.side_by_side(count, 1000) for _ in range(3)]
-        yield median_row(f"{count} single-threaded processes by one", "×", gains)
+        name = f"Hopper, {stored:,} stored"
+        measurements[name] = functools.partial(_run_rows, name, late, stored)
+    for name, (steps, repetitions) in _EQUAL.items():
+        if python:
+            equal = {**settings, "num_steps": steps}
+            measurements[name] = functools.partial(_equal_epochs, name, equal, repetitions, python)
+    measurements["processes side by side"] = _side_by_side
+    return measurements
 
 
-def _run_rows(name: str, steps: int, run: dict[str, Any]) -> Iterator[BenchmarkRow]:
-    def row(what: str, value: float, unit: str) -> BenchmarkRow:
-        return BenchmarkRow(f"{name}: {what}", value, unit, None, [value])
+def _side_by_side() -> list[BenchmarkRow]:
+    return [
+        median_row(
+            f"{count} single-threaded processes by one",
+            "×",
+            [runs.side_by_side(count, 1000) for _ in range(3)],
+        )
+        for count in _SIDE_BY_SIDE
+    ]
 
-    yield row(f"{steps:,} training steps", run["seconds"], "s")
-    for phase, spent in run["phases"].items():
-        yield row(phase, spent, "s")
+
+def _run_rows(name: str, settings: dict[str, Any], stored: int) -> list[BenchmarkRow]:
+    """One run, in a fresh process."""
+    run, steps = runs.in_process(runs.whole_run, settings, stored), settings["num_steps"]
     learning = run["phases"]["fit"] + run["phases"]["improve"]
-    yield row("outside fits and SAC updates", 100 * (1 - learning / run["seconds"]), "%")
-    yield row("ensemble steps taken", run["fit_steps"], "steps")
-    yield row("peak memory", run["peak_memory_gb"], "GB")
+    figures = [
+        (f"{steps:,} training steps", run["seconds"], "s"),
+        *((phase, spent, "s") for phase, spent in run["phases"].items()),
+        ("outside fits and SAC updates", 100 * (1 - learning / run["seconds"]), "%"),
+        ("ensemble steps taken", run["fit_steps"], "steps"),
+        ("peak memory", run["peak_memory_gb"], "GB"),
+    ]
+    return [
+        BenchmarkRow(f"{name}: {what}", value, unit, None, [value]) for what, value, unit in figures
+    ]
 
 
 def _equal_epochs(
     name: str, settings: dict[str, Any], repetitions: int, python: Path
-) -> Iterator[BenchmarkRow]:
+) -> list[BenchmarkRow]:
     """The whole loop with as many ensemble steps as mbrl-lib takes, without its evaluations and
     ours; in turns.
     """
@@ -81,6 +97,11 @@ def _equal_epochs(
         taken[""].append(run["fit_steps"])
         seconds[", mbrl-lib"].append(other["seconds"])
         taken[", mbrl-lib"].append(other["model_steps"])
-    for peer in seconds:
-        yield median_row(f"{name}: {training_steps:,} training steps{peer}", "s", seconds[peer])
-        yield median_row(f"{name}: ensemble steps taken{peer}", "steps", taken[peer])
+    return [
+        row
+        for peer in seconds
+        for row in (
+            median_row(f"{name}: {training_steps:,} training steps{peer}", "s", seconds[peer]),
+            median_row(f"{name}: ensemble steps taken{peer}", "steps", taken[peer]),
+        )
+    ]
