@@ -3,18 +3,25 @@ later one.
 
     python -m experiments.mbpo --env=Pendulum-v1 --num_steps=3000 --export_every=200
     python -m experiments.value_drift --run=runs/Pendulum-v1/vagram/0
+    python -m experiments.value_drift --csv=results/value_drift/value_drift.csv --output=again
 
 Models are trained with each loss on one fixed set of real transitions. The value function in the
 losses is that of the run's first export, after --steps gradient steps that of the next, and so on;
 value error and state error are those on transitions of other episodes. Writes <output>.png, .pdf
-and .csv.
+and .csv; with --csv only draws what was measured before.
 """
 
 from pathlib import Path
 
 from absl import flags as absl_flags
 
-from experiments.paper.task import ENVIRONMENT, MEASUREMENTS, DriftOrder, check_policy
+from experiments.paper.task import (
+    ENVIRONMENT,
+    MEASUREMENTS,
+    DriftOrder,
+    check_policy,
+    read_drift,
+)
 from vagram_tf.commands import inputs, paths
 from vagram_tf.commands.program import Program
 
@@ -43,17 +50,30 @@ def define() -> None:
     )
     integer("units", 16, "units of each of a model's two hidden layers", lower_bound=1)
     integer("seed", 0, "seed of episodes, actions, weights and batches", lower_bound=0)
+    paths.define("csv", None, "table of an earlier measurement, to be drawn anew instead of --run")
     paths.define("output", None, "path of the files without suffix; unset: <run>/value_drift")
 
 
 def check() -> DriftOrder:
     """Returns what the flags ask for; raises ValueError."""
     given = absl_flags.FLAGS
-    exports = _exports(given.run)
+    if given.csv:
+        if given.run or not given.output:
+            raise ValueError("--csv needs --output, and no --run")
+        exports, measured = {}, read_drift(given.csv)
+    else:
+        exports, measured = _exports(given.run), []
     output = given.output or given.run / "value_drift"
     inputs.check_output(output)
     return DriftOrder(
-        exports, str(output), given.seeds, given.steps, given.transitions, given.units, given.seed
+        exports,
+        str(output),
+        given.seeds,
+        given.steps,
+        given.transitions,
+        given.units,
+        given.seed,
+        measured,
     )
 
 

@@ -11,9 +11,9 @@ import programs
 import pytest
 import tensorflow as tf
 
-from experiments.paper import drift, drift_figure
+from experiments.paper import drift
 from experiments.paper.drift_models import Models
-from experiments.paper.task import LOSSES
+from experiments.paper.task import LOSSES, DriftRow, read_drift
 from vagram_tf.types import Transition
 
 pytestmark = pytest.mark.slow
@@ -87,17 +87,14 @@ def test_committed_figure_is_that_of_the_committed_data(tmp_path):
     numbers.
     """
     directory = programs.ROOT / "results" / "value_drift"
-    with open(directory / "value_drift.csv", newline="") as file:
-        rows = [
-            drift.DriftRow(
-                of["loss"],
-                *(int(of[name]) for name in ("seed", "gradient_step", "value_step")),
-                *(float(of[name]) for name in ("value_error", "state_error")),
-            )
-            for of in csv.DictReader(file)
-        ]
+    rows = read_drift(directory / "value_drift.csv")
     assert {row.seed for row in rows} == set(range(8)) and {row.loss for row in rows} == set(LOSSES)
-    drift_figure.draw(rows, f"{tmp_path}/again")
+    process = programs.program(
+        "value_drift", [f"--csv={directory}/value_drift.csv", f"--output={tmp_path}/again"]
+    )
+    assert process.returncode == 0, process.stderr
+    assert drift.summary(rows) in process.stdout
+    assert not (tmp_path / "again.csv").exists()
     pictures.check_same(directory / "value_drift.png", tmp_path / "again.png")
     docs = (programs.ROOT / "docs" / "figures.md").read_text()
     for line in drift.summary(rows).strip().splitlines()[1:]:
@@ -147,7 +144,7 @@ def test_errors_are_as_defined_and_training_lowers_them():
 
 def test_summary_is_of_the_ends_and_beginnings():
     rows = [
-        drift.DriftRow(loss, seed, step, value, error, state)
+        DriftRow(loss, seed, step, value, error, state)
         for loss in LOSSES
         for seed in (0, 1)
         for step, value, error, state in (
@@ -164,6 +161,8 @@ def test_summary_is_of_the_ends_and_beginnings():
 def test_what_is_no_such_run_is_refused_in_one_line(tmp_path):
     pendulum_exports.write(tmp_path / "single", 900)
     pendulum_exports.write(tmp_path / "other", 900, environment="Hopper-v5")
+    other = tmp_path / "other.csv"
+    other.write_text("loss,seed\nvagram,0\n")
     for arguments, words in [
         ([], "--run is needed"),
         (
@@ -176,5 +175,8 @@ def test_what_is_no_such_run_is_refused_in_one_line(tmp_path):
             "is of Hopper-v5 with 0 distractors; expected is Pendulum-v1 without",
         ),
         ([f"--run={tmp_path}/other", "--seeds=0"], "seeds"),
+        ([f"--csv={tmp_path}/gone.csv", f"--output={tmp_path}/again"], "gone.csv"),
+        ([f"--csv={other}", f"--output={tmp_path}/again"], "is no table of value_drift"),
+        ([f"--csv={other}"], "--csv needs --output, and no --run"),
     ]:
         assert words in programs.refused("value_drift", arguments), arguments

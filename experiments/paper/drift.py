@@ -4,40 +4,18 @@ is replaced.
 
 import contextlib
 import math
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from experiments.paper.drift_models import Models
-from experiments.paper.task import LOSSES, MEASUREMENTS, DriftOrder
+from experiments.paper.task import LOSSES, MEASUREMENTS, DriftOrder, DriftRow
 from vagram_tf import seeding
 from vagram_tf.commands.judging.steps import collect
 from vagram_tf.envs import tasks
 from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.export.load import Export, open_export
 from vagram_tf.types import Transition
-
-
-class DriftRow(NamedTuple):
-    """How good one model is at one moment.
-
-    Attributes:
-      loss: that it is trained with.
-      seed: of its weights and data: 0, 1, 2, ...
-      gradient_step: that it has taken.
-      value_step: environment step of the value function, in the loss and in `value_error`. At a
-        replacement there are two rows of the same gradient step, one for each.
-      value_error: root mean square of V(predicted) - V(real), in standard deviations of V(real).
-      state_error: root mean square over all dimensions, each in units of its standard deviation.
-    """
-
-    loss: str
-    seed: int
-    gradient_step: int
-    value_step: int
-    value_error: float
-    state_error: float
 
 
 def measure(order: DriftOrder) -> list[DriftRow]:

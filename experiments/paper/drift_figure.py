@@ -6,9 +6,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import StrMethodFormatter
 
-from experiments.paper.drift import DriftRow
-from experiments.paper.task import ENVIRONMENT
+from experiments.paper.task import ENVIRONMENT, DriftRow
 from vagram_tf.commands.report import palette, style
 
 
@@ -22,13 +22,14 @@ def draw(rows: Sequence[DriftRow], output: str) -> list[Path]:
         panels[1].set(
             ylabel="state error\n(standard deviations)", xlabel="gradient steps of the models"
         )
+        panels[1].xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         _value_functions(panels, rows)
         seeds = len({row.seed for row in rows})
         figure.legend(
             *panels[0].get_legend_handles_labels(),
             loc="outside upper center",
             ncols=6,
-            title=f"{ENVIRONMENT}, models trained with; median and range of {seeds} seeds",
+            title=f"{ENVIRONMENT}: median and range of {seeds} models trained with each loss",
             title_fontsize=9,
         )
         return style.save(figure, output)

@@ -3,19 +3,20 @@
 from pathlib import Path
 
 from experiments.paper import drift, drift_figure
-from experiments.paper.task import DriftOrder
+from experiments.paper.task import DriftOrder, DriftRow
 from vagram_tf import files
 
 
 def run(order: DriftOrder) -> None:
-    """Draws the drift of a run's value functions; raises ValueError, OSError or
-    EnvironmentFault.
+    """Draws the drift of a run's value functions, measured now or before; raises OSError,
+    ValueError or EnvironmentFault.
     """
-    rows = drift.measure(order)
-    table = files.csv_text([drift.DriftRow._fields, *rows], digits=5)
-    written = [
-        files.write(Path(f"{order.output}.csv"), table),
-        *drift_figure.draw(rows, order.output),
-    ]
+    written = []
+    rows = order.measured
+    if not rows:
+        rows = drift.measure(order)
+        table = files.csv_text([DriftRow._fields, *rows], digits=5)
+        written.append(files.write(Path(f"{order.output}.csv"), table))
+    written += drift_figure.draw(rows, order.output)
     print(drift.summary(rows))
     print("\n".join(f"written  {path}" for path in written))

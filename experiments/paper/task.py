@@ -2,6 +2,7 @@
 programs are asked for.
 """
 
+import csv
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,27 @@ class LandscapeOrder(NamedTuple):
     output: str
 
 
+class DriftRow(NamedTuple):
+    """How good one model is at one moment.
+
+    Attributes:
+      loss: that it is trained with.
+      seed: of its weights and data: 0, 1, 2, ...
+      gradient_step: that it has taken.
+      value_step: environment step of the value function, in the loss and in `value_error`. At a
+        replacement there are two rows of the same gradient step, one for each.
+      value_error: root mean square of V(predicted) - V(real), in standard deviations of V(real).
+      state_error: root mean square over all dimensions, each in units of its standard deviation.
+    """
+
+    loss: str
+    seed: int
+    gradient_step: int
+    value_step: int
+    value_error: float
+    state_error: float
+
+
 class DriftOrder(NamedTuple):
     """Models whose value function is replaced.
 
@@ -37,6 +59,7 @@ class DriftOrder(NamedTuple):
       transitions: real steps of each behaviour to train on; half as many to test.
       units: of each hidden layer.
       seed: of everything random.
+      measured: rows that are there already and only drawn; none: they are to be measured.
     """
 
     exports: dict[int, Path]
@@ -46,6 +69,7 @@ class DriftOrder(NamedTuple):
     transitions: int
     units: int
     seed: int
+    measured: list[DriftRow]
 
 
 def check_policy(directory: str | Path) -> None:
@@ -57,3 +81,20 @@ def check_policy(directory: str | Path) -> None:
             "expected "
             f"is {ENVIRONMENT} without"
         )
+
+
+def read_drift(path: Path) -> list[DriftRow]:
+    """Returns the rows that `value_drift` has written; raises OSError, or ValueError for a file
+    that holds something else.
+    """
+    with open(path, newline="") as file:
+        try:
+            rows = [
+                DriftRow(*(kind(row[name]) for name, kind in DriftRow.__annotations__.items()))
+                for row in csv.DictReader(file)
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is no table of value_drift: {error}") from None
+    if not rows:
+        raise ValueError(f"{path} holds no rows")
+    return rows
