@@ -17,6 +17,7 @@ QUICK_ROWS = [
     "limit: matrix product, 2,048 rows and columns",
     "SAC updates, 2×256",
     "matrix products of SAC updates, 2×256",
+    "SAC updates, 2×256, critics normalised",
     "ensemble steps, mle, batch 256",
     "ensemble steps, vagram, batch 256",
     "matrix products of ensemble steps, mle, batch 256",
@@ -51,7 +52,7 @@ runpy.run_module("experiments.benchmark", run_name="__main__", alter_sys=True)
 def test_quick_benchmark_is_complete(tmp_path):
     """And goes on from what one that was stopped has left: here a checkpoint's rows, all 1."""
     output = tmp_path / "speed"
-    kept = [BenchmarkRow(name, 1.0, "s", None, [1.0]) for name in QUICK_ROWS[10:13]]
+    kept = [BenchmarkRow(name, 1.0, "s", None, [1.0]) for name in QUICK_ROWS[11:14]]
     unfinished.Unfinished.at(output, measuring.machine(threads=2)).keep("checkpoint", kept, [7.0])
     process = programs.python("-c", _SMALL, "--quick", f"--output={output}", f"--peers={tmp_path}")
     assert process.returncode == 0, process.stderr
@@ -59,7 +60,7 @@ def test_quick_benchmark_is_complete(tmp_path):
     document = json.loads(output.with_name("speed.json").read_text())
     rows = [BenchmarkRow(**row) for row in document["rows"]]
     assert [row.name for row in rows] == QUICK_ROWS
-    assert rows[10:13] == kept
+    assert rows[11:14] == kept
     assert 7.0 in rows[0].repetitions
     assert not list(tmp_path.glob("*unfinished*"))
     for row in rows:

@@ -101,6 +101,7 @@ def test_a_clock_counts_every_call_and_times_the_outermost():
     "arguments",
     [
         ["experiments.speed.peers.sbx_sac", *SHORT],
+        ["experiments.speed.peers.sbx_sac", "--normalized", *SHORT],
         ["experiments.speed.peers.mbrl_lib", "sac", *SHORT],
     ],
 )

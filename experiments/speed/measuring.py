@@ -56,7 +56,8 @@ def _sections(watch: Stopwatch, python: Path | None, order: Order) -> dict[str, 
     peers = Peers(python, order.threads, order.quick)
     sections: dict[str, Measurement] = {}
     for units in (256,) if order.quick else (128, 256, 1024):
-        sections[f"SAC, 2×{units}"] = functools.partial(parts.sac, watch, peers, units)
+        sections[f"SAC, 2×{units}"] = functools.partial(parts.sac, watch, peers, units, False)
+    sections["SAC, critics normalised"] = functools.partial(parts.sac, watch, peers, 256, True)
     for batch in (256,) if order.quick else (256, 1024):
         sections[f"ensemble, batch {batch}"] = functools.partial(
             parts.ensemble, watch, peers, batch

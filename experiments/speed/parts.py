@@ -28,9 +28,18 @@ _FIT_EPOCHS = 10
 _ROLLOUTS = 20_000
 
 
-def sac(watch: Stopwatch, peers: Peers, units: int) -> list[BenchmarkRow]:
-    """SAC updates per second, 2×`units`, in compiled calls of 20; beside the peers'."""
-    config = HOPPER.replace(agent_hidden_units=(units, units)).agent
+def sac(watch: Stopwatch, peers: Peers, units: int, normalized: bool) -> list[BenchmarkRow]:
+    """SAC updates per second, 2×`units`, in compiled calls of 20; beside the peers' with the same
+    networks.
+
+    Args:
+      watch: times them.
+      peers: what they are compared with.
+      units: of each hidden layer.
+      normalized: the critics' hidden layers are, as they are by default. One peer has no such
+        layers.
+    """
+    config = HOPPER.replace(agent_hidden_units=(units, units), layer_normalization=normalized).agent
     agent = SoftActorCritic(D, A, config, seed=0)
     batch = transitions(_UPDATES, config.agent_batch_size)
 
@@ -38,19 +47,16 @@ def sac(watch: Stopwatch, peers: Peers, units: int) -> list[BenchmarkRow]:
         for _ in range(_CALLS):
             agent.train(batch).numpy()
 
+    name = f"SAC updates, 2×{units}{', critics normalised' if normalized else ''}"
     shape = config.agent_batch_size, D, A, config.agent_hidden_units
-    work, products = flop.sac_update(*shape), floor.sac_updates(*shape)
-    alone = functools.partial(
-        watch.rate, f"matrix products of SAC updates, 2×{units}", "updates/s", *products, work
-    )
-    return watch.rate(
-        f"SAC updates, 2×{units}",
-        "updates/s",
-        call,
-        _CALLS * _UPDATES,
-        work,
-        [alone, *peers.sac(units)],
-    )
+    work, between = flop.sac_update(*shape), peers.sac(name, units, normalized)
+    if not normalized:
+        products = floor.sac_updates(*shape)
+        alone = functools.partial(
+            watch.rate, f"matrix products of {name}", "updates/s", *products, work
+        )
+        between = [alone, *between]
+    return watch.rate(name, "updates/s", call, _CALLS * _UPDATES, work, between)
 
 
 def ensemble(watch: Stopwatch, peers: Peers, batch: int) -> list[BenchmarkRow]:

@@ -46,7 +46,8 @@ def whole_runs(threads: int, python: Path | None) -> dict[str, Measurement]:
         measurements[name] = functools.partial(_run_rows, name, late, stored)
     for name, (steps, repetitions) in _EQUAL.items():
         if python:
-            equal = {**settings, "num_steps": steps}
+            # mbrl-lib's critics have no normalised layers.
+            equal = {**settings, "num_steps": steps, "layer_normalization": False}
             measurements[name] = functools.partial(_equal_epochs, name, equal, repetitions, python)
     measurements["processes side by side"] = _side_by_side
     return measurements

@@ -18,6 +18,7 @@ def main() -> None:
     parser.add("units", 256, "units of each of the two hidden layers of actor and critics")
     parser.add("batch", 256, "transitions per update")
     parser.add("per_call", 20, "updates per call of train(), which compiles them into one program")
+    parser.add_argument("--normalized", action="store_true", help="the critics' hidden layers are")
     arguments = parser.parse_args()
     measure.need("sbx", "mujoco")
     # JAX reads its number of threads there, when it is imported.
@@ -31,7 +32,10 @@ def main() -> None:
         batch_size=arguments.batch,
         learning_starts=_TRANSITIONS,
         buffer_size=_TRANSITIONS,
-        policy_kwargs={"net_arch": [arguments.units, arguments.units]},
+        policy_kwargs={
+            "net_arch": [arguments.units, arguments.units],
+            "layer_norm": arguments.normalized,
+        },
         seed=0,
     )
     model.learn(_TRANSITIONS)  # random actions, no updates
@@ -50,6 +54,7 @@ def main() -> None:
             units=arguments.units,
             batch=arguments.batch,
             per_call=arguments.per_call,
+            normalized=arguments.normalized,
         )
     )
 

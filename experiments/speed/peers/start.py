@@ -27,25 +27,29 @@ class Peers:
             *(["--seconds=1", "--repetitions=2"] if quick else []),
         ]
 
-    def sac(self, units: int) -> list[Measurement]:
+    def sac(self, name: str, units: int, normalized: bool) -> list[Measurement]:
         """SAC updates with 2×`units` networks; calling one raises RuntimeError if the peer's
         program fails.
+
+        Args:
+          name: of our own row.
+          units: of each hidden layer.
+          normalized: the critics' hidden layers are.
         """
-        what = f"SAC updates, 2×{units}"
 
         def sbx(per_call: int) -> list[BenchmarkRow]:
-            (row,) = self._run("sbx_sac", f"--units={units}", f"--per_call={per_call}")
-            return [_row(f"{what}, sbx ({per_call} per call)", "updates/s", row)]
+            arguments = [f"--units={units}", f"--per_call={per_call}"]
+            (row,) = self._run("sbx_sac", *arguments, *["--normalized"] * normalized)
+            return [_row(f"{name}, sbx ({per_call} per call)", "updates/s", row)]
 
         def mbrl_lib() -> list[BenchmarkRow]:
             (row,) = self._run("mbrl_lib", "sac", f"--units={units}")
-            return [_row(f"{what}, mbrl-lib", "updates/s", row)]
+            return [_row(f"{name}, mbrl-lib", "updates/s", row)]
 
-        return (
-            [functools.partial(sbx, 20), functools.partial(sbx, 200), mbrl_lib]
-            if self.python
-            else []
-        )
+        if not self.python:
+            return []
+        measurements: list[Measurement] = [functools.partial(sbx, each) for each in (20, 200)]
+        return measurements if normalized else [*measurements, mbrl_lib]
 
     def ensemble(self, batch: int) -> list[Measurement]:
         """Ensemble steps, likewise."""
