@@ -40,7 +40,11 @@ def inspected(run):
 
 def test_report_is_beside_the_run_and_nothing_else_is_said(inspected):
     process, output = inspected
-    assert sorted(path.name for path in output.iterdir()) == ["inspect.json", "inspect.png"]
+    assert sorted(path.name for path in output.iterdir()) == [
+        "inspect.json",
+        "inspect.pdf",
+        "inspect.png",
+    ]
     (line,) = programs.error_lines(process)
     assert line.startswith("planner, episode 1 of 1: ")
     assert process.stdout.startswith(
@@ -134,7 +138,7 @@ def test_same_seed_same_bytes(inspected, run, tmp_path):
         ],
     )
     assert again.returncode == 0, again.stderr
-    for name in ("inspect.json", "inspect.png"):
+    for name in ("inspect.json", "inspect.pdf", "inspect.png"):
         assert (tmp_path / name).read_bytes() == (inspected[1] / name).read_bytes()
 
 

@@ -4,7 +4,8 @@
 
 The environment is played with the exported policy's greedy actions, with its sampled ones and with
 uniformly random ones, the same number of steps each; and by a planner that knows the model alone
-and the policy's values. Prints a table and writes inspect.json, all the numbers, and inspect.png.
+and the policy's values. Prints a table and writes inspect.json, all the numbers, and inspect.png
+and inspect.pdf.
 """
 
 import contextlib

@@ -17,9 +17,9 @@ _CURVE = tuple(np.linspace(0.05, 0.95, 19).round(2))
 
 
 def draw(
-    report: dict[str, Any], steps: measures.Steps, comparison: measures.Comparison, path: Path
+    report: dict[str, Any], steps: measures.Steps, comparison: measures.Comparison, output: Path
 ) -> None:
-    """Draws a report and what it was made from, six panels, as a PNG."""
+    """Draws a report and what it was made from, six panels, as `<output>.png` and `.pdf`."""
     size = len(report["dimensions"])
     height = 3.6 + max(2.4, 0.24 * size)
     with plt.rc_context({**style.STYLE, "axes.titlesize": 10}):
@@ -42,8 +42,7 @@ def draw(
             f"{task}, {report['loss']}, run seed {report['run_seed']}, "
             f"environment step {report['env_step']:,}; judged on {len(steps.reward):,} real steps"
         )
-        figure.savefig(path)
-        plt.close(figure)
+        style.save(figure, str(output))
 
 
 def _names(axes: Axes, report: dict[str, Any]) -> None:

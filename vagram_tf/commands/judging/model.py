@@ -46,7 +46,7 @@ def inspect(
     seed: int,
     output: Path,
 ) -> dict[str, Any]:
-    """Plays the environment, draws `inspect.png`, and returns the numbers."""
+    """Plays the environment, draws `inspect.png` and `.pdf`, and returns the numbers."""
     steps = collect(environment, policy, count, seed)
     with counted("predictions", as_arrays(dynamics.module), horizon) as predict:
         comparison = measures.compare(steps, predict, as_arrays(policy.module.value), horizon)
@@ -63,7 +63,7 @@ def inspect(
         "signs": _signs(steps, comparison.values, metadata.get("model_hidden_units")),
     }
     with notice("drawing"):
-        figure.draw(report, steps, comparison, output / "inspect.png")
+        figure.draw(report, steps, comparison, output / "inspect")
     return report
 
 
