@@ -10,6 +10,7 @@ from experiments.speed.peers import start as peers
 from experiments.speed.timing import BenchmarkRow, Measurement, median_row
 
 _STORED = (5_000, 10_000, 30_000, 60_000, 100_000, 125_000)
+_STORED_ALONE = 30_000  # in a run of one thread
 _ROUND = 250  # training steps from one model fit to the next
 # The loops that are compared with mbrl-lib's: training steps, and how often. The longer takes long.
 _EQUAL = {"Hopper, equal epochs": (1_000, 3), "Hopper, equal epochs, longer": (5_000, 1)}
@@ -35,15 +36,19 @@ def whole_runs(threads: int, python: Path | None) -> dict[str, Measurement]:
     in a run; beside mbrl-lib; and several processes at a time.
     """
     settings = {**REFERENCE, "threads": threads}
+    late = {**settings, "loss": "vagram", "num_steps": _ROUND}
     measurements: dict[str, Measurement] = {}
     for loss in ("vagram", "mle"):
         whole = {**settings, "loss": loss}
         name = f"Hopper, {loss}"
         measurements[name] = functools.partial(_run_rows, name, whole, 0)
     for stored in _STORED:
-        late = {**settings, "loss": "vagram", "num_steps": _ROUND}
         name = f"Hopper, {stored:,} stored"
         measurements[name] = functools.partial(_run_rows, name, late, stored)
+    # As the runs of a sweep are.
+    alone = {**late, "threads": 1}
+    name = f"Hopper, {_STORED_ALONE:,} stored, one thread"
+    measurements[name] = functools.partial(_run_rows, name, alone, _STORED_ALONE)
     for name, (steps, repetitions) in _EQUAL.items():
         if python:
             # mbrl-lib's critics have no normalised layers.
