@@ -4,7 +4,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from experiments.speed import runs
+from experiments.speed import report, runs
 from experiments.speed.hopper import REFERENCE
 from experiments.speed.peers import start as peers
 from experiments.speed.timing import BenchmarkRow, Measurement, median_row
@@ -13,7 +13,7 @@ _STORED = (5_000, 10_000, 30_000, 60_000, 100_000, 125_000)
 _STORED_ALONE = 30_000  # in a run of one thread
 _ROUND = 250  # training steps from one model fit to the next
 # The loops that are compared with mbrl-lib's: training steps, and how often. The longer takes long.
-_EQUAL = {"Hopper, equal epochs": (1_000, 3), "Hopper, equal epochs, longer": (5_000, 1)}
+_EQUAL = {report.EQUAL: (1_000, 3), report.EQUAL_LONGER: (5_000, 1)}
 _EQUAL_EPOCHS = 20  # of every fit in them
 _SIDE_BY_SIDE = (2, 4)  # single-threaded processes
 

@@ -28,8 +28,10 @@ RUN_COLUMNS = {
 """What is said of a whole run, and its unit."""
 
 _EARLY, _LATE = (f"Hopper, {stored} stored: 250 training steps" for stored in ("10,000", "100,000"))
-_SHORT = "Hopper, equal epochs: 1,000 training steps"
-_LONG = "Hopper, equal epochs, longer: 5,000 training steps"
+EQUAL, EQUAL_LONGER = "Hopper, equal epochs", "Hopper, equal epochs, longer"
+"""Names of the loops that are compared with a peer's, of 1,000 training steps and of 5,000."""
+
+_SHORT, _LONG = f"{EQUAL}: 1,000 training steps", f"{EQUAL_LONGER}: 5,000 training steps"
 
 
 def line(row: BenchmarkRow) -> str:
