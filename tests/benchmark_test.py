@@ -117,18 +117,31 @@ def test_repetitions_are_spread_around_what_they_are_compared_with(monkeypatch):
     done = []
     watch = timing.Stopwatch(5)
     monkeypatch.setattr(watch, "limit", lambda: 1.0)
-    other = row("other", 1.0)
+
+    def other(name, *values):
+        values = iter(values)
+
+        def measure():
+            done.append(name)
+            return [row(name, next(values))]
+
+        return measure
+
     ours, *others = watch.rate(
         "ours",
         "calls/s",
         lambda: done.append("ours"),
         1,
         None,
-        [lambda: done.append("other") or [other]] * 2,
+        [other("a", 1.0, 3.0), other("b", 7.0, 5.0)],
     )
     # The first one warms up.
-    assert done == ["ours"] * 3 + ["other"] + ["ours"] * 2 + ["other"] + ["ours"] * 2
-    assert others == [other, other] and len(ours.repetitions) == 6
+    assert done == ["ours", "ours", "a", "ours", "b", "ours", "a", "ours", "b", "ours"]
+    assert len(ours.repetitions) == 5
+    assert others == [
+        BenchmarkRow("a", 2.0, "updates/s", None, [1.0, 3.0]),
+        BenchmarkRow("b", 6.0, "updates/s", None, [7.0, 5.0]),
+    ]
 
 
 def test_operations_of_a_dense_network():

@@ -69,21 +69,24 @@ class Stopwatch:
           call: does the work and waits for it.
           units: that one call does.
           flop: floating-point operations in the matrix products of one unit.
-          between: what is to be compared with it. The repetitions are taken before the first of
-            these, after the last and between them, so that a machine that is slow for some minutes
-            is so for both.
+          between: what is to be compared with it, twice each. The repetitions are taken before the
+            first of these, after the last and between them, so that minutes in which the machine is
+            slow are neither side's alone.
         """
         call()
-        rates, shares, others = [], [], []
-        for other in (list, *between):
-            others += other()
-            for _ in range(-(-self.repetitions // (len(between) + 1))):
+        rates, shares = [], []
+        others: dict[str, list[BenchmarkRow]] = {}
+        for other in (list, *between, *between):
+            for row in other():
+                others.setdefault(row.name, []).append(row)
+            for _ in range(-(-self.repetitions // (2 * len(between) + 1))):
                 limit = self.limit()
                 rates.append(units / seconds(call))
                 if flop is not None:
                     shares.append(rates[-1] * flop / (limit * 1e9))
         share = statistics.median(shares) if shares else None
-        return [BenchmarkRow(name, statistics.median(rates), unit, share, rates), *others]
+        row = BenchmarkRow(name, statistics.median(rates), unit, share, rates)
+        return [row, *map(_pooled, others.values())]
 
     def limit(self) -> float:
         """Measures the limit now; the best of three, since anything else on the machine only slows
@@ -92,6 +95,15 @@ class Stopwatch:
         best = min(seconds(lambda: self._product(self._matrix).numpy()) for _ in range(3))
         self.limits.append(2 * _LIMIT_SIZE**3 / best / 1e9)
         return self.limits[-1]
+
+
+def _pooled(rows: list[BenchmarkRow]) -> BenchmarkRow:
+    """Returns what was measured several times as one row."""
+    shares = [row.share for row in rows if row.share is not None]
+    repetitions = [each for row in rows for each in row.repetitions]
+    return median_row(rows[0].name, rows[0].unit, repetitions)._replace(
+        share=statistics.median(shares) if shares else None
+    )
 
 
 def seconds(call: Callable[[], object]) -> float:
