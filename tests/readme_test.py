@@ -106,6 +106,26 @@ def test_returns_are_those_of_the_studies(study, panel, step, seeds, named):
     assert f"| {named} seeds | {shown} |" in LINES
 
 
+def test_costs_are_those_of_the_benchmark():
+    document = json.loads((RESULTS / "benchmark.json").read_text())
+    values = {row["name"]: row["value"] for row in document["rows"]}
+    page = (programs.ROOT / "docs" / "speed.md").read_text()
+    first, last, alone = (
+        (values[f"Hopper, {stored}: 250 training steps"], values[f"Hopper, {stored}: peak memory"])
+        for stored in ("5,000 stored", "125,000 stored", "30,000 stored, one thread")
+    )
+    assert f"a training step takes {first[0] / 250:.3f} s and {last[0] / 250:.3f} s" in page
+    assert f"a run {first[1]:.2f} GB and {last[1]:.2f} GB" in page
+    two, four = (values[f"{count} single-threaded processes by one"] for count in (2, 4))
+    assert f"do {two:.2f} times the work of one, four do {four:.2f} times" in page
+    runs, steps = 630, 125_000  # of the study `distractors` in full
+    hours = alone[0] / 250 * steps / 3600
+    days = runs * hours / 24
+    assert f"a round of 250 steps takes {alone[0]:.1f} s at 30,000 stored" in page
+    assert f"{hours:.1f} hours a run, and {days:.0f} days of a core for all" in page
+    assert f"n cores take {days:.0f}/n days" in page
+
+
 def test_speeds_are_those_of_the_benchmark():
     document = json.loads((RESULTS / "benchmark.json").read_text())
     values = {row["name"]: row["value"] for row in document["rows"]}
