@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import StrMethodFormatter
 
 from experiments.speed.timing import BenchmarkRow
 from vagram_tf.commands.report import style
@@ -46,12 +46,13 @@ def draw(rows: Sequence[BenchmarkRow], output: str) -> list[Path]:
         space.set_title("memory, Hopper-v5")
         for axes in (time, space):
             axes.set_xlabel("transitions stored")
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count / 1000:g}k"))
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            axes.set_xticks([0, 50_000, 100_000])
         jobs.plot(list(work), list(work.values()), "o-")
         jobs.set_xticks(list(work))
         jobs.set_xlabel("runs at a time, one thread each")
         jobs.set_ylabel("work, one run is 1")
         jobs.set_title("a sweep")
         for axes in (time, space, jobs):
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.1 * axes.dataLim.ymax)
         return style.save(figure, output)
