@@ -15,7 +15,9 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
+
+Row = TypeVar("Row", bound=tuple[Any, ...])
 
 _PREFIX = "writing-"
 _MANIFEST = "manifest.json"
@@ -147,6 +149,28 @@ def csv_text(rows: Iterable[Iterable[Any]], digits: int = 6) -> str:
         [f"{cell:.{digits}g}" if isinstance(cell, float) else cell for cell in row] for row in rows
     )
     return text.getvalue()
+
+
+def read_csv(path: Path, kind: type[Row], table: str) -> list[Row]:
+    """Returns the rows of a table whose columns are the fields of a `NamedTuple`.
+
+    Args:
+      path: of the file.
+      kind: of a row; each field is converted by its annotation.
+      table: whose table it should be, for the message.
+
+    Raises:
+      OSError: it cannot be read.
+      ValueError: it holds something else.
+    """
+    with open(path, newline="") as file:
+        try:
+            return [
+                kind(*(convert(row[name]) for name, convert in kind.__annotations__.items()))
+                for row in csv.DictReader(file)
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is no table of {table}: {error}") from None
 
 
 def _manifest(directory: Path, facts: dict[str, Any] | None) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The cells of a fit study, its rows, and its table in words. Nothing here imports TensorFlow."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -153,14 +152,7 @@ def read(path: Path, size: Size) -> list[FitRow]:
     """
     if not path.exists():
         return []
-    try:
-        with open(path, newline="") as file:
-            rows = [
-                FitRow(*(kind(row[name]) for name, kind in FitRow.__annotations__.items()))
-                for row in csv.DictReader(file)
-            ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no table of a fit study: {error}") from None
+    rows = files.read_csv(path, FitRow, "a fit study")
     if any((row.members, row.most_steps) != (size.members, size.steps) for row in rows):
         raise ValueError(
             f"{path} holds a study of another size; choose another --output, or its --members "

@@ -2,10 +2,10 @@
 programs are asked for.
 """
 
-import csv
 from pathlib import Path
 from typing import NamedTuple
 
+from vagram_tf import files
 from vagram_tf.export.load import check_export, environment_of
 
 ENVIRONMENT = "Pendulum-v1"
@@ -87,14 +87,7 @@ def read_drift(path: Path) -> list[DriftRow]:
     """Returns the rows that `value_drift` has written; raises OSError, or ValueError for a file
     that holds something else.
     """
-    with open(path, newline="") as file:
-        try:
-            rows = [
-                DriftRow(*(kind(row[name]) for name, kind in DriftRow.__annotations__.items()))
-                for row in csv.DictReader(file)
-            ]
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} is no table of value_drift: {error}") from None
+    rows = files.read_csv(path, DriftRow, "value_drift")
     if not rows:
         raise ValueError(f"{path} holds no rows")
     return rows

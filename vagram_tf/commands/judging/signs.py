@@ -5,13 +5,14 @@ Pure functions of NumPy arrays. `N` is the number of real steps, the other lette
 `vagram_tf.types`.
 """
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from vagram_tf import files
 
 MEASURED = Path(__file__).parents[3] / "results" / "fit_study" / "fit_study_signs.csv"
 """What the committed fit study found."""
@@ -111,11 +112,7 @@ def read(path: Path) -> list[Measured]:
     """Reads what `save` wrote; none where there is no such file."""
     if not path.exists():
         return []
-    with open(path, newline="") as file:
-        return [
-            Measured(*(kind(row[name]) for name, kind in Measured.__annotations__.items()))
-            for row in csv.DictReader(file)
-        ]
+    return files.read_csv(path, Measured, "signs")
 
 
 def nearest(of: Signs, width: int, dimensions: int, cells: Sequence[Measured]) -> Measured:
