@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from typing import NamedTuple
 
 import programs
 import pytest
@@ -314,3 +315,18 @@ def test_csv():
     assert files.csv_text(rows, digits=3) == (
         'name,value\n"speed, rad/s",0.333\n"a ""b""",nan\n"c\nd",12345678\n,2e-09\n'
     )
+
+
+class Line(NamedTuple):
+    name: str
+    count: int
+    share: float
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path):
+    rows = [Line("a", 1, 0.25), Line("b", 2, 0.5)]
+    path = files.write(tmp_path / "table.csv", files.csv_text([Line._fields, *rows]))
+    assert files.read_csv(path, Line, "lines") == rows
+    path.write_text("name,count\na,1\n")
+    with pytest.raises(ValueError, match="table.csv is no table of lines: 'share'"):
+        files.read_csv(path, Line, "lines")
