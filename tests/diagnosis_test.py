@@ -8,6 +8,7 @@ import tensorflow as tf
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.dyna import Dyna
 from vagram_tf.run import diagnosis
+from vagram_tf.run.checkpoint import Checkpoints
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +88,9 @@ def test_looking_changes_nothing(dyna, tmp_path):
     states = []
     for name in ("before", "after"):
         dyna.freeze()
-        tf.train.Checkpoint(**dyna.state).write(str(tmp_path / name))
-        states.append(programs.variables(tmp_path / name))
+        states.append(
+            programs.saved_state(Checkpoints(tmp_path / name, **dyna.state).save(dyna.env_step, {}))
+        )
         diagnosis.diagnose(dyna)
         diagnosis.open_loop(dyna, 10)
     assert len(states[0]) > 50 and states[0] == states[1]

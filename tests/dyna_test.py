@@ -16,6 +16,7 @@ from vagram_tf.envs import tasks
 from vagram_tf.envs.adapter import EnvironmentFault
 from vagram_tf.envs.simulator import Simulator
 from vagram_tf.guards import Diverged
+from vagram_tf.run.checkpoint import Checkpoints
 from vagram_tf.types import Transition
 
 pytestmark = pytest.mark.slow
@@ -413,13 +414,23 @@ def test_bad_data_never_enters_the_buffer(cheap, monkeypatch):
     assert dyna.real.size == 3
 
 
-def restored_from(dyna, path):
-    """Returns a fresh loop with the state of another."""
+def save(dyna, directory):
+    """Returns the checkpoint of a loop, the only one of a directory."""
     dyna.freeze()
-    tf.train.Checkpoint(**dyna.state).write(str(path))
+    return Checkpoints(directory, **dyna.state).save(dyna.env_step, {})
+
+
+def restore(dyna, directory):
+    """Puts a loop in the state that a directory holds."""
+    assert Checkpoints(directory, **dyna.state).restore() is not None
+    dyna.thaw()
+
+
+def restored_from(dyna, directory):
+    """Returns a fresh loop with the state of another."""
+    save(dyna, directory)
     fresh = Dyna(dyna.config)
-    tf.train.Checkpoint(**fresh.state).read(str(path)).assert_consumed()
-    fresh.thaw()
+    restore(fresh, directory)
     return fresh
 
 
@@ -462,35 +473,29 @@ POINTS = {28: 33, 46: 52, 75: 77}
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    """A loop that ran uninterrupted, and where it left its state at the steps above."""
-    directory = tmp_path_factory.mktemp("states")
+    """A loop that ran uninterrupted, and its states at the steps above: a directory for each, and
+    the bytes in it.
+    """
+    directory, states = tmp_path_factory.mktemp("states"), {}
     dyna = Dyna(programs.tiny())
-    checkpoint = tf.train.Checkpoint(**dyna.state)
     while dyna.env_step < max(POINTS.values()):
         dyna.step()
-        if dyna.env_step in (*POINTS, *POINTS.values()):
-            dyna.freeze()
-            checkpoint.write(str(directory / str(dyna.env_step)))
-    return dyna, directory
+        step = dyna.env_step
+        if step in (*POINTS, *POINTS.values()):
+            states[step] = programs.saved_state(save(dyna, directory / str(step)))
+    return dyna, directory, states
 
 
 def test_restored_loop_continues_to_the_same_bits(original, tmp_path):
     """The first time into a fresh loop; then over whatever the time before has left."""
-    _, directory = original
+    _, directory, states = original
     fresh = Dyna(programs.tiny())
-    checkpoint = tf.train.Checkpoint(**fresh.state)
     for start, end in POINTS.items():
-        checkpoint.read(str(directory / str(start))).assert_consumed()
-        fresh.thaw()
+        restore(fresh, directory / str(start))
         assert fresh.env_step == start
         assert (fresh.interaction._time_step is None) == (start == 75)
         take(fresh, end - start)
-        fresh.freeze()
-        checkpoint.write(str(tmp_path / str(end)))
-        actual, expected = (
-            programs.variables(tmp_path / str(end)),
-            programs.variables(directory / str(end)),
-        )
+        actual, expected = programs.saved_state(save(fresh, tmp_path / str(end))), states[end]
         assert actual.keys() == expected.keys() and len(actual) > 100
         assert [name for name in actual if actual[name] != expected[name]] == []
     for name in ("latest", "env_step"):
@@ -500,8 +505,8 @@ def test_restored_loop_continues_to_the_same_bits(original, tmp_path):
 
 def test_training_changes_every_part_of_the_state(original):
     """What the comparison above compares does move."""
-    _, directory = original
-    before, after = (programs.variables(directory / str(step)) for step in (28, 77))
+    _, _, states = original
+    before, after = states[28], states[77]
     changed = {name.split("/")[0] for name in after if after[name] != before[name]}
     assert changed == {
         "agent",
@@ -536,26 +541,19 @@ def test_where_nobody_wrote_the_rule_it_is_learned(learning):
     assert (discount == 0.0).tolist() == learning.termination(tf.constant(after)).numpy().tolist()
 
 
-def written(dyna, path):
-    """Returns the state of a loop, by name, as it was written to a checkpoint."""
-    dyna.freeze()
-    tf.train.Checkpoint(**dyna.state).write(str(path))
-    return programs.variables(path)
-
-
 def test_learned_termination_and_samples_continue_to_the_same_bits(learning, tmp_path):
     """A fresh loop takes over all of the state; the old one takes it back and goes on alike."""
-    before = written(learning, tmp_path / "before")
+    before = programs.saved_state(save(learning, tmp_path / "before"))
     assert any(name.startswith("termination/") for name in before)
-    fresh = written(restored_from(learning, tmp_path / "state"), tmp_path / "fresh")
+    fresh = restored_from(learning, tmp_path / "state")
+    fresh = programs.saved_state(save(fresh, tmp_path / "fresh"))
     assert fresh.keys() == before.keys()
     assert [name for name in fresh if fresh[name] != before[name]] == []
     states = []
     for name in ("one", "other"):
         take(learning, 8)  # through a fit at step 50
-        states.append(written(learning, tmp_path / name))
-        tf.train.Checkpoint(**learning.state).read(str(tmp_path / "before")).assert_consumed()
-        learning.thaw()
+        states.append(programs.saved_state(save(learning, tmp_path / name)))
+        restore(learning, tmp_path / "before")
     assert states[0] != before
     assert [name for name in before if states[0][name] != states[1][name]] == []
 
@@ -569,9 +567,8 @@ def test_learned_termination_even_where_the_rule_is_known(cheap):
 @pytest.fixture
 def healthy(original):
     """The loop above, as it was at environment step 77, whatever the test before did to it."""
-    dyna, directory = original
-    tf.train.Checkpoint(**dyna.state).read(str(directory / "77")).assert_consumed()
-    dyna.thaw()
+    dyna, directory, _ = original
+    restore(dyna, directory / "77")
     return dyna
 
 

@@ -353,7 +353,7 @@ def check_equal_runs(directory, expected):
         for d in (directory, expected)
     )
     assert starts == others
-    state, other = (variables(d / "checkpoints" / last / "state") for d in (directory, expected))
+    state, other = (saved_state(d / "checkpoints" / last) for d in (directory, expected))
     assert state.keys() == other.keys()
     assert [name for name in state if state[name] != other[name]] == []
 
@@ -417,8 +417,17 @@ def different_logs(directory, expected):
     ]
 
 
+def saved_state(checkpoint):
+    """Returns all that a run's checkpoint holds as bytes, by key: tensors, and rows of buffers."""
+    rows = {f"{path.stem}/rows": path.read_bytes() for path in checkpoint.glob("*.npy")}
+    assert rows
+    return variables(checkpoint / "state") | rows
+
+
 def variables(prefix):
-    """Returns a checkpoint's tensors as bytes, by key; equal bytes are equal bit for bit."""
+    """Returns tensors that TensorFlow has saved as bytes, by key; equal bytes are equal bit for
+    bit.
+    """
     import tensorflow as tf
 
     reader = tf.train.load_checkpoint(str(prefix))

@@ -38,7 +38,7 @@ def test_reference_run_is_whole():
         51,
         71,
     }
-    assert len(programs.variables(directory / "checkpoints" / "90" / "state")) > 50
+    assert len(programs.saved_state(directory / "checkpoints" / "90")) > 50
 
 
 # Two fits and the updates of nine steps, compiled, up to the checkpoint.
@@ -63,7 +63,7 @@ def test_another_process_on_one_core_gives_the_same_run(tmp_path):
             os.sched_setaffinity(0, cores)
         assert process.returncode == 0, process.stderr
         checkpoint = programs.run_directory(workdir) / "checkpoints" / "39"
-        states.append(programs.variables(checkpoint / "state"))
+        states.append(programs.saved_state(checkpoint))
     assert len(states[0]) > 50 and states[0] == states[1]
 
 

@@ -23,7 +23,6 @@ from vagram_tf.envs.run_environments import EnvironmentFactory, RunEnvironments
 from vagram_tf.guards import NumericalGuard, q_bound
 from vagram_tf.model.ensemble import moments
 from vagram_tf.model.learned_termination import LearnedTermination
-from vagram_tf.types import Transition
 
 PHASES = ("collect", "fit", "imagine", "improve", "evaluate")
 
@@ -160,9 +159,11 @@ class Dyna:
             real = self.cadence.real_examples(self.training_step)
             if self.imagined.size == 0:  # every rollout was dropped
                 real = batch
-            values = self._improve_step(
-                tf.constant([updates, real]), tf.constant([updates, batch - real])
-            )
+            rows = [
+                self.real.sample_rows([updates, real]),
+                self.imagined.sample_rows([updates, batch - real]),
+            ]
+            values = self.agent.train(self.real.unpack(np.concatenate(rows, axis=1)))
             metrics = dict(zip(TRAIN_METRICS, values.numpy().tolist(), strict=True))
         bound = q_bound(
             self.config.run.divergence_factor,
@@ -200,21 +201,6 @@ class Dyna:
             yield
         finally:
             self.interaction.thaw()
-
-    @tf.function(autograph=False)
-    def _improve_step(self, real_shape: tf.Tensor, imagined_shape: tf.Tensor) -> tf.Tensor:
-        """Draws the batches outside of the compiled updates, so that the buffers are not part of
-        what is compiled.
-        """
-        real, imagined = self.real.sample(real_shape), self.imagined.sample(imagined_shape)
-        size = [self.config.dyna.updates_per_step, self.config.agent.agent_batch_size]
-        batch = Transition(
-            *(
-                tf.ensure_shape(tf.concat(fields, axis=1), size + fields[0].shape[2:].as_list())
-                for fields in zip(real, imagined, strict=True)
-            )
-        )
-        return self.agent.train(batch)
 
     def _random_action(self) -> np.ndarray:
         rng = np.random.default_rng(

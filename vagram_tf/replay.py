@@ -1,6 +1,7 @@
 """One ring buffer of transitions, for real and for imagined data."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -8,14 +9,19 @@ import tensorflow as tf
 from vagram_tf.types import Transition
 
 _FIRST_ALLOCATION = 1024
+_BLOCK = 16_384  # rows that are moved at a time
 
 
 class ReplayBuffer(tf.Module):
-    """A ring of transitions in one `tf.Variable`: once full, the newest overwrite the oldest.
+    """A ring of transitions in one array: once full, the newest overwrite the oldest.
 
     A transition is one row `[observation, action, reward, discount, next observation]`, so that a
-    batch is one gather. The rows grow with the data up to the capacity; everything, the generator
-    included, is in a checkpoint.
+    batch is one gather. The rows grow with the data up to the capacity, and move in place: no
+    second copy is ever held, for they are the largest part of a long run. They are NumPy's, because
+    TensorFlow copies a variable that is gathered from whenever it is read, written or grows.
+
+    A checkpoint of the module has its position and its generator; `save` and `load` are for the
+    rows.
 
     Args:
       observation_size: D.
@@ -27,9 +33,7 @@ class ReplayBuffer(tf.Module):
     def __init__(self, observation_size: int, action_size: int, capacity: int, seed: int):
         super().__init__(name="replay")
         self._sizes = [observation_size, action_size, 1, 1, observation_size]
-        width = sum(self._sizes)
-        rows = tf.zeros([min(capacity, _FIRST_ALLOCATION), width])
-        self._rows = tf.Variable(rows, shape=[None, width], trainable=False, name="rows")
+        self._rows = np.empty([min(capacity, _FIRST_ALLOCATION), sum(self._sizes)], np.float32)
         self._capacity = tf.Variable(capacity, dtype=tf.int64, trainable=False, name="capacity")
         self._added = tf.Variable(0, dtype=tf.int64, trainable=False, name="added")
         self._generator = tf.random.Generator.from_seed(seed, alg="philox")
@@ -58,69 +62,96 @@ class ReplayBuffer(tf.Module):
             raise ValueError(
                 f"the fields of a transition have the sizes {sizes}, expected {self._sizes}"
             )
-        self._add(np.concatenate(columns, axis=1))
+        capacity, added = self.capacity, int(self._added)
+        rows = np.concatenate(columns, axis=1)[-capacity:]
+        self._allocate(min(capacity, added + len(rows)), capacity)
+        self._rows[(added + np.arange(len(rows))) % capacity] = rows
+        self._added.assign_add(len(rows))
 
     def all(self) -> Transition:
         """Returns every stored transition `[size]`, by slot: a transition keeps its place until
         overwritten.
         """
-        return self._unpack(self._rows[: self.size])
+        return self.unpack(self._rows[: self.size])
 
-    def sample(self, shape: Sequence[int] | tf.Tensor) -> Transition:
-        """Returns transitions drawn uniformly with replacement, with leading axes `shape`; also
-        inside a graph.
+    def sample(self, shape: Sequence[int]) -> Transition:
+        """Returns transitions drawn uniformly with replacement, with leading axes `shape`.
 
         Raises:
-          ValueError: the buffer is empty (not checked inside a graph, where an empty draw from it
-            is allowed).
+          ValueError: the buffer is empty.
         """
-        if tf.executing_eagerly() and self.size == 0:
+        return self.unpack(self.sample_rows(shape))
+
+    def sample_rows(self, shape: Sequence[int]) -> np.ndarray:
+        """Returns the rows of such transitions, `[*shape, 2 D + A + 2]`; none may be drawn from an
+        empty buffer, too.
+
+        Raises:
+          ValueError: the buffer is empty.
+        """
+        size = self.size
+        if size == 0 and 0 not in shape:
             raise ValueError("cannot sample from an empty replay buffer")
-        return self._sample(tf.convert_to_tensor(shape))
+        slots = self._generator.uniform(shape, maxval=max(size, 1), dtype=tf.int64)
+        return self._rows.take(slots.numpy(), axis=0)
 
-    @tf.function(reduce_retracing=True, autograph=False)
-    def _sample(self, shape: tf.Tensor) -> Transition:
-        size = tf.maximum(tf.minimum(self._added, self._capacity), 1)
-        slots = self._generator.uniform(shape, maxval=size, dtype=tf.int64)
-        return self._unpack(self._rows.sparse_read(slots))
-
-    def _add(self, rows: np.ndarray) -> None:
-        # Few operations, each at once: as one graph they take twice as long for a single row.
-        capacity, added = self.capacity, int(self._added)
-        rows = rows[-capacity:]
-        self._allocate(min(capacity, added + len(rows)), capacity)
-        slots = (added + np.arange(len(rows))) % capacity
-        self._rows.scatter_nd_update(slots[:, np.newaxis], rows)
-        self._added.assign_add(len(rows))
-
-    def _allocate(self, needed: int, capacity: int) -> None:
-        """Makes room for `needed` rows, at least doubling it up to the capacity, so that adding one
-        by one copies little.
-        """
-        # The shape alone: to read a variable that is gathered from is to copy it.
-        allocated = int(tf.raw_ops.VariableShape(input=self._rows.handle)[0])
-        if needed > allocated:
-            target = min(capacity, max(needed, 2 * allocated))
-            # What the new rows hold until they are overwritten does not matter.
-            # Many, when memory is shortest: half the width will do.
-            slots = np.minimum(np.arange(target, dtype=np.int32), allocated - 1)
-            self._rows.assign(self._rows.sparse_read(slots))
+    def unpack(self, rows: np.ndarray) -> Transition:
+        """Returns rows `[..., 2 D + A + 2]` as transitions."""
+        observation, action, reward, discount, next_observation = np.split(
+            rows, np.cumsum(self._sizes[:-1]), axis=-1
+        )
+        fields = observation, action, reward[..., 0], discount[..., 0], next_observation
+        return Transition(*(tf.constant(field) for field in fields))
 
     def resize(self, capacity: int) -> None:
         """Changes the capacity and keeps the newest transitions that fit."""
         if capacity == self.capacity:
             return
-        kept = min(self.size, capacity)
-        # A full buffer fills up again: one copy, not two.
-        rows = capacity if self.size == self.capacity else kept
-        if rows:
-            slots = (int(self._added) - kept) % self.capacity + np.arange(rows, dtype=np.int32)
-            self._rows.assign(self._rows.sparse_read(slots % self.capacity))
+        size = self.size
+        kept = min(size, capacity)
+        oldest = (int(self._added) - kept) % self.capacity
+        _rotate(self._rows[:size], oldest)
         self._added.assign(kept)
         self._capacity.assign(capacity)
+        if capacity < len(self._rows):
+            self._reallocate(capacity)
 
-    def _unpack(self, rows: tf.Tensor) -> Transition:
-        observation, action, reward, discount, next_observation = tf.split(
-            rows, self._sizes, axis=-1
-        )
-        return Transition(observation, action, reward[..., 0], discount[..., 0], next_observation)
+    def save(self, path: Path) -> None:
+        """Writes the rows; raises OSError."""
+        np.save(path, self._rows[: self.size])
+
+    def load(self, path: Path) -> None:
+        """Reads the rows of a buffer that is where this one is; raises OSError, or ValueError where
+        they are no such rows.
+        """
+        rows = np.load(path, mmap_mode="r")
+        if rows.shape != (self.size, sum(self._sizes)):
+            raise ValueError(f"{path} holds {rows.shape}, not {self.size} transitions")
+        self._reallocate(max(len(rows), min(self.capacity, _FIRST_ALLOCATION)))
+        self._rows[: len(rows)] = rows
+
+    def _allocate(self, needed: int, capacity: int) -> None:
+        """Makes room for `needed` rows, at least doubling it up to the capacity, so that adding one
+        by one moves little.
+        """
+        if needed > len(self._rows):
+            self._reallocate(min(capacity, max(needed, 2 * len(self._rows))))
+
+    def _reallocate(self, rows: int) -> None:
+        # In place where the system can, and nobody else has a view: what is handed out is a copy.
+        self._rows.resize([rows, self._rows.shape[1]], refcheck=False)
+
+
+def _rotate(rows: np.ndarray, first: int) -> None:
+    """Puts row `first` first and what was before it last, in place: three reversals do."""
+    if first:
+        for part in (rows[:first], rows[first:], rows):
+            _reverse(part)
+
+
+def _reverse(rows: np.ndarray) -> None:
+    count = len(rows)
+    for start in range(0, count // 2, _BLOCK):
+        stop = min(start + _BLOCK, count // 2)
+        head, tail = rows[start:stop], rows[count - stop : count - start]
+        head[:], tail[:] = tail[::-1].copy(), head[::-1].copy()

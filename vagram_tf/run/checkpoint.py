@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from vagram_tf import files
 from vagram_tf.errors import Fault, one_line
+from vagram_tf.replay import ReplayBuffer
 
 _KEPT = 2
 
@@ -35,6 +36,10 @@ class Checkpoints:
         # Exists once a checkpoint does: none left is then a loss, and not a run that never saved.
         self._marker = directory.with_name("checkpointed")
         self._checkpoint = tf.train.Checkpoint(**objects)
+        # Too large for the copy that TensorFlow would make.
+        self._buffers = {
+            name: each for name, each in objects.items() if isinstance(each, ReplayBuffer)
+        }
 
     def save(self, step: int, facts: dict[str, Any]) -> Path:
         """Saves all objects as they are and deletes all but the last two checkpoints.
@@ -50,6 +55,8 @@ class Checkpoints:
         try:
             with files.replacing_directory(target, {"env_step": step, **facts}) as temporary:
                 self._checkpoint.write(str(temporary / "state"))
+                for name, buffer in self._buffers.items():
+                    buffer.save(temporary / f"{name}.npy")
         except (OSError, tf.errors.OpError) as error:
             raise OSError(f"cannot write the checkpoint {target}: {one_line(error)}") from None
         self._marker.touch()
@@ -96,7 +103,10 @@ class Checkpoints:
     def _read(self, path: Path) -> None:
         try:
             self._checkpoint.read(str(path / "state")).assert_consumed()
-        except (AssertionError, ValueError, tf.errors.OpError):  # objects or shapes that differ
+            for name, buffer in self._buffers.items():
+                buffer.load(path / f"{name}.npy")
+        # Objects, shapes or files that differ.
+        except (AssertionError, ValueError, OSError, tf.errors.OpError):
             raise CheckpointError(
                 f"{path} was written by another version of vagram_tf, which alone can continue it; "
                 "to start afresh, choose another --workdir"
