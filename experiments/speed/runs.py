@@ -27,19 +27,22 @@ def whole_run(settings: dict[str, Any], stored: int = 0) -> dict[str, Any]:
     Args:
       settings: that differ from the preset of the environment.
       stored: transitions of a random policy that are already there when it starts, instead of its
-        random steps; the schedules stand where they would after so many steps, the imagined buffer
-        is full and about to grow, and the run is stopped and saved, not completed.
+        random steps; the schedules stand where they would after so many steps, and the imagined
+        buffer is full and about to grow. Time is taken after one round that compiles and lets it
+        grow, and the run is stopped and saved, not completed.
 
     Returns:
       Seconds of the training steps in all and by phase (`other`: logs, checkpoints and, at the end
       of a complete run, pictures and exports), model steps taken, and the most memory that the
       process had, in GB.
     """
-    config, last = preset(settings["name"]).replace(**settings), None
+    config = preset(settings["name"]).replace(**settings)
+    first, last = config.dyna.random_steps, None
     if stored:
-        config, last = config.replace(num_steps=10 * stored), stored + settings["num_steps"]
+        first = stored + config.dyna.retrain_every
+        config, last = config.replace(num_steps=10 * stored), first + settings["num_steps"]
     return with_tensorflow("experiments.speed.whole", config.run.threads).train(
-        config, stored, last
+        config, stored, first, last
     )
 
 

@@ -15,14 +15,17 @@ from vagram_tf.run.training import Training
 _FILLED_AT_ONCE = 100_000  # transitions
 
 
-def train(config: Config, stored: int, last: int | None) -> dict[str, Any]:
+def train(config: Config, stored: int, first: int, last: int | None) -> dict[str, Any]:
     """Trains; see `runs.whole_run`.
 
     Args:
       config: of the run.
       stored: transitions that are there already, 0 for a run from its start.
+      first: environment step from which time is taken.
       last: environment step after which the run is stopped, None for a complete one.
     """
+    seconds: dict[str, float] = {}
+    start, stop, fit_steps = 0.0, 0.0, 0
     with contextlib.ExitStack() as stack:
         workdir = stack.enter_context(tempfile.TemporaryDirectory())
         training = stack.enter_context(Training(config, workdir))
@@ -34,23 +37,26 @@ def train(config: Config, stored: int, last: int | None) -> dict[str, Any]:
             dyna.imagined.resize(dyna.cadence.imagined_capacity(max(horizon - 1, 1)))
             while dyna.imagined.size < dyna.imagined.capacity:
                 dyna.imagined.add(dyna.real.sample([_FILLED_AT_ONCE]))
-        before, start, fit_steps = dict(dyna.clock.seconds), time.perf_counter(), []
 
         def on_step(training: Training) -> bool:
-            nonlocal before, start
-            if dyna.training_step == 0:  # the random steps are over
-                before, start = dict(dyna.clock.seconds), time.perf_counter()
-            elif dyna.training_step > 0 and dyna.training_step % config.dyna.retrain_every == 1:
-                fit_steps.append(int(dyna.latest["model/fit_steps"]))
+            nonlocal seconds, start, stop, fit_steps
+            stop = time.perf_counter()
+            if dyna.env_step == first:
+                seconds, start = dict(dyna.clock.seconds), stop
+            elif dyna.env_step > first and dyna.training_step % config.dyna.retrain_every == 1:
+                fit_steps += int(dyna.latest["model/fit_steps"])
             return dyna.env_step == last
 
         training.learn(callback=on_step)
-        total = time.perf_counter() - start
-    phases = {phase: dyna.clock.seconds[phase] - before[phase] for phase in PHASES}
+        ending = time.perf_counter() - stop
+    if last is not None:  # all of the ending is one checkpoint, and the steps' share of it counts
+        ending *= (last - first) / config.run.checkpoint_every
+    total = stop - start + ending
+    phases = {phase: dyna.clock.seconds[phase] - seconds[phase] for phase in PHASES}
     return {
         "seconds": total,
         "phases": phases | {"other": total - sum(phases.values())},
-        "fit_steps": sum(fit_steps),
+        "fit_steps": fit_steps,
         "peak_memory_gb": _peak_memory_gb(),
     }
 
