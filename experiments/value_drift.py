@@ -25,6 +25,9 @@ from experiments.paper.task import (
 from vagram_tf.commands import inputs, paths
 from vagram_tf.commands.program import Program
 
+# What a table that is there already has decided.
+_MEASURING = ("run", "seeds", "steps", "transitions", "units", "seed")
+
 
 def define() -> None:
     """Defines the flags."""
@@ -58,8 +61,11 @@ def check() -> DriftOrder:
     """Returns what the flags ask for; raises ValueError."""
     given = absl_flags.FLAGS
     if given.csv:
-        if given.run or not given.output:
-            raise ValueError("--csv needs --output, and no --run")
+        measuring = [f"--{name}" for name in _MEASURING if given[name].present]
+        if measuring:
+            raise ValueError(f"--csv is measured already: it does not go with {', '.join(measuring)}")
+        if not given.output:
+            raise ValueError("--csv needs --output")
         exports, measured = {}, read_drift(given.csv)
     else:
         exports, measured = _exports(given.run), []

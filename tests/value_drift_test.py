@@ -177,6 +177,7 @@ def test_what_is_no_such_run_is_refused_in_one_line(tmp_path):
         ([f"--run={tmp_path}/other", "--seeds=0"], "seeds"),
         ([f"--csv={tmp_path}/gone.csv", f"--output={tmp_path}/again"], "gone.csv"),
         ([f"--csv={other}", f"--output={tmp_path}/again"], "is no table of value_drift"),
-        ([f"--csv={other}"], "--csv needs --output, and no --run"),
+        ([f"--csv={other}"], "--csv needs --output"),
+        ([f"--csv={other}", "--units=16", "--run=x"], "does not go with --run, --units"),
     ]:
         assert words in programs.refused("value_drift", arguments), arguments
