@@ -63,7 +63,7 @@ def check() -> DriftOrder:
     if given.csv:
         measuring = [f"--{name}" for name in _MEASURING if given[name].present]
         if measuring:
-            raise ValueError(f"--csv is measured already: it does not go with {', '.join(measuring)}")
+            raise ValueError(f"--csv has been measured; it does not go with {', '.join(measuring)}")
         if not given.output:
             raise ValueError("--csv needs --output")
         exports, measured = {}, read_drift(given.csv)
