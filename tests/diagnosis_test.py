@@ -8,7 +8,6 @@ import tensorflow as tf
 from vagram_tf.agent.sac import SoftActorCritic
 from vagram_tf.dyna import Dyna
 from vagram_tf.run import diagnosis
-from vagram_tf.run.checkpoint import Checkpoints
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +86,7 @@ def test_open_loop_follows_the_newest_of_the_longest_stretches(dyna):
 def test_looking_changes_nothing(dyna, tmp_path):
     states = []
     for name in ("before", "after"):
-        dyna.freeze()
-        states.append(
-            programs.saved_state(Checkpoints(tmp_path / name, **dyna.state).save(dyna.env_step, {}))
-        )
+        states.append(programs.saved_state(programs.save(dyna, tmp_path / name)))
         diagnosis.diagnose(dyna)
         diagnosis.open_loop(dyna, 10)
     assert len(states[0]) > 50 and states[0] == states[1]

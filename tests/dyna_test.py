@@ -414,12 +414,6 @@ def test_bad_data_never_enters_the_buffer(cheap, monkeypatch):
     assert dyna.real.size == 3
 
 
-def save(dyna, directory):
-    """Returns the checkpoint of a loop, the only one of a directory."""
-    dyna.freeze()
-    return Checkpoints(directory, **dyna.state).save(dyna.env_step, {})
-
-
 def restore(dyna, directory):
     """Puts a loop in the state that a directory holds."""
     assert Checkpoints(directory, **dyna.state).restore() is not None
@@ -428,7 +422,7 @@ def restore(dyna, directory):
 
 def restored_from(dyna, directory):
     """Returns a fresh loop with the state of another."""
-    save(dyna, directory)
+    programs.save(dyna, directory)
     fresh = Dyna(dyna.config)
     restore(fresh, directory)
     return fresh
@@ -482,7 +476,7 @@ def original(tmp_path_factory):
         dyna.step()
         step = dyna.env_step
         if step in (*POINTS, *POINTS.values()):
-            states[step] = programs.saved_state(save(dyna, directory / str(step)))
+            states[step] = programs.saved_state(programs.save(dyna, directory / str(step)))
     return dyna, directory, states
 
 
@@ -495,7 +489,8 @@ def test_restored_loop_continues_to_the_same_bits(original, tmp_path):
         assert fresh.env_step == start
         assert (fresh.interaction._time_step is None) == (start == 75)
         take(fresh, end - start)
-        actual, expected = programs.saved_state(save(fresh, tmp_path / str(end))), states[end]
+        actual = programs.saved_state(programs.save(fresh, tmp_path / str(end)))
+        expected = states[end]
         assert actual.keys() == expected.keys() and len(actual) > 100
         assert [name for name in actual if actual[name] != expected[name]] == []
     for name in ("latest", "env_step"):
@@ -543,16 +538,16 @@ def test_where_nobody_wrote_the_rule_it_is_learned(learning):
 
 def test_learned_termination_and_samples_continue_to_the_same_bits(learning, tmp_path):
     """A fresh loop takes over all of the state; the old one takes it back and goes on alike."""
-    before = programs.saved_state(save(learning, tmp_path / "before"))
+    before = programs.saved_state(programs.save(learning, tmp_path / "before"))
     assert any(name.startswith("termination/") for name in before)
     fresh = restored_from(learning, tmp_path / "state")
-    fresh = programs.saved_state(save(fresh, tmp_path / "fresh"))
+    fresh = programs.saved_state(programs.save(fresh, tmp_path / "fresh"))
     assert fresh.keys() == before.keys()
     assert [name for name in fresh if fresh[name] != before[name]] == []
     states = []
     for name in ("one", "other"):
         take(learning, 8)  # through a fit at step 50
-        states.append(programs.saved_state(save(learning, tmp_path / name)))
+        states.append(programs.saved_state(programs.save(learning, tmp_path / name)))
         restore(learning, tmp_path / "before")
     assert states[0] != before
     assert [name for name in before if states[0][name] != states[1][name]] == []

@@ -417,6 +417,14 @@ def different_logs(directory, expected):
     ]
 
 
+def save(dyna, directory):
+    """Returns the checkpoint of a loop, the only one of a directory."""
+    from vagram_tf.run.checkpoint import Checkpoints
+
+    dyna.freeze()
+    return Checkpoints(directory, **dyna.state).save(dyna.env_step, {})
+
+
 def saved_state(checkpoint):
     """Returns all that a run's checkpoint holds as bytes, by key: tensors, and rows of buffers."""
     rows = {f"{path.stem}/rows": path.read_bytes() for path in checkpoint.glob("*.npy")}

@@ -83,11 +83,11 @@ class ReplayBuffer(tf.Module):
         return self.unpack(self.sample_rows(shape))
 
     def sample_rows(self, shape: Sequence[int]) -> np.ndarray:
-        """Returns the rows of such transitions, `[*shape, 2 D + A + 2]`; none may be drawn from an
-        empty buffer, too.
+        """Returns rows `[*shape, 2 D + A + 2]`, drawn as `sample` draws; `unpack` makes transitions
+        of them.
 
         Raises:
-          ValueError: the buffer is empty.
+          ValueError: the buffer is empty, and `shape` has no zero.
         """
         size = self.size
         if size == 0 and 0 not in shape:
