@@ -16,6 +16,7 @@ from vagram_tf.commands.judging.steps import collect
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs import tasks
 from vagram_tf.export.load import Export, open_export
+from vagram_tf.replay import ReplayBuffer
 
 pytestmark = pytest.mark.slow
 
@@ -97,20 +98,51 @@ def test_planner_is_beside_the_policy(inspected):
     assert row in process.stdout.splitlines()
 
 
-def test_signs_that_weights_pay_are_told_with_the_nearest_cell_of_the_fit_study(inspected):
+def test_signs_are_of_all_that_the_run_has_learned_from(inspected, run):
+    process, output = inspected
+    found = json.loads((output / "inspect.json").read_text())["signs"]
+    assert found["of_the_run"] and found["steps"] == 90
+    of = signs.Signs(found["rank"], found["agreement"], found["dimensions"])
+    real = ReplayBuffer.read(run / "checkpoints" / "90" / "real.npy", 3, 1).all()
+    critics = open_export(run / "export" / "policy" / "90", "policy").module.value(
+        real.next_observation
+    )["value_gradient"][:2]
+    change = real.next_observation - real.observation
+    expected = signs.signs(
+        real.observation.numpy(), real.action.numpy(), change.numpy(), critics.numpy()
+    )
+    assert of == pytest.approx(expected)
+    assert "Of the 90 steps from which the run has learned:" in process.stdout
+    assert f"{of.rank:.1f} predictable directions" in process.stdout
+
+
+def test_nearest_cell_of_the_fit_study_is_told(inspected):
     process, output = inspected
     found = json.loads((output / "inspect.json").read_text())["signs"]
     assert found["narrowest_layer"] == programs.TINY["model_hidden_units"][0]
-    assert (
-        0 <= found["rank"] <= 3 and -1 <= found["agreement"] <= 1 and 1 <= found["dimensions"] <= 3
-    )
     nearest = found["nearest"]
     of = signs.Signs(found["rank"], found["agreement"], found["dimensions"])
     assert nearest == signs.nearest(of, 16, 3, signs.read(signs.MEASURED))._asdict()
-    assert f"{found['rank']:.1f} predictable directions" in process.stdout
     assert (
         f"there vagram had {nearest['value_error']:.2f} of the value error of mle" in process.stdout
     )
+
+
+@pytest.mark.parametrize("why", ["moved", "damaged"])
+def test_signs_without_the_runs_own_steps_are_of_those_that_are_played(run, tmp_path, why):
+    """An export elsewhere, or beside a checkpoint that is not whole."""
+    copy = shutil.copytree(run, tmp_path / "run")
+    if why == "moved":
+        shutil.rmtree(copy / "checkpoints")
+    else:
+        (copy / "checkpoints" / "90" / "real.npy").write_bytes(b"")
+    process = programs.program(
+        "inspect_model", [f"--export={copy}", "--steps=10", "--horizon=2", "--planner_episodes=0"]
+    )
+    assert process.returncode == 0, process.stderr
+    assert "Of the 30 steps played here:" in process.stdout
+    found = json.loads((copy / "inspect" / "90" / "inspect.json").read_text())["signs"]
+    assert not found["of_the_run"] and found["steps"] == 30
 
 
 def test_table_of_an_export_that_does_not_tell_its_layers(inspected):

@@ -57,6 +57,24 @@ def test_signs_are_those_of_the_fit_study():
         ) in lines
 
 
+@pytest.mark.parametrize("size, discount", [("discount_95", "0.95"), ("evening", "0.99")])
+def test_signs_are_those_of_the_bottlenecks_runs(size, discount):
+    rows = rows_of(f"bottleneck_fits/{size}_signs.csv")
+    assert len(rows) == 5
+
+    def span(name):
+        values = [float(row[name]) for row in rows]
+        return min(values), max(values)
+
+    assert (
+        "| Pendulum-v1, 30 rotation, discount {}, 16x16 | {:.1f} to {:.1f} | {:.1f} to {:.1f} of 33"
+        " | {:.2f} to {:.2f} |".format(
+            discount, *span("rank"), *span("dimensions"), *span("value_error")
+        )
+        in (programs.ROOT / "docs" / "when.md").read_text().splitlines()
+    )
+
+
 @pytest.mark.parametrize(
     "study, panel, step, named",
     [

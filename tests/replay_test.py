@@ -239,6 +239,19 @@ def test_rows_of_another_buffer_are_refused(tmp_path):
     assert ids_of(other.all()).tolist() == [1, 2, 3]
 
 
+def test_a_file_of_rows_is_read_as_a_full_buffer(tmp_path):
+    replay = buffer(3)
+    replay.add(numbered(1, 2, 3, 4))
+    replay.save(tmp_path / "rows.npy")
+    sizes = replay.all().observation.shape[-1], replay.all().action.shape[-1]
+    read = ReplayBuffer.read(tmp_path / "rows.npy", *sizes)
+    assert read.size == read.capacity == 3
+    for field, expected in zip(read.all(), replay.all(), strict=True):
+        np.testing.assert_array_equal(field, expected)
+    with pytest.raises(ValueError, match="not 3 transitions"):
+        ReplayBuffer.read(tmp_path / "rows.npy", sizes[0] + 1, sizes[1])
+
+
 def test_fields_of_other_shapes_are_refused():
     replay = buffer(10)
     replay.add(numbered(0))

@@ -130,6 +130,17 @@ class ReplayBuffer(tf.Module):
         self._reallocate(max(len(rows), min(self.capacity, _FIRST_ALLOCATION)))
         self._rows[: len(rows)] = rows
 
+    @classmethod
+    def read(cls, path: Path, observation_size: int, action_size: int) -> "ReplayBuffer":
+        """Returns a full buffer of the rows that another one has saved; raises OSError, or
+        ValueError where they are no such rows.
+        """
+        count = len(np.load(path, mmap_mode="r"))
+        buffer = cls(observation_size, action_size, count, seed=0)
+        buffer._added.assign(count)
+        buffer.load(path)
+        return buffer
+
     def _allocate(self, needed: int, capacity: int) -> None:
         """Makes room for `needed` rows, at least doubling it up to the capacity, so that adding one
         by one moves little.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags as absl_flags
 
+from vagram_tf import files
 from vagram_tf.commands import inputs, paths
 from vagram_tf.commands.program import Program
 from vagram_tf.config import EnvConfig
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
 
 
 class Order(NamedTuple):
-    """What the flags say: the exports, and the directory to write to; and the environment, from
-    `hold`.
+    """What the flags say: the exports, the run's own steps where it has them, and the directory to
+    write to; and the environment, from `hold`.
     """
 
     export: Path
     policy: Path
+    data: Path | None
     config: EnvConfig
     steps: int
     horizon: int
@@ -75,6 +77,7 @@ def check() -> Order:
     return Order(
         export,
         policy,
+        _own_steps(export),
         config,
         given.steps,
         given.horizon,
@@ -104,6 +107,16 @@ def _beside(export: Path, policy: Path | None, output: Path | None) -> tuple[Pat
         policy or Path(os.path.relpath(place / "policy" / step)),
         output or Path(os.path.relpath(place.parent / "inspect" / step)),
     )
+
+
+def _own_steps(export: Path) -> Path | None:
+    """Returns the rows of the real steps that the model was fitted to, where its run still has
+    them.
+    """
+    path = export.resolve()
+    checkpoint = path.parents[1].parent / "checkpoints" / path.name
+    rows = checkpoint / "real.npy"
+    return rows if rows.exists() and files.verify(checkpoint) is None else None
 
 
 def main() -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import gymnasium
+import numpy as np
 
 from vagram_tf import plan, seeding
+from vagram_tf.agent.sac import VALUE_FUNCTIONS
 from vagram_tf.commands.inspect_model import Order
 from vagram_tf.commands.judging import figure, measures, playing, signs
 from vagram_tf.commands.judging.counting import counted
-from vagram_tf.commands.judging.measures import Steps, Values, as_arrays
+from vagram_tf.commands.judging.measures import Steps, as_arrays
 from vagram_tf.commands.judging.report import (
     closing_lines,
     dimension_lines,
@@ -21,15 +23,15 @@ from vagram_tf.commands.judging.report import (
 from vagram_tf.commands.judging.steps import collect
 from vagram_tf.commands.notice import notice
 from vagram_tf.export.load import Export, open_export
+from vagram_tf.replay import ReplayBuffer
+
+_PASS_ROWS = 5_000  # states whose value gradients are taken at a time
 
 
 def run(order: Order) -> None:
     """Judges a model; raises ValueError, OSError or EnvironmentFault."""
     dynamics, policy = open_export(order.export, "dynamics"), open_export(order.policy, "policy")
-    assert order.environment is not None
-    report = inspect(
-        dynamics, policy, order.environment, order.steps, order.horizon, order.seed, order.output
-    )
+    report = inspect(order, dynamics, policy)
     if order.planner_episodes:
         report["planner"] = _planned(order, dynamics, policy)
     write_report(order.output / "inspect.json", report)
@@ -37,33 +39,25 @@ def run(order: Order) -> None:
     print(f"\nnumbers   {order.output / 'inspect.json'}\nfigure    {order.output / 'inspect.png'}")
 
 
-def inspect(
-    dynamics: Export,
-    policy: Export,
-    environment: gymnasium.Env,
-    count: int,
-    horizon: int,
-    seed: int,
-    output: Path,
-) -> dict[str, Any]:
+def inspect(order: Order, dynamics: Export, policy: Export) -> dict[str, Any]:
     """Plays the environment, draws `inspect.png` and `.pdf`, and returns the numbers."""
-    steps = collect(environment, policy, count, seed)
-    with counted("predictions", as_arrays(dynamics.module), horizon) as predict:
-        comparison = measures.compare(steps, predict, as_arrays(policy.module.value), horizon)
-    assert comparison.values is not None
+    assert order.environment is not None
+    steps = collect(order.environment, policy, order.steps, order.seed)
+    with counted("predictions", as_arrays(dynamics.module), order.horizon) as predict:
+        comparison = measures.compare(steps, predict, as_arrays(policy.module.value), order.horizon)
     metadata = dynamics.metadata
     report = {
         **{name: metadata[name] for name in ("environment", "distractors", "loss", "env_step")},
         "distractor_kind": dynamics.environment.distractor_kind,
         "run_seed": metadata["seed"],
-        "seed": seed,
-        "horizon": horizon,
+        "seed": order.seed,
+        "horizon": order.horizon,
         "dimensions": metadata["dimension_names"],
         **measures.summarise(steps, comparison),
-        "signs": _signs(steps, comparison.values, metadata.get("model_hidden_units")),
+        "signs": _signs(order.data, steps, policy, metadata.get("model_hidden_units")),
     }
     with notice("drawing"):
-        figure.draw(report, steps, comparison, output / "inspect")
+        figure.draw(report, steps, comparison, order.output / "inspect")
     return report
 
 
@@ -80,16 +74,43 @@ def _planned(order: Order, dynamics: Export, policy: Export) -> dict[str, Any]:
     }
 
 
-def _signs(steps: Steps, values: Values, layers: list[int] | None) -> dict[str, Any]:
+def _signs(
+    data: Path | None, played: Steps, policy: Export, layers: list[int] | None
+) -> dict[str, Any]:
     """Returns the signs that value-aware weights pay, and what they came with in the nearest cell
-    of a fit study.
+    of a fit study: of the run's own steps where it has them, else of those that were played.
     """
-    change = steps.next_observation - steps.observation
-    of = signs.signs(steps.observation, steps.action, change, values.gradient)
-    report = {**of._asdict(), "narrowest_layer": min(layers) if layers else None, "nearest": None}
+    observation, action, after = _learned_from(data, played)
+    of = signs.signs(observation, action, after - observation, _critics_gradient(policy, after))
+    report = {
+        **of._asdict(),
+        "steps": len(after),
+        "of_the_run": data is not None,
+        "narrowest_layer": min(layers) if layers else None,
+        "nearest": None,
+    }
     if layers and (cells := signs.read(signs.MEASURED)):
-        report["nearest"] = signs.nearest(of, min(layers), change.shape[-1], cells)._asdict()
+        report["nearest"] = signs.nearest(of, min(layers), after.shape[-1], cells)._asdict()
     return report
+
+
+def _learned_from(data: Path | None, played: Steps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns observation `[N, D]`, action `[N, A]` and next observation `[N, D]`."""
+    if data is None:
+        return played.observation, played.action, played.next_observation
+    sizes = played.observation.shape[-1], played.action.shape[-1]
+    real = ReplayBuffer.read(data, *sizes).all()
+    return real.observation.numpy(), real.action.numpy(), real.next_observation.numpy()
+
+
+def _critics_gradient(policy: Export, observation: np.ndarray) -> np.ndarray:
+    """Returns dV/ds `[C, N, D]` of the critics, without their targets."""
+    count = -(-len(observation) // _PASS_ROWS)
+    parts = [
+        policy.module.value(rows)["value_gradient"][VALUE_FUNCTIONS["critics"]].numpy()
+        for rows in np.array_split(observation, count)
+    ]
+    return np.concatenate(parts, axis=1)
 
 
 def table(report: dict[str, Any]) -> str:
@@ -133,16 +154,17 @@ def _sign_lines(found: dict[str, Any], dimensions: int) -> list[str]:
     """
     units, near = found["narrowest_layer"], found["nearest"]
     of_units = f" for the {units} units of the narrowest layer" if units else ""
+    whose = "from which the run has learned" if found["of_the_run"] else "played here"
     lines = [
         "",
-        "do value-aware weights pay?",
+        f"do value-aware weights pay? Of the {found['steps']:,} steps {whose}:",
         f"rank         {found['rank']:.1f} predictable directions that hardly matter{of_units}",
         f"agreement    {found['agreement']:.2f} between the critics' gradients",
         f"dimensions   {found['dimensions']:.1f} of {dimensions} that the value depends on",
     ]
     if near:
         lines.append(
-            f"nearest      {near['width']} units and {near['task']} in the fit study: "
+            f"nearest      {near['width']} units and {near['task']} in our fits: "
             f"{near['rank']:.1f}, {near['agreement']:.2f}, {near['dimensions']:.1f} of "
             f"{near['of_dimensions']}; "
             f"there vagram had {near['value_error']:.2f} of the value error of mle"

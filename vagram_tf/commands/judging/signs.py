@@ -6,7 +6,7 @@ Pure functions of NumPy arrays. `N` is the number of real steps, the other lette
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +14,12 @@ import numpy as np
 
 from vagram_tf import files
 
-MEASURED = Path(__file__).parents[3] / "results" / "fit_study" / "fit_study_signs.csv"
-"""What the committed fit study found."""
+_RESULTS = Path(__file__).parents[3] / "results"
+MEASURED = tuple(
+    _RESULTS / f"{study}_signs.csv"
+    for study in ("fit_study/fit_study", "bottleneck_fits/discount_95", "bottleneck_fits/evening")
+)
+"""What the committed fit studies found."""
 
 
 class Signs(NamedTuple):
@@ -57,9 +61,8 @@ def signs(
     A dimension matters as much as the value changes where it changes by its spread, squared; one
     that matters less than the average hardly matters. What can be predicted is what a linear
     function of observation and action explains; it has a rank of `Σ min(λ, 1)` over the eigenvalues
-    of its covariance, with changes in units of their
-    spread: a direction counts for as much of it as can be predicted, and twice the same direction
-      once.
+    of its covariance, with changes in units of their spread: a direction counts for as much of it
+    as can be predicted, and twice the same direction once.
 
     Args:
       observation: `[N, D]`.
@@ -108,11 +111,11 @@ def narrowest(width: str) -> int:
     return min(map(int, width.split("x")))
 
 
-def read(path: Path) -> list[Measured]:
-    """Reads what `save` wrote; none where there is no such file."""
-    if not path.exists():
-        return []
-    return files.read_csv(path, Measured, "signs")
+def read(paths: Iterable[Path]) -> list[Measured]:
+    """Reads what a fit study wrote beside its table; nothing where there is no such file."""
+    return [
+        cell for path in paths if path.exists() for cell in files.read_csv(path, Measured, "signs")
+    ]
 
 
 def nearest(of: Signs, width: int, dimensions: int, cells: Sequence[Measured]) -> Measured:
