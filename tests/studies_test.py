@@ -129,7 +129,7 @@ def test_ablation_changes_one_thing_at_a_time(size):
         assert name in CONTROLS or len(difference(config, base)) == 1, name
 
 
-@pytest.mark.parametrize("size", ["full", "evening", "quick"])
+@pytest.mark.parametrize("size", ["full", "evening", "mostly_imagined", "quick"])
 def test_model_limit_changes_nothing_but_the_world_that_is_imagined_in(size):
     settings, _ = configs("model_limit", size)
     base = settings.pop("learned")
@@ -162,8 +162,18 @@ def test_bottleneck_with_another_discount_differs_in_it_alone():
         assert difference(config, evening[name]) == {"discount": 0.95}
 
 
-def test_model_limit_shares_runs_with_distractors():
-    limit, distractors = configs("model_limit", "evening")[0], configs("distractors", "evening")[0]
+@pytest.mark.parametrize("name", ["model_limit", "distractors"])
+def test_mostly_imagined_differs_in_the_share_of_imagined_data_alone(name):
+    evening, mostly = (configs(name, size)[0] for size in ("evening", "mostly_imagined"))
+    assert evening.keys() == mostly.keys()
+    for setting, config in mostly.items():
+        assert difference(config, evening[setting]) == {"imagined_share": (0.0, 0.0, 0.95, 0.95)}
+        assert evening[setting].dyna.imagined_share == (0.0, 20.0, 0.0, 0.95)
+
+
+@pytest.mark.parametrize("size", ["evening", "mostly_imagined"])
+def test_model_limit_shares_runs_with_distractors(size):
+    limit, distractors = configs("model_limit", size)[0], configs("distractors", size)[0]
     assert (limit["learned"], limit["sac"]) == (distractors["vagram_0"], distractors["sac_0"])
 
 

@@ -5,7 +5,7 @@ their kind. Nonlinear distractors are noise to a model; those of `rotation` can 
 take its capacity.
 """
 
-from experiments.studies import CRITICS, LOSSES, SAC, SHORT
+from experiments.studies import CRITICS, LOSSES, SAC, SHORT, mostly_imagined
 from vagram_tf.study import Settings, Study, product, vary
 
 _TASK = {
@@ -34,3 +34,5 @@ EVENING = Study(
     settings=product(_ALL, {**_THIRTY, **_FIFTEEN, **_NONE}),
     seeds=range(5),
 )
+
+MOSTLY_IMAGINED = mostly_imagined(EVENING)

@@ -6,7 +6,7 @@ simulator itself in its rollouts; `sac` has no rollouts. Where returns do not de
 no loss can matter.
 """
 
-from experiments.studies import CRITICS, SAC, SHORT
+from experiments.studies import CRITICS, SAC, SHORT, mostly_imagined
 from vagram_tf.study import Settings, Study
 
 _WORLDS: Settings = {
@@ -30,6 +30,8 @@ EVENING = Study(
     settings=_WORLDS,
     seeds=range(5),
 )
+
+MOSTLY_IMAGINED = mostly_imagined(EVENING)
 
 # The task, agent and model of `pendulum`, whose runs of `vagram` and `sac` are `learned` and `sac`.
 # The simulator cannot be the model there: observations hold more than its state.
