@@ -9,7 +9,9 @@ VaGraM 2×1024 (`--agent_hidden_units=256,256`). The pendulums' networks are sma
 that small want larger steps, so their learning rates are 1e-3, with 20 updates per step and the
 target entropy -A. With MBPO's values for InvertedPendulum (3e-4, 10 updates, -0.05) SAC on real
 data alone had not balanced the pole after 1,500 steps. Half of their batches is real, where MBPO
-has 5 %: with 5 %, policies that balanced were lost again in some runs.
+has 5 %: with 5 %, policies that balanced were lost again in some runs. Hopper's share of imagined
+data rises from 0 to MBPO's over 20 epochs: with 95 % from the start it hopped less far after
+25,000 steps.
 """
 
 from typing import Any
@@ -43,7 +45,12 @@ _PENDULUM: dict[str, Any] = {
 PRESETS: dict[str, dict[str, Any]] = {
     "InvertedPendulum-v5": {**_PENDULUM, "num_steps": 2000},
     "Pendulum-v1": {**_PENDULUM, "num_steps": 5000},  # no published preset
-    "Hopper-v5": {**_LOCOMOTION, "target_entropy": -1.0, "rollout_schedule": (20, 150, 1, 15)},
+    "Hopper-v5": {
+        **_LOCOMOTION,
+        "target_entropy": -1.0,
+        "rollout_schedule": (20, 150, 1, 15),
+        "imagined_share": (0, 20, 0, 0.95),  # pairlab/vagram
+    },
     "Walker2d-v5": {**_LOCOMOTION, "num_steps": 300_000, "target_entropy": -3.0},
     "HalfCheetah-v5": {
         **_LOCOMOTION,

@@ -32,7 +32,12 @@ FULL = Study(
     seeds=range(10),
 )
 
-_SMALL = {**SHORT, "model_hidden_units": (128, 128, 128), "agent_hidden_units": (128, 128)}
+_SMALL = {
+    **SHORT,
+    "model_hidden_units": (128, 128, 128),
+    "agent_hidden_units": (128, 128),
+    "imagined_share": (0.0, 20.0, 0.0, 0.95),  # as Hopper's preset has it
+}
 
 EVENING = Study(
     common={"video_steps": 0},
