@@ -225,9 +225,9 @@ def test_with_a_simulator_rollouts_are_its_own_and_no_model_is_fitted():
     simulated = Simulator(tasks.make(dyna.config.env)).step(
         imagined.observation.numpy(), imagined.action.numpy()
     )
-    expected = imagined.observation + 0.5 * (simulated[0] - imagined.observation)
+    expected = imagined.observation + 0.5 * (simulated.observation - imagined.observation)
     np.testing.assert_array_equal(imagined.next_observation, expected)
-    np.testing.assert_array_equal(imagined.reward, simulated[1])
+    np.testing.assert_array_equal(imagined.reward, simulated.reward)
 
 
 def test_rollouts_of_all_the_steps_until_the_next_fit_and_a_buffer_for_the_retained_epochs(cheap):

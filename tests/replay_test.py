@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vagram_tf import replay as replay_module
-from vagram_tf.replay import ReplayBuffer
+from vagram_tf.replay import ReplayBuffer, follows
 from vagram_tf.types import Transition
 
 D, A = 3, 2
@@ -264,3 +264,17 @@ def test_fields_of_other_shapes_are_refused():
         with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
             replay.add(bad)
         assert ids_of(replay.all()).tolist() == [0]
+
+
+def test_a_step_follows_another_of_its_episode_alone():
+    """An episode of two steps that terminates, one that is left after two, and the start of a
+    third.
+    """
+    steps = Transition(
+        observation=tf.constant([[0.0], [1.0], [2.0], [3.0], [9.0]]),
+        action=tf.zeros([5, 1]),
+        reward=tf.zeros(5),
+        discount=tf.constant([1.0, 0.0, 1.0, 1.0, 1.0]),
+        next_observation=tf.constant([[1.0], [2.0], [3.0], [4.0], [10.0]]),
+    )
+    assert follows(steps).tolist() == [True, False, True, False, False]

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from vagram_tf.envs.simulator import Simulated
 from vagram_tf.model.ensemble import DynamicsEnsemble
-from vagram_tf.model.rollouts import DataRange, Imagination, SimulatedRollouts
+from vagram_tf.model.rollouts import DataRange, Entered, Imagination, SimulatedRollouts
+from vagram_tf.replay import ReplayBuffer
 from vagram_tf.types import Transition
 
 D, A, E, B = 2, 1, 4, 12
@@ -194,15 +196,23 @@ def test_shrinkage_leaves_out_its_share_of_every_change_of_state(eagerly):
     np.testing.assert_array_equal(change[:, 1] / 0.75 * 10.0, step.reward)
 
 
+class Counting:
+    """Adds 1 and the action; ends above 101. Shows no more than 250."""
+
+    def states(self, observation, action, follows):
+        return np.where(observation == 250.0, 300.0, observation).astype(np.float64)
+
+    def step(self, state, action):
+        after = state + np.append(np.ones_like(action), action, axis=1)
+        shown = np.minimum(after, 250.0).astype(np.float32)
+        return Simulated(after, shown, 10.0 * action[:, 0], after[:, 0] > 101.0)
+
+
 @pytest.mark.parametrize("shrinkage", [0.0, 0.25])
 def test_simulated_rollouts_take_the_simulators_word(shrinkage):
-    def simulator(observation, action):
-        """Adds 1 and the action; ends above 101."""
-        after = observation + np.append(np.ones_like(action), action, axis=1)
-        return after, 10.0 * action[:, 0], after[:, 0] > 101.0
-
-    rollouts = SimulatedRollouts(simulator, policy, shrinkage)
-    transitions, dropped = rollouts.imagine(starts(3), 2, WIDE)
+    rollouts = SimulatedRollouts(Counting(), policy, shrinkage)
+    start = Entered(starts(3).numpy(), starts(3).numpy().astype(np.float64))
+    transitions, dropped = rollouts.imagine(start, 2, WIDE)
     observation, action, reward, discount, after = (field.numpy() for field in transitions)
     assert dropped == 0.0
     np.testing.assert_allclose(action, observation[:, :1] / 100.0, rtol=1e-6)
@@ -214,6 +224,25 @@ def test_simulated_rollouts_take_the_simulators_word(shrinkage):
     # Row 2 begins at 200 and ends with its first step, row 1 at 100 with its second.
     assert observation[:, 0].tolist() == [0.0, 100.0, 200.0, 1.0 - shrinkage, 101.0 - shrinkage]
     assert discount.tolist() == [1.0, 1.0, 0.0, 1.0, 0.0]
+
+
+class Sinking(Counting):
+    """Takes half of the state away and ends nothing."""
+
+    def step(self, state, action):
+        after = state / 2.0
+        shown = np.minimum(after, 250.0).astype(np.float32)
+        return Simulated(after, shown, action[:, 0], np.zeros(len(state), bool))
+
+
+def test_simulated_rollouts_go_on_from_states_that_are_not_shown():
+    real = ReplayBuffer(D, A, 4, seed=0)
+    row = tf.fill([1, D], 250.0)
+    real.add(Transition(row, tf.zeros([1, A]), tf.zeros(1), tf.ones(1), row))
+    rollouts = SimulatedRollouts(Sinking(), policy, 0.0)
+    transitions, _ = rollouts.imagine(rollouts._starts(real)(1), 2, WIDE)
+    assert transitions.observation.numpy()[:, 0].tolist() == [250.0, 150.0]
+    assert transitions.next_observation.numpy()[:, 0].tolist() == [150.0, 75.0]
 
 
 def test_equal_seeds_imagine_the_same(eagerly):

@@ -71,7 +71,7 @@ def assemble(config: Config, environments: RunEnvironments) -> Parts:
     imagination: Rollouts
     if dyna.rollout_model == "simulator":
         imagination = SimulatedRollouts(
-            Simulator(environments.another()).step, agent.explore, dyna.rollout_shrinkage
+            Simulator(environments.another()), agent.explore, dyna.rollout_shrinkage
         )
     else:
         noise = objective.samples if dyna.rollout_noise == "auto" else dyna.rollout_noise == "on"

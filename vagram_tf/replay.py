@@ -89,11 +89,18 @@ class ReplayBuffer(tf.Module):
         Raises:
           ValueError: the buffer is empty, and `shape` has no zero.
         """
+        return self._rows.take(self.sample_slots(shape), axis=0)
+
+    def sample_slots(self, shape: Sequence[int]) -> np.ndarray:
+        """Returns the slots, int64 of a shape, of transitions drawn as `sample` draws them.
+
+        Raises:
+          ValueError: the buffer is empty, and `shape` has no zero.
+        """
         size = self.size
         if size == 0 and 0 not in shape:
             raise ValueError("cannot sample from an empty replay buffer")
-        slots = self._generator.uniform(shape, maxval=max(size, 1), dtype=tf.int64)
-        return self._rows.take(slots.numpy(), axis=0)
+        return self._generator.uniform(shape, maxval=max(size, 1), dtype=tf.int64).numpy()
 
     def unpack(self, rows: np.ndarray) -> Transition:
         """Returns rows `[..., 2 D + A + 2]` as transitions."""
@@ -151,6 +158,15 @@ class ReplayBuffer(tf.Module):
     def _reallocate(self, rows: int) -> None:
         # In place where the system can, and nobody else has a view: what is handed out is a copy.
         self._rows.resize([rows, self._rows.shape[1]], refcheck=False)
+
+
+def follows(steps: Transition) -> np.ndarray:
+    """Returns of transitions `[N]` in their order whether the next one is the next step of the same
+    episode: bool `[N]`.
+    """
+    observation, next_observation = steps.observation.numpy(), steps.next_observation.numpy()
+    same = np.all(next_observation[:-1] == observation[1:], axis=-1)
+    return np.append(same & (steps.discount.numpy()[:-1] > 0), False)
 
 
 def _rotate(rows: np.ndarray, first: int) -> None:

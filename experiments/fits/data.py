@@ -18,6 +18,7 @@ from vagram_tf.envs import tasks
 from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
 from vagram_tf.errors import one_line
 from vagram_tf.model import splits
+from vagram_tf.replay import follows
 from vagram_tf.run.checkpoint import Checkpoints
 from vagram_tf.types import Transition
 
@@ -60,8 +61,8 @@ class FitData(NamedTuple):
             for label in ("real", "judged")
             for name, field in getattr(self, label)._asdict().items()
         }
-        arrays["real_next_observation"] = arrays["real_next_observation"][~_follows(self.real)]
-        arrays["real_follows"] = _follows(self.real)
+        arrays["real_next_observation"] = arrays["real_next_observation"][~follows(self.real)]
+        arrays["real_follows"] = follows(self.real)
         arrays |= {
             f"agent_{i}": variable.numpy()
             for i, variable in enumerate(self.agent.network_variables)
@@ -161,14 +162,3 @@ def _replay(
             yield after.reward, after.discount, after.observation
     finally:
         environment.close()
-
-
-def _follows(real: Transition) -> np.ndarray:
-    """Says of transitions `[N]` in their order whether the next one is the next step of the same
-    episode.
-    """
-    observation, next_observation, discount = (
-        field.numpy() for field in (real.observation, real.next_observation, real.discount)
-    )
-    same = np.all(next_observation[:-1] == observation[1:], axis=-1) & (discount[:-1] > 0)
-    return np.append(same, False)

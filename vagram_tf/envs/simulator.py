@@ -2,18 +2,35 @@
 perfect model is worth, or to draw it.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import mujoco
 import numpy as np
 
 
+class Simulated(NamedTuple):
+    """What follows a step of each of many states.
+
+    Attributes:
+      state: `[B, D]` float64, the observation as it would be if nothing were clipped.
+      observation: `[B, D]` float32, what the task shows.
+      reward: `[B]` float32.
+      terminated: bool `[B]`.
+    """
+
+    state: np.ndarray
+    observation: np.ndarray
+    reward: np.ndarray
+    terminated: np.ndarray
+
+
 class Simulator:
     """Steps a task of Gymnasium's MuJoCo from the states that observations hold.
 
     An observation holds the state if it is all positions, but for leading ones that nothing depends
-    on, and all velocities. Where the task clips the velocities that it shows, those are the state.
+    on, and all velocities. Some tasks clip the velocities that they show, those of Hopper in one of
+    seven steps of a policy that runs: `states` finds what is behind.
 
     Args:
       env: as `tasks.make` returns it; nothing else may step it.
@@ -40,36 +57,59 @@ class Simulator:
         self._actions = self._task.action_space
         self._task.reset(seed=0)
 
-    def set_state(self, observation: np.ndarray) -> None:
-        """Takes the task to the state that an observation `[D]` holds."""
-        state = observation.astype(np.float64)
+    def set_state(self, state: np.ndarray) -> None:
+        """Takes the task to a state or to an observation `[D]`, which may be clipped."""
+        state = state.astype(np.float64)
         # Or the solver would begin where it last was.
         mujoco.mj_resetData(self._task.model, self._task.data)
         self._task.set_state(
             np.append(self._skipped, state[: self._positions]), state[self._positions :]
         )
 
-    def step(
-        self, observation: np.ndarray, action: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def states(
+        self, observation: np.ndarray, action: np.ndarray, follows: np.ndarray
+    ) -> np.ndarray:
+        """Returns the states `[N, D]` that real steps began in: the observations, and where the
+        task clips them what the steps before lead to.
+
+        Args:
+          observation: `[N, D]`, in the order of the steps.
+          action: `[N, A]` in [-1, 1].
+          follows: bool `[N]`, whether the next row is the next step of the same episode.
+        """
+        states = observation.astype(np.float64)
+        for i in np.flatnonzero(follows):
+            after, shown, *_ = self._step(states[i], action[i])
+            hidden = after != shown
+            states[i + 1, hidden] = after[hidden]
+        return states
+
+    def step(self, state: np.ndarray, action: np.ndarray) -> Simulated:
         """Takes one step from each of many states.
 
         Args:
-          observation: `[B, D]`.
+          state: `[B, D]`.
           action: `[B, A]` in [-1, 1].
-
-        Returns:
-          Next observation `[B, D]` float32, reward `[B]` float32, terminated `[B]` bool.
         """
+        steps = [self._step(*each) for each in zip(state, action, strict=True)]
+        after, shown, reward, terminated = zip(*steps, strict=True)
+        return Simulated(
+            np.array(after),
+            np.array(shown, np.float32),
+            np.array(reward, np.float32),
+            np.array(terminated, bool),
+        )
+
+    def _step(
+        self, state: np.ndarray, action: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, float, bool]:
+        """Returns the state after a step, the task's observation of it, reward and terminated."""
         low, high = self._actions.low, self._actions.high
-        after, rewards, ends = np.empty_like(observation), [], []
-        chosen = low + (high - low) * (action + 1.0) / 2.0
-        for i, state in enumerate(observation):
-            self.set_state(state)
-            after[i], reward, terminated, *_ = self._task.step(chosen[i])
-            rewards.append(reward)
-            ends.append(terminated)
-        return after, np.array(rewards, np.float32), np.array(ends, bool)
+        self.set_state(state)
+        shown, reward, terminated, *_ = self._task.step(low + (high - low) * (action + 1.0) / 2.0)
+        data = self._task.data
+        after = np.concatenate([data.qpos[len(self._skipped) :], data.qvel])
+        return after, shown, reward, terminated
 
 
 def _shown(task: Any) -> dict[str, int] | None:

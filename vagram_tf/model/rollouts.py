@@ -4,14 +4,15 @@ its place.
 
 import abc
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from vagram_tf.compiler import compiled
+from vagram_tf.envs.simulator import Simulator
 from vagram_tf.model.ensemble import DynamicsEnsemble
-from vagram_tf.replay import ReplayBuffer
+from vagram_tf.replay import ReplayBuffer, follows
 from vagram_tf.types import TerminationFunction, Transition
 
 _PASS_ROWS = (
@@ -60,11 +61,6 @@ class DataRange(NamedTuple):
 Policy = Callable[[tf.Tensor], tf.Tensor]
 """Samples actions: `[B, D] -> [B, A]`."""
 
-SimulatorStep = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
-"""Observation `[B, D]` and action `[B, A]` in [-1, 1] to next observation `[B, D]`, reward and
-terminated `[B]`.
-"""
-
 
 class Rollouts(tf.Module, abc.ABC):
     """Rolls a policy out in a world that can be entered in any state.
@@ -96,18 +92,17 @@ class Rollouts(tf.Module, abc.ABC):
         data_range = DataRange.of(real.all(), _CREDIBLE_MARGIN)
         passes = -(-rollouts // _PASS_ROWS)
         per_elite = -(-rollouts // (passes * elites))
+        draw = self._starts(real)
         for _ in range(passes):
-            yield self.imagine(real.sample([per_elite * elites]).observation, horizon, data_range)
+            yield self.imagine(draw(per_elite * elites), horizon, data_range)
 
-    def imagine(
-        self, start: tf.Tensor, horizon: int, data_range: DataRange
-    ) -> tuple[Transition, float]:
+    def imagine(self, start: Any, horizon: int, data_range: DataRange) -> tuple[Transition, float]:
         """Imagines up to `horizon` steps from each start; a rollout ends where it terminates or
         leaves the range.
 
         Args:
-          start: `[B, D]` real observations, B a multiple of the number of elites where there are
-            any.
+          start: where B rollouts begin, as `_starts` draws it; B is a multiple of the number of
+            elites where there are any.
           horizon: H.
           data_range: steps outside it are dropped, and their rollouts with them.
 
@@ -115,27 +110,31 @@ class Rollouts(tf.Module, abc.ABC):
           The credible transitions, `[N]` with N at most H · B, and the share of imagined steps that
           was dropped.
         """
-        observation, alive = start, tf.ones([start.shape[0]], tf.bool)
+        at, alive = start, tf.ones([len(tf.nest.flatten(start)[0])], tf.bool)
         kept, imagined, dropped = [], 0, 0
         for _ in range(horizon):
-            step, credible = self._step(observation, data_range)
+            step, credible, at = self._step(at, data_range)
             keep = alive & credible
             imagined += int(tf.math.count_nonzero(alive))
             dropped += int(tf.math.count_nonzero(alive & ~credible))
             rows = tf.where(keep)[:, 0]  # once for all fields: a mask of each takes far longer
             kept.append(Transition(*(tf.gather(field, rows) for field in step)))
-            observation, alive = step.next_observation, keep & (step.discount > 0)
+            alive = keep & (step.discount > 0)
         transitions = Transition(*(tf.concat(fields, axis=0) for fields in zip(*kept, strict=True)))
         return transitions, dropped / max(imagined, 1)
 
     @abc.abstractmethod
-    def _step(self, observation: tf.Tensor, data_range: DataRange) -> tuple[Transition, tf.Tensor]:
-        """One step of every rollout `[B]`, and whether it is credible, bool `[B]`."""
+    def _starts(self, real: ReplayBuffer) -> Callable[[int], Any]:
+        """Returns a function that draws where so many rollouts begin."""
 
-    def _shrunk(self, observation: tf.Tensor, next_observation: tf.Tensor) -> tf.Tensor:
-        if not self._shrinkage:
-            return next_observation
-        return observation + (1.0 - self._shrinkage) * (next_observation - observation)
+    @abc.abstractmethod
+    def _step(self, at: Any, data_range: DataRange) -> tuple[Transition, tf.Tensor, Any]:
+        """One step of every rollout `[B]`, whether it is credible, bool `[B]`, and where it has led
+        to.
+        """
+
+    def _shrunk(self, before: Any, after: Any) -> Any:
+        return before + (1.0 - self._shrinkage) * (after - before) if self._shrinkage else after
 
 
 class Imagination(Rollouts):
@@ -163,8 +162,19 @@ class Imagination(Rollouts):
         self._ensemble, self._termination, self._noise = ensemble, termination, noise
         self._generator = tf.random.Generator.from_seed(seed, alg="philox")
 
+    def _starts(self, real: ReplayBuffer) -> Callable[[int], tf.Tensor]:
+        return lambda count: real.sample([count]).observation
+
+    def _step(
+        self, at: tf.Tensor, data_range: DataRange
+    ) -> tuple[Transition, tf.Tensor, tf.Tensor]:
+        step, credible = self._predict(at, data_range)
+        return step, credible, step.next_observation
+
     @compiled
-    def _step(self, observation: tf.Tensor, data_range: DataRange) -> tuple[Transition, tf.Tensor]:
+    def _predict(
+        self, observation: tf.Tensor, data_range: DataRange
+    ) -> tuple[Transition, tf.Tensor]:
         """One step of every rollout `[B]`, each by a random elite.
 
         The rollouts are shuffled and dealt to the elites in equal shares, so that a step costs one
@@ -197,24 +207,51 @@ class Imagination(Rollouts):
         return step, data_range.contains(next_observation, reward)
 
 
+class Entered(NamedTuple):
+    """Where simulated rollouts are.
+
+    Attributes:
+      observation: `[B, D]` float32, what the agent sees.
+      state: `[B, D]` float64, what is behind it.
+    """
+
+    observation: np.ndarray
+    state: np.ndarray
+
+
 class SimulatedRollouts(Rollouts):
     """Rolls a policy out in the simulator: what the agent would learn with a perfect model.
 
     Args:
-      simulator: takes one step from each of many states.
+      simulator: of the task.
       policy: samples actions.
       shrinkage: see `Rollouts`.
     """
 
-    def __init__(self, simulator: SimulatorStep, policy: Policy, shrinkage: float = 0.0):
+    def __init__(self, simulator: Simulator, policy: Policy, shrinkage: float = 0.0):
         super().__init__(policy, shrinkage)
         self._simulator = simulator
         self._act = compiled(policy)
 
-    def _step(self, observation: tf.Tensor, data_range: DataRange) -> tuple[Transition, tf.Tensor]:
+    def _starts(self, real: ReplayBuffer) -> Callable[[int], Entered]:
+        steps = real.all()
+        observation = steps.observation.numpy()
+        states = self._simulator.states(observation, steps.action.numpy(), follows(steps))
+
+        def draw(count: int) -> Entered:
+            slots = real.sample_slots([count])
+            return Entered(observation[slots], states[slots])
+
+        return draw
+
+    def _step(self, at: Entered, data_range: DataRange) -> tuple[Transition, tf.Tensor, Entered]:
+        observation = tf.constant(at.observation)
         action = self._act(observation)
-        next_observation, reward, terminated = self._simulator(observation.numpy(), action.numpy())
-        next_observation = self._shrunk(observation, tf.constant(next_observation))
-        discount = 1.0 - tf.cast(terminated, tf.float32)
-        step = Transition(observation, action, tf.constant(reward), discount, next_observation)
-        return step, data_range.contains(next_observation, step.reward)
+        after = self._simulator.step(at.state, action.numpy())
+        next_observation = self._shrunk(observation, tf.constant(after.observation))
+        discount = 1.0 - tf.cast(after.terminated, tf.float32)
+        step = Transition(
+            observation, action, tf.constant(after.reward), discount, next_observation
+        )
+        led_to = Entered(next_observation.numpy(), self._shrunk(at.state, after.state))
+        return step, data_range.contains(next_observation, step.reward), led_to
