@@ -29,8 +29,8 @@ class Simulator:
     """Steps a task of Gymnasium's MuJoCo from the states that observations hold.
 
     An observation holds the state if it is all positions, but for leading ones that nothing depends
-    on, and all velocities. Some tasks clip the velocities that they show, those of Hopper in one of
-    seven steps of a policy that runs: `states` finds what is behind.
+    on, and all velocities. Some tasks clip the velocities that they show, as Hopper does: `states`
+    finds what is behind.
 
     Args:
       env: as `tasks.make` returns it; nothing else may step it.
