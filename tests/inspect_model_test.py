@@ -112,6 +112,7 @@ def test_signs_are_of_all_that_the_run_has_learned_from(inspected, run):
         real.observation.numpy(), real.action.numpy(), change.numpy(), critics.numpy()
     )
     assert of == pytest.approx(expected)
+    assert 0 <= of.rank <= 3 and -1 <= of.agreement <= 1 and 1 <= of.dimensions <= 3
     assert "Of the 90 steps from which the run has learned:" in process.stdout
     assert f"{of.rank:.1f} predictable directions" in process.stdout
 
@@ -128,11 +129,11 @@ def test_nearest_cell_of_the_fit_study_is_told(inspected):
     )
 
 
-@pytest.mark.parametrize("why", ["moved", "damaged"])
+@pytest.mark.parametrize("why", ["gone", "damaged"])
 def test_signs_without_the_runs_own_steps_are_of_those_that_are_played(run, tmp_path, why):
-    """An export elsewhere, or beside a checkpoint that is not whole."""
+    """An export beside no checkpoint, or beside one that is not whole."""
     copy = shutil.copytree(run, tmp_path / "run")
-    if why == "moved":
+    if why == "gone":
         shutil.rmtree(copy / "checkpoints")
     else:
         (copy / "checkpoints" / "90" / "real.npy").write_bytes(b"")

@@ -99,6 +99,8 @@ def test_nearest_cell_is_that_of_alike_signs_and_crowding():
 
 def test_cells_are_read_as_they_were_written(tmp_path):
     measured_signs.save(tmp_path / "signs.csv", CELLS)
+    assert signs.read([tmp_path / "signs.csv"]) == CELLS
+    assert signs.read([tmp_path / "none.csv"]) == []
     twice = [tmp_path / "signs.csv", tmp_path / "none.csv", tmp_path / "signs.csv"]
     assert signs.read(twice) == [*CELLS, *CELLS]
 

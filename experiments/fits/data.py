@@ -61,8 +61,8 @@ class FitData(NamedTuple):
             for label in ("real", "judged")
             for name, field in getattr(self, label)._asdict().items()
         }
-        arrays["real_next_observation"] = arrays["real_next_observation"][~follows(self.real)]
         arrays["real_follows"] = follows(self.real)
+        arrays["real_next_observation"] = arrays["real_next_observation"][~arrays["real_follows"]]
         arrays |= {
             f"agent_{i}": variable.numpy()
             for i, variable in enumerate(self.agent.network_variables)
