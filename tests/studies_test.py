@@ -2,6 +2,7 @@
 TensorFlow.
 """
 
+import csv
 import subprocess
 import sys
 
@@ -114,7 +115,7 @@ def test_a_loss_differs_from_vagram_in_what_it_is_named_after_alone(name, size):
 def test_panels_differ_in_what_they_are_named_after_alone(name, size):
     settings, _ = configs(name, size)
     of_vagram = [config for setting, config in settings.items() if panel_of(setting)[1] == "vagram"]
-    one_panel = size == "evening" and name in ("pendulum", "bottleneck")
+    one_panel = size == "evening" and name in ("pendulum", "bottleneck", "small_model")
     assert (len(of_vagram) == 1) == one_panel
     for config in of_vagram[1:]:
         assert set(difference(config, of_vagram[0])) <= PANELS[name]
@@ -194,6 +195,24 @@ def test_small_model_has_the_papers_models_and_agent():
         assert (
             config.agent.agent_hidden_units == (1024, 1024) and config.agent.feature_normalization
         )
+
+
+def test_small_model_has_the_width_that_halves_the_value_error():
+    errors = {}
+    with (programs.ROOT / "results" / "fit_study" / "fit_study.csv").open() as file:
+        for row in csv.DictReader(file):
+            if row["task"] == "Hopper-v5":
+                cell = errors.setdefault((row["width"], row["objective"]), [])
+                cell.append(float(row["value_error"]))
+    ratios = {
+        width: np.mean(errors[width, "vagram"]) / np.mean(errors[width, "mle"])
+        for width, objective in errors
+        if objective == "vagram"
+    }
+    settings, _ = configs("small_model", "evening")
+    (widths,) = {config.model.model_hidden_units for config in settings.values()}
+    assert min(ratios, key=ratios.get) == "x".join(map(str, widths))
+    assert min(ratios.values()) == pytest.approx(0.5, abs=0.01)
 
 
 def test_distractors_have_every_number_and_kind_once():
