@@ -43,7 +43,7 @@ ENDS = [
     ("agent_hidden_units", (1,), (64, 0)),
     ("actor_learning_rate", 1e-300, 0),
     ("critic_learning_rate", 1e-300, 0),
-    ("temperature_learning_rate", 1e-300, 0),
+    ("temperature_learning_rate", 0, -1e-9),
     ("initial_temperature", 1e-300, 0),
     ("target_entropy", -1e300, -math.inf),
     ("discount", 0, -1e-9),

@@ -506,6 +506,14 @@ def test_the_temperature_rises_while_the_entropy_is_below_its_target(target_entr
     assert np.exp(agent.agent._log_alpha) != pytest.approx(0.1, rel=1e-3)
 
 
+def test_without_a_learning_rate_the_temperature_is_held():
+    agent = make(initial_temperature=0.2, temperature_learning_rate=0.0, target_entropy=50.0)
+    before = agent.agent._log_alpha.numpy()
+    assert np.exp(before) == pytest.approx(0.2, rel=1e-6)
+    by_hand(agent, batches(updates=3))
+    assert agent.agent._log_alpha.numpy() == before
+
+
 def test_the_temperatures_loss_is_that_of_the_actors_actions():
     agent = make(target_entropy=-3.0)
     time_steps = _experience(Transition(*(field[0] for field in batches()))).time_step

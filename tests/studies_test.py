@@ -130,7 +130,9 @@ def test_ablation_changes_one_thing_at_a_time(size):
         assert name in CONTROLS or len(difference(config, base)) == 1, name
 
 
-@pytest.mark.parametrize("size", ["full", "evening", "mostly_imagined", "quick"])
+@pytest.mark.parametrize(
+    "size", ["full", "evening", "learned_temperature", "mostly_imagined", "quick"]
+)
 def test_model_limit_changes_nothing_but_the_world_that_is_imagined_in(size):
     settings, _ = configs("model_limit", size)
     base = settings.pop("learned")
@@ -164,15 +166,25 @@ def test_bottleneck_with_another_discount_differs_in_it_alone():
 
 
 @pytest.mark.parametrize("name", ["model_limit", "distractors"])
-def test_mostly_imagined_differs_in_the_share_of_imagined_data_alone(name):
-    evening, mostly = (configs(name, size)[0] for size in ("evening", "mostly_imagined"))
-    assert evening.keys() == mostly.keys()
-    for setting, config in mostly.items():
-        assert difference(config, evening[setting]) == {"imagined_share": (0.0, 0.0, 0.95, 0.95)}
-        assert evening[setting].dyna.imagined_share == (0.0, 20.0, 0.0, 0.95)
+def test_hoppers_other_agents_differ_from_its_preset_in_what_they_are_named_after(name):
+    evening, learned, mostly = (
+        configs(name, size)[0] for size in ("evening", "learned_temperature", "mostly_imagined")
+    )
+    assert evening.keys() == learned.keys() == mostly.keys()
+    for setting, config in evening.items():
+        assert difference(learned[setting], config) == {
+            "initial_temperature": 0.1,
+            "temperature_learning_rate": 3e-4,
+        }
+        assert config.agent.initial_temperature == 0.2
+        assert config.agent.temperature_learning_rate == 0
+        assert difference(mostly[setting], learned[setting]) == {
+            "imagined_share": (0.0, 0.0, 0.95, 0.95)
+        }
+        assert config.dyna.imagined_share == (0.0, 20.0, 0.0, 0.95)
 
 
-@pytest.mark.parametrize("size", ["evening", "mostly_imagined"])
+@pytest.mark.parametrize("size", ["evening", "learned_temperature", "mostly_imagined"])
 def test_model_limit_shares_runs_with_distractors(size):
     limit, distractors = configs("model_limit", size)[0], configs("distractors", size)[0]
     assert (limit["learned"], limit["sac"]) == (distractors["vagram_0"], distractors["sac_0"])

@@ -187,11 +187,9 @@ class AgentConfig(Section):
     actor_learning_rate: float = setting(3e-4, "Adam's learning rate for the actor", above=0)
     critic_learning_rate: float = setting(3e-4, "Adam's learning rate for the critics", above=0)
     temperature_learning_rate: float = setting(
-        3e-4, "Adam's learning rate for the entropy temperature", above=0
+        3e-4, "Adam's learning rate for the entropy temperature; 0 holds it where it starts", low=0
     )
-    initial_temperature: float = setting(
-        0.1, "entropy temperature at the start; it is learned", above=0
-    )
+    initial_temperature: float = setting(0.1, "entropy temperature at the start", above=0)
     target_entropy: float | None = setting(
         None, "entropy that the temperature aims at, in nats; unset: minus half of A"
     )

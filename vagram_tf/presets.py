@@ -11,7 +11,8 @@ target entropy -A. With MBPO's values for InvertedPendulum (3e-4, 10 updates, -0
 data alone had not balanced the pole after 1,500 steps. Half of their batches is real, where MBPO
 has 5 %: with 5 %, policies that balanced were lost again in some runs. Hopper's share of imagined
 data rises from 0 to MBPO's over 20 epochs: with 95 % from the start it hopped less far after
-25,000 steps, with both seeds that were run.
+25,000 steps, with both seeds that were run. Its temperature is held: learned, it fell to 0.1, and
+policies came to rest that hop fast and fall.
 """
 
 from typing import Any
@@ -47,7 +48,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     "Pendulum-v1": {**_PENDULUM, "num_steps": 5000},  # no published preset
     "Hopper-v5": {
         **_LOCOMOTION,
-        "target_entropy": -1.0,
+        "initial_temperature": 0.2,  # facebookresearch/mbrl-lib, as is the next
+        "temperature_learning_rate": 0.0,
+        "target_entropy": -1.0,  # of a temperature that is learned
         "rollout_schedule": (20, 150, 1, 15),
         "imagined_share": (0, 20, 0, 0.95),  # pairlab/vagram
     },

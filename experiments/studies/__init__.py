@@ -32,7 +32,14 @@ CRITICS = {"observation_normalization": True, "divergence_factor": 1e9}
 SHORT = {"num_steps": 20_000, "max_fit_steps": 500, "eval_episodes": 5}
 
 
+def learned_temperature(study: Study) -> Study:
+    """Returns a study of Hopper with SAC's temperature as MBPO and the paper's code have it."""
+    temperature = {"initial_temperature": 0.1, "temperature_learning_rate": 3e-4}
+    return dataclasses.replace(study, common={**study.common, **temperature})
+
+
 def mostly_imagined(study: Study) -> Study:
-    """Returns a study with MBPO's share of imagined data, 0.95 from the start."""
+    """Returns the same, and with MBPO's share of imagined data, too: 0.95 from the start."""
+    learned = learned_temperature(study)
     share = {"imagined_share": (0.0, 0.0, 0.95, 0.95)}
-    return dataclasses.replace(study, common={**study.common, **share})
+    return dataclasses.replace(learned, common={**learned.common, **share})

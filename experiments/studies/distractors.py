@@ -5,7 +5,7 @@ their kind. Nonlinear distractors are noise to a model; those of `rotation` can 
 take its capacity.
 """
 
-from experiments.studies import CRITICS, LOSSES, SAC, SHORT, mostly_imagined
+from experiments.studies import CRITICS, LOSSES, SAC, SHORT, learned_temperature, mostly_imagined
 from vagram_tf.study import Settings, Study, product, vary
 
 _TASK = {
@@ -35,4 +35,5 @@ EVENING = Study(
     seeds=range(5),
 )
 
+LEARNED_TEMPERATURE = learned_temperature(EVENING)
 MOSTLY_IMAGINED = mostly_imagined(EVENING)

@@ -6,7 +6,7 @@ simulator itself in its rollouts; `sac` has no rollouts. Where returns do not de
 no loss can matter.
 """
 
-from experiments.studies import CRITICS, SAC, SHORT, mostly_imagined
+from experiments.studies import CRITICS, SAC, SHORT, learned_temperature, mostly_imagined
 from vagram_tf.study import Settings, Study
 
 _WORLDS: Settings = {
@@ -31,6 +31,7 @@ EVENING = Study(
     seeds=range(5),
 )
 
+LEARNED_TEMPERATURE = learned_temperature(EVENING)
 MOSTLY_IMAGINED = mostly_imagined(EVENING)
 
 # The task, agent and model of `pendulum`, whose runs of `vagram` and `sac` are `learned` and `sac`.

@@ -21,6 +21,8 @@ _PAPER_AGENT = {
     "agent_hidden_units": (1024, 1024),
     "feature_normalization": True,
     "actor_learning_rate": 3e-5,
+    "initial_temperature": 0.1,
+    "temperature_learning_rate": 3e-4,
     "target_update_period": 4,
 }
 

@@ -12,7 +12,7 @@ TAGS = {
     "rollout/ep_len_mean": "Mean length of the last 100 training episodes, in steps.",
     "train/critic_loss": "Loss of both critics: mean over the updates of a step.",
     "train/actor_loss": "Loss of the actor: mean over the updates of a step.",
-    "train/ent_coef": "Entropy temperature, which weighs entropy against reward; it is learned.",
+    "train/ent_coef": "Entropy temperature, which weighs entropy against reward.",
     "train/ent_coef_loss": "Loss of the entropy temperature: mean over the updates of a step.",
     "train/q_mean": "Mean Q value of the last batch, discounted. It should settle.",
     "train/q_max": "Largest |Q| of the last batch. The run stops where it is impossibly large.",
