@@ -2,7 +2,6 @@
 TensorFlow.
 """
 
-import csv
 import subprocess
 import sys
 
@@ -10,6 +9,8 @@ import numpy as np
 import programs
 import pytest
 
+from experiments.fits.table import FitRow
+from vagram_tf import files
 from vagram_tf.commands.learning_curves.sweep_table import panel_of
 from vagram_tf.commands.sweeps import study
 from vagram_tf.envs import tasks
@@ -207,19 +208,20 @@ def test_small_model_has_the_papers_models_and_agent():
         assert (
             config.agent.agent_hidden_units == (1024, 1024) and config.agent.feature_normalization
         )
+        assert config.agent.initial_temperature == 0.1
+        assert config.agent.temperature_learning_rate == 3e-4
 
 
 def test_small_model_has_the_width_that_halves_the_value_error():
-    errors = {}
-    with (programs.ROOT / "results" / "fit_study" / "fit_study.csv").open() as file:
-        for row in csv.DictReader(file):
-            if row["task"] == "Hopper-v5":
-                cell = errors.setdefault((row["width"], row["objective"]), [])
-                cell.append(float(row["value_error"]))
+    path = programs.ROOT / "results" / "fit_study" / "fit_study.csv"
+    rows = [row for row in files.read_csv(path, FitRow, "a fit study") if row.task == "Hopper-v5"]
+
+    def error(width, objective):
+        cell = [row for row in rows if (row.width, row.objective) == (width, objective)]
+        return np.mean([row.value_error for row in cell])
+
     ratios = {
-        width: np.mean(errors[width, "vagram"]) / np.mean(errors[width, "mle"])
-        for width, objective in errors
-        if objective == "vagram"
+        width: error(width, "vagram") / error(width, "mle") for width in {row.width for row in rows}
     }
     settings, _ = configs("small_model", "evening")
     (widths,) = {config.model.model_hidden_units for config in settings.values()}

@@ -6,7 +6,7 @@ the return that the likelihood loses. `FULL` has the paper's agent; `EVENING` th
 `distractors`: that of the paper learns too slowly for so few steps.
 """
 
-from experiments.studies import CRITICS, LOSSES, SAC, SHORT
+from experiments.studies import CRITICS, LOSSES, SAC, SHORT, TEMPERATURE
 from vagram_tf.study import Settings, Study, product
 
 _TASK = {"name": "Hopper-v5", "video_steps": 0}
@@ -21,8 +21,7 @@ _PAPER_AGENT = {
     "agent_hidden_units": (1024, 1024),
     "feature_normalization": True,
     "actor_learning_rate": 3e-5,
-    "initial_temperature": 0.1,
-    "temperature_learning_rate": 3e-4,
+    **TEMPERATURE,
     "target_update_period": 4,
 }
 
