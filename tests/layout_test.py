@@ -159,6 +159,7 @@ REFUSED = {
     "value_drift": ["--run={place}"],
     "benchmark": ["--output=/dev/null/out"],
     "check_env": ["--env=CartPole-v1"],
+    "run_table": ["--runs={place}"],
     "profile": ["--output={place}/nothing/out"],
     "train_in_model": ["--export={place}"],
 }

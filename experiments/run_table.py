@@ -1,0 +1,112 @@
+"""Prints a table of runs: what each has earned, and whether its critics stayed sound.
+
+    python -m experiments.run_table --runs=sweeps/model_limit/evening
+    python -m experiments.run_table --runs=results/model_limit/evening
+
+Reads `progress.csv` of every run below the directories, or else every table in them. Returns are
+those of the greedy policy. `largest mean Q, by worth` is over the run's evaluations; the worth is
+that of the best policy seen: what an episode earns, discounted, that gets in each step the mean
+reward of the run's best evaluation, and is as long. Critics that diverge have many times that,
+where rewards are positive.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from absl import flags as absl_flags
+
+from vagram_tf import files
+from vagram_tf.commands import paths
+from vagram_tf.commands.program import Program
+
+_LAST = 5  # evaluations
+_COLUMNS = (
+    "run",
+    "steps",
+    "return, the whole run",
+    f"the last {_LAST} evaluations",
+    "the best evaluation",
+    "largest mean Q, by worth",
+    "largest temperature",
+)
+
+
+class Evaluation(NamedTuple):
+    """A row of `progress.csv`, as far as it is needed here."""
+
+    env_step: int
+    mean_return: float
+    mean_length: float
+    q_mean: float
+    temperature: float
+
+
+class Order(NamedTuple):
+    """The evaluations of each run by its name, and the discount of their agents."""
+
+    runs: dict[str, list[Evaluation]]
+    discount: float
+
+
+def define() -> None:
+    """Defines the flags."""
+    paths.define_several("runs", "a directory of runs or of their tables; may be repeated")
+    absl_flags.DEFINE_float("discount", 0.99, "of the runs' agents", 0.0, 0.9999)
+
+
+def check() -> Order:
+    """Returns what the flags ask for; raises ValueError or OSError."""
+    given = absl_flags.FLAGS
+    if not given.runs:
+        raise ValueError("--runs is needed, see --help")
+    runs = {name: table for directory in given.runs for name, table in _tables(directory).items()}
+    return Order(runs, given.discount)
+
+
+def _tables(directory: Path) -> dict[str, list[Evaluation]]:
+    """Returns the evaluations of a directory's runs by their path in it.
+
+    Raises:
+      ValueError: it holds no run, or a table of something else.
+      OSError: a table cannot be read.
+    """
+    found = {path.parent: path for path in sorted(directory.rglob("progress.csv"))}
+    found = found or {path.with_suffix(""): path for path in sorted(directory.glob("*.csv"))}
+    tables = {
+        name.relative_to(directory).as_posix(): files.read_csv(path, Evaluation, "progress")
+        for name, path in found.items()
+    }
+    tables = {name: table for name, table in tables.items() if table}
+    if not tables:
+        raise ValueError(f"{directory} holds no run that has been evaluated")
+    return tables
+
+
+def row(name: str, evaluations: Sequence[Evaluation], discount: float) -> str:
+    """Returns the line of a run."""
+    returns = [of.mean_return for of in evaluations]
+    best = max(evaluations, key=lambda of: of.mean_return)
+    discounted_length = (1.0 - discount**best.mean_length) / (1.0 - discount)
+    worth = best.mean_return / best.mean_length * discounted_length
+    cells = (
+        f"`{name}`",
+        f"{evaluations[-1].env_step:,}",
+        *(f"{x:,.0f}" for x in (np.mean(returns), np.mean(returns[-_LAST:]), best.mean_return)),
+        f"{max(of.q_mean for of in evaluations) / worth:.2f}",
+        f"{max(of.temperature for of in evaluations):.2f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def run(order: Order) -> None:
+    """Prints the table."""
+    print(f"| {' | '.join(_COLUMNS)} |")
+    print("|---" + "|---:" * (len(_COLUMNS) - 1) + "|")
+    for name, evaluations in order.runs.items():
+        print(row(name, evaluations, order.discount))
+
+
+if __name__ == "__main__":
+    Program(define, check, "experiments.run_table", threads=None).main()
