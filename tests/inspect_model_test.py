@@ -125,7 +125,8 @@ def test_nearest_cell_of_the_fit_study_is_told(inspected):
     of = signs.Signs(found["rank"], found["agreement"], found["dimensions"])
     assert nearest == signs.nearest(of, 16, 3, signs.read(signs.MEASURED))._asdict()
     assert (
-        f"there vagram had {nearest['value_error']:.2f} of the value error of mle" in process.stdout
+        f"there vagram had {nearest['of_mse']:.2f} of the value error of mse and "
+        f"{nearest['of_mle']:.2f} of that of mle" in process.stdout
     )
 
 

@@ -11,7 +11,7 @@ from vagram_tf.commands.judging.signs import Measured, Signs
 
 
 def measured(rows: Sequence[FitRow], of_source: dict[str, tuple[Signs, int]]) -> list[Measured]:
-    """Returns the cells of a fit study that have `vagram` and `mle`.
+    """Returns the cells of a fit study that have `vagram`, `mse` and `mle`.
 
     Args:
       rows: of the study.
@@ -24,13 +24,10 @@ def measured(rows: Sequence[FitRow], of_source: dict[str, tuple[Signs, int]]) ->
             objective: np.mean([row.value_error for row in cell if row.objective == objective])
             for objective in {row.objective for row in cell}
         }
-        if {"vagram", "mle"} <= error.keys() and source in of_source:
+        if {"vagram", "mse", "mle"} <= error.keys() and source in of_source:
             of, dimensions = of_source[source]
-            found.append(
-                Measured(
-                    cell[0].task, width, *of, dimensions, float(error["vagram"] / error["mle"])
-                )
-            )
+            shares = (float(error["vagram"] / error[other]) for other in ("mse", "mle"))
+            found.append(Measured(cell[0].task, width, *of, dimensions, *shares))
     return found
 
 

@@ -167,6 +167,7 @@ def _sign_lines(found: dict[str, Any], dimensions: int) -> list[str]:
             f"nearest      {near['width']} units and {near['task']} in our fits: "
             f"{near['rank']:.1f}, {near['agreement']:.2f}, {near['dimensions']:.1f} of "
             f"{near['of_dimensions']}; "
-            f"there vagram had {near['value_error']:.2f} of the value error of mle"
+            f"there vagram had {near['of_mse']:.2f} of the value error of mse and "
+            f"{near['of_mle']:.2f} of that of mle"
         )
     return lines

@@ -40,8 +40,13 @@ class Signs(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A cell of a fit study: its signs, and the value error of `vagram` as a share of that of
-    `mle`.
+    """A cell of a fit study: its signs, and what `vagram` had there.
+
+    Attributes:
+      of_mse: the value error of `vagram` as a share of that of `mse`, which has equal weights: what
+        the weights did, and what the signs are about.
+      of_mle: as a share of that of `mle`: what the weights and a variance that is not part of the
+        loss did.
     """
 
     task: str
@@ -50,7 +55,8 @@ class Measured(NamedTuple):
     agreement: float
     dimensions: float
     of_dimensions: int
-    value_error: float
+    of_mse: float
+    of_mle: float
 
 
 def signs(
