@@ -86,7 +86,7 @@ def check() -> table.Order:
     inputs.check_output(given.output)
     sources = _sources(given.source)
     if given.keep:
-        inputs.check_output(given.keep)
+        inputs.check_file(given.keep)
         if len(sources) != 1:
             raise ValueError(f"--keep takes one --source, got {len(sources)}")
     chosen = [f"--{name}" for name in _QUICK if given[name].present]

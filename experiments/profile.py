@@ -25,7 +25,7 @@ def define() -> None:
 def check() -> Path:
     """Returns where the table is written to; raises ValueError."""
     output = Path(f"{absl_flags.FLAGS.output}.md")
-    inputs.check_output(output)
+    inputs.check_file(output)
     return output
 
 

@@ -45,7 +45,7 @@ def main() -> None:
     order = parser.parse_args()
     try:
         if order.output:
-            inputs.check_output(order.output)
+            inputs.check_file(order.output)
         export = inputs.export(order.export, "dynamics")
         metadata = check_export(export, "dynamics")
         measure.need("stable_baselines3", "tensorflow", "mujoco")

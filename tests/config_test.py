@@ -65,7 +65,7 @@ ENDS = [
     ("retain_epochs", 1, 0),
     ("rollout_shrinkage", 0, -1e-9),
     ("rollout_shrinkage", 1, 1 + 1e-9),
-    ("replay_capacity", 1, 0),
+    ("replay_capacity", 10, 9),
     ("seed", 0, -1),
     ("threads", 1, 0),
     ("eval_every", 1, 0),

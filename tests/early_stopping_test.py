@@ -58,6 +58,15 @@ def test_each_member_gets_back_the_weights_of_its_lowest_score():
     assert script.kept() == [1.0, 2.0, -1.0]
 
 
+@pytest.mark.parametrize("beginning", [np.nan, np.inf])
+def test_a_beginning_that_is_no_number_is_recovered_from(beginning):
+    script = Script(patience=2)
+    assert not script.judge(beginning, state=beginning)
+    assert not script.judge(3.0, state=3.0) and not script.judge(3.0, state=3.0)
+    assert script.judge(3.0, state=3.0)  # patience counts from the first number on
+    assert script.kept() == [1.0] * E
+
+
 def test_without_a_lower_score_the_weights_are_those_of_the_beginning():
     script = Script()
     for score in (1.0, 2.0, 2.0):

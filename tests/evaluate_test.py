@@ -4,6 +4,8 @@ import itertools
 import json
 import re
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import gymnasium
 import imageio.v3 as imageio
@@ -14,6 +16,7 @@ import tensorflow as tf
 
 import vagram_tf
 from vagram_tf import seeding
+from vagram_tf.commands import evaluate
 from vagram_tf.commands.judging import film, imagination
 from vagram_tf.commands.judging.playing import exported
 from vagram_tf.commands.report import intervals
@@ -228,6 +231,7 @@ def test_what_is_no_policy_is_refused_in_one_line(policy, tmp_path):
             "--imagination must end with .mp4 or .gif, got 'out.png'",
         ),
         ([f"--export={policy}", "--output=/no/such/out.json"], "there is no directory /no/such"),
+        ([f"--export={policy}", "--output=."], ". cannot be written: it is a directory"),
         ([f"--export={policy}", "--episodes=0"], "episodes"),
     ]:
         assert words in programs.refused("evaluate", arguments), arguments
@@ -249,6 +253,15 @@ def test_planner_plays_the_same_episodes_beside_the_policy(policy, greedy, tmp_p
     np.testing.assert_allclose(planner["return"]["mean"], np.mean(planner["returns"]))
     assert re.search(r"^return, cem +-?\d", stdout, re.MULTILINE)
     assert "plans per second" in stdout
+
+
+def test_the_model_is_beside_the_policy_from_wherever_it_is_named(policy, monkeypatch):
+    monkeypatch.chdir(policy)
+    given = SimpleNamespace(export=Path("."), planner="cem")
+    assert evaluate._dynamics(given, Path(".")) == Path("../../dynamics/90")
+    monkeypatch.chdir(policy.parent)
+    assert evaluate._dynamics(given, Path("90")) == Path("../dynamics/90")
+    assert evaluate._dynamics(given, policy) == policy.parents[1] / "dynamics" / "90"
 
 
 def test_planner_needs_a_model_with_its_signature(policy, tmp_path):

@@ -200,7 +200,7 @@ def test_losses_that_call_the_critics_at_every_step_are_fitted(quickly, collecte
     values = newest_of_run(run, "policy")
     of = order(Dataset.load(collected), tmp_path, values=values, loss="itervaml")
     module, kind, metrics = fitting.fit(of, open_export(values, "policy"))
-    assert kind == "none" and metrics["fit_steps"] == MODEL["max_fit_steps"]
+    assert kind == "learned" and metrics["fit_steps"] == MODEL["max_fit_steps"]
     assert np.isfinite([variable.numpy().sum() for variable in module.variables]).all()
 
 
@@ -284,6 +284,12 @@ def test_critics_that_do_not_value_the_data_are_refused(collected, run, tmp_path
     programs.rewrite_metadata(policy, **changes)
     with pytest.raises(ValueError, match=words):
         command._values(policy, Dataset.load(collected))
+
+
+def test_critics_of_longer_evaluations_elsewhere_value_the_same_task(collected, run, tmp_path):
+    policy = shutil.copytree(newest_of_run(run, "policy"), tmp_path / "policy")
+    programs.rewrite_metadata(policy, instances="one", episode_steps=7)
+    assert command._values(policy, Dataset.load(collected)) == policy
 
 
 def test_episodes_are_left_out_by_the_seed(collected):

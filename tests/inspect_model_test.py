@@ -176,6 +176,14 @@ def test_same_seed_same_bytes(inspected, run, tmp_path):
         assert (tmp_path / name).read_bytes() == (inspected[1] / name).read_bytes()
 
 
+def test_episodes_without_an_end_are_left_as_evaluations_leave_them(monkeypatch):
+    config = EnvConfig("programs:Countdown-v0", episode_steps=2)
+    env = tasks.make(config)
+    monkeypatch.setattr(tasks, "time_limit", lambda env: None)
+    steps = collect(env, config, Export(Policy(), {}), 6, seed=1)
+    assert np.flatnonzero(steps.last[:6]).tolist() == [1, 3, 5] and not steps.terminated[:6].any()
+
+
 class Policy:
     """Pushes with 1, or as its seed's second number says."""
 
@@ -187,8 +195,8 @@ class Policy:
 
 
 def test_steps_are_real_and_in_the_environments_units():
-    env = tasks.make(EnvConfig("programs:Countdown-v0"))
-    steps = collect(env, Export(Policy(), {}), 12, seed=1)
+    config = EnvConfig("programs:Countdown-v0")
+    steps = collect(tasks.make(config), config, Export(Policy(), {}), 12, seed=1)
     assert steps.behaviour.tolist() == ["greedy"] * 12 + ["sampled"] * 12 + ["random"] * 12
     assert steps.action[:12, 0].tolist() == [1.0] * 12
     np.testing.assert_allclose(steps.action[12:24, 0], np.arange(12) / 10)
@@ -207,7 +215,7 @@ def test_steps_are_real_and_in_the_environments_units():
 
 def test_time_limit_is_no_termination(run):
     policy = open_export(run / "export/policy/90", "policy")
-    steps = collect(tasks.make(policy.environment), policy, 30, seed=0)
+    steps = collect(tasks.make(policy.environment), policy.environment, policy, 30, seed=0)
     assert np.flatnonzero(steps.last).tolist() == [24, 29, 54, 59, 84, 89]
     assert not steps.terminated.any()
 

@@ -561,6 +561,16 @@ def test_a_module_that_is_not_there_is_named():
         make_objective(ModelConfig(loss="no_such_module:huber"))
 
 
+def test_a_module_that_fails_is_refused_in_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "loss_with_a_typo.py").write_text("register_objektive('huber')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        ValueError, match="cannot import loss_with_a_typo: name 'register_objektive' is not defined"
+    ) as line:
+        make_objective(ModelConfig(loss="loss_with_a_typo:huber"))
+    assert "\n" not in str(line.value)
+
+
 def test_a_relative_module_is_refused_in_one_sentence():
     with pytest.raises(ValueError, match="cannot import .relative"):
         make_objective(ModelConfig(loss=".relative:huber"))

@@ -208,6 +208,15 @@ def test_live_model_is_planned_in_as_it_is_now(method):
     np.testing.assert_allclose(found.promised, expected.mean(), rtol=1e-4)
 
 
+def test_live_model_ends_episodes_as_it_does_now():
+    dyna = Dyna(programs.tiny(termination="learned"))
+    world = plan.live(dyna)
+    dyna.termination._threshold.assign(-np.inf)  # too late: everything is an end
+    rows = np.zeros([2, 1, 3], np.float32), np.zeros([2, 1, 1], np.float32)
+    assert not world.each(*rows)["terminated"].numpy().any()
+    assert plan.live(dyna).each(*rows)["terminated"].numpy().all()
+
+
 @pytest.mark.parametrize(
     "settings, words",
     [

@@ -6,7 +6,7 @@ import programs
 import pytest
 import tensorflow as tf
 
-from vagram_tf import Training
+from vagram_tf import Training, plan
 
 pytestmark = pytest.mark.slow
 
@@ -48,6 +48,29 @@ def test_live_model(finished):
     one = run.dynamics(OBSERVATIONS[1], ACTIONS[1])
     np.testing.assert_allclose(one["next_observation"], found["next_observation"][1], rtol=1e-5)
     assert one["terminated"].shape == one["reward"].shape == ()
+
+
+@pytest.mark.parametrize(
+    "method, arguments, words",
+    [
+        ("policy", ([0.5],), r"observation must be \[3\] or \[B, 3\], got \[1\]"),
+        ("value", ([[0.5] * 4],), r"observation must be \[3\] or \[B, 3\], got \[1, 4\]"),
+        ("policy", (0.5,), r"observation must be \[3\] or \[B, 3\], got \[\]"),
+        ("policy", ([np.nan, 0.0, 0.0],), "observation must be finite"),
+        ("dynamics", ([0.0] * 3, [0.0] * 2), r"action must be \[1\] or \[B, 1\], got \[2\]"),
+        ("dynamics", (OBSERVATIONS, ACTIONS[0]), "there are 2 observations and 1 actions"),
+    ],
+)
+def test_questions_of_another_shape_are_refused(finished, method, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        getattr(finished[0], method)(*arguments)
+
+
+def test_a_run_without_a_model_is_not_asked_for_one(tmp_path):
+    with Training(programs.tiny(rollout_model="none"), tmp_path) as run:
+        for ask in (lambda: run.dynamics(OBSERVATIONS, ACTIONS), lambda: plan.live(run.dyna)):
+            with pytest.raises(ValueError, match="learns no model, with rollout_model='none'"):
+                ask()
 
 
 def test_the_model_is_asked_as_it_is_now(finished):

@@ -252,6 +252,16 @@ def test_a_file_of_rows_is_read_as_a_full_buffer(tmp_path):
         ReplayBuffer.read(tmp_path / "rows.npy", sizes[0] + 1, sizes[1])
 
 
+@pytest.mark.parametrize(
+    "content, words", [(b"", "is empty"), (np.zeros([]), r"holds \(\), no transitions")]
+)
+def test_a_file_without_rows_is_refused(tmp_path, content, words):
+    path = tmp_path / "real.npy"
+    path.write_bytes(content) if isinstance(content, bytes) else np.save(path, content)
+    with pytest.raises(ValueError, match=words):
+        ReplayBuffer.read(path, 3, 1)
+
+
 def test_fields_of_other_shapes_are_refused():
     replay = buffer(10)
     replay.add(numbered(0))

@@ -324,6 +324,14 @@ def test_more_steps_than_are_left_raise_the_configuration(whole, tmp_path):
     assert state == programs.variables(whole.path / "checkpoints" / "50" / "state")
 
 
+def test_a_run_that_cannot_be_built_leaves_its_directory_to_one_that_can(tmp_path):
+    with pytest.raises(ValueError, match="observation_origin: '9:1' is no finite number") as kept:
+        Training(programs.tiny(observation_origin="9:1"), tmp_path)
+    assert kept.value.__traceback__ is not None  # which holds whatever was built
+    with Training(programs.tiny(observation_origin="0:1"), tmp_path) as run:
+        assert "0:1" in (run.directory / "config.json").read_text()
+
+
 def test_everything_is_closed_and_the_directory_is_free(tmp_path):
     run = Run(tmp_path)
     closed = []

@@ -4,7 +4,6 @@ process is what fails.
 
 import re
 import signal
-import time
 
 import gymnasium
 import numpy as np
@@ -38,7 +37,6 @@ def test_bridge_to_a_simulator_from_preemption_to_its_end(tmp_path):
     directory = programs.run_directory(tmp_path, name="worlds:Bridge-v0")
     # Two trials of 100 steps, 40 steps, an evaluation of 2 x 15, 10 steps, and 5 of the next one.
     stop = (signal.SIGUSR1, "vagram_tf.envs.adapter", "GymnasiumEnvironment._step", "", 285)
-    begin = time.monotonic()
     process = programs.mbpo(arguments, stop)
     assert process.returncode == 0, process.stderr
     assert "saved at environment step 50" in process.stdout
@@ -50,8 +48,7 @@ def test_bridge_to_a_simulator_from_preemption_to_its_end(tmp_path):
     rows = programs.progress(directory)
     assert [row["env_step"] for row in rows] == ["40", "50", "60", "70", "80", "90"]
     assert {row["mean_length"] for row in rows} == {"15"}
-    # The helpers would sleep for ten minutes, and so would whoever waits for them.
-    assert time.monotonic() - begin < 500
+    # The helpers would sleep for ten minutes; whoever waited for them would have been killed.
 
 
 @pytest.mark.parametrize("name", ["NOBODY", "KILL"])

@@ -116,3 +116,12 @@ def make_termination(
     return known or LearnedTermination(
         observation_size, seeding.derive(config.run.seed, "termination")
     )
+
+
+def termination_kind(config: Config, rule: TerminationFunction | LearnedTermination) -> str:
+    """Returns which rule ends imagined episodes: `known`, `learned`, or `none` if none was asked
+    for.
+    """
+    if isinstance(rule, LearnedTermination):
+        return "learned"
+    return "none" if config.env.termination == "none" else "known"

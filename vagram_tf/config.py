@@ -63,6 +63,17 @@ class EnvConfig(Section):
         "become float32, as index:value,index:value: for clocks and other offsets",
     )
 
+    @property
+    def world(self) -> "EnvConfig":
+        """The same task, whatever is said of imagined ends, of evaluations' length and place."""
+        default = EnvConfig()
+        return dataclasses.replace(
+            self,
+            termination=default.termination,
+            episode_steps=default.episode_steps,
+            instances=default.instances,
+        )
+
 
 @dataclass(frozen=True)
 class ModelConfig(Section):
@@ -250,7 +261,7 @@ class DynaConfig(Section):
         choices={"auto": "if the loss trains it", "on": "", "off": ""},
     )
     replay_capacity: int = setting(
-        1_000_000, "most real transitions kept; beyond, the oldest go", low=1
+        1_000_000, "most real transitions kept; beyond, the oldest go", low=10
     )
 
 
@@ -273,7 +284,10 @@ class RunConfig(Section):
         0, "environment steps between exports; 0 exports at the end only", low=0
     )
     environment_timeout: float = setting(
-        60.0, "seconds after which a step or reset of the environment has hung", above=0
+        60.0,
+        "seconds after which a step or reset of the environment has hung, which ends the program; "
+        "from Python nobody watches",
+        above=0,
     )
     checkpoint_every: int = setting(
         1000, "environment steps between checkpoints; 0 checkpoints at the end only", low=0

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from vagram_tf import seeding
 from vagram_tf.agent.sac import TRAIN_METRICS
-from vagram_tf.assembly import assemble
+from vagram_tf.assembly import assemble, termination_kind
 from vagram_tf.bookkeeping import Clock, LatestMetrics
 from vagram_tf.cadence import Cadence
 from vagram_tf.config import Config
@@ -218,6 +218,13 @@ class Dyna:
         """Whether a model is learned: the ensemble means something."""
         return self.config.dyna.rollout_model == "learned"
 
+    def check_model(self) -> None:
+        """Raises ValueError where no model is learned."""
+        if not self.has_model:
+            raise ValueError(
+                f"this run learns no model, with rollout_model={self.config.dyna.rollout_model!r}"
+            )
+
     @property
     def has_rollouts(self) -> bool:
         """Whether the agent learns from imagined transitions, too."""
@@ -225,12 +232,8 @@ class Dyna:
 
     @property
     def termination_kind(self) -> str:
-        """Which rule ends imagined episodes: `known`, `learned`, or `none` if none was asked
-        for.
-        """
-        if isinstance(self.termination, LearnedTermination):
-            return "learned"
-        return "none" if self.config.env.termination == "none" else "known"
+        """Which rule ends imagined episodes: `known`, `learned` or `none`."""
+        return termination_kind(self.config, self.termination)
 
     @property
     def latest(self) -> dict[str, float]:

@@ -21,6 +21,7 @@ Row = TypeVar("Row", bound=tuple[Any, ...])
 
 _PREFIX = "writing-"
 _MANIFEST = "manifest.json"
+_BLOCK_BYTES = 2**20  # of a file that is read for its checksum
 
 
 def path(text: str | os.PathLike[str]) -> Path:
@@ -206,8 +207,11 @@ def _listed(manifest: dict[str, Any]) -> dict[str, tuple[int | None, str]]:
 
 def _checksum(path: Path) -> str:
     """Returns a file's SHA-256 in hexadecimal."""
+    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _exchange(temporary: Path, path: Path) -> None:

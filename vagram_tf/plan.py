@@ -19,6 +19,7 @@ from vagram_tf.compiler import compiled
 from vagram_tf.envs.action_range import ActionRange
 from vagram_tf.export.dynamics import DynamicsFunctions
 from vagram_tf.export.load import Export, newest_of_run, open_export
+from vagram_tf.model.learned_termination import frozen
 from vagram_tf.types import ValueFunction
 
 if TYPE_CHECKING:
@@ -108,9 +109,13 @@ def live(dyna: "Dyna", terminal_value: bool = True) -> World:
     Args:
       dyna: the run's loop, e.g. `Training.dyna`.
       terminal_value: with the values of its critics, which go on learning.
+
+    Raises:
+      ValueError: the run learns no model.
     """
+    dyna.check_model()
     elites, action_range = dyna.ensemble.only_elites(), ActionRange(dyna.action_space)
-    functions = DynamicsFunctions(elites, elites.network, dyna.termination, action_range)
+    functions = DynamicsFunctions(elites, elites.network, frozen(dyna.termination), action_range)
 
     def value(observation: tf.Tensor) -> tf.Tensor:
         return tf.reduce_min([critic(observation) for critic in dyna.agent.values_of("critics")], 0)

@@ -131,7 +131,7 @@ class ReplayBuffer(tf.Module):
         """Reads the rows of a buffer that is where this one is; raises OSError, or ValueError where
         they are no such rows.
         """
-        rows = np.load(path, mmap_mode="r")
+        rows = _rows(path)
         if rows.shape != (self.size, sum(self._sizes)):
             raise ValueError(f"{path} holds {rows.shape}, not {self.size} transitions")
         self._reallocate(max(len(rows), min(self.capacity, _FIRST_ALLOCATION)))
@@ -142,7 +142,7 @@ class ReplayBuffer(tf.Module):
         """Returns a full buffer of the rows that another one has saved; raises OSError, or
         ValueError where they are no such rows.
         """
-        count = len(np.load(path, mmap_mode="r"))
+        count = len(_rows(path))
         buffer = cls(observation_size, action_size, count, seed=0)
         buffer._added.assign(count)
         buffer.load(path)
@@ -158,6 +158,17 @@ class ReplayBuffer(tf.Module):
     def _reallocate(self, rows: int) -> None:
         # In place where the system can, and nobody else has a view: what is handed out is a copy.
         self._rows.resize([rows, self._rows.shape[1]], refcheck=False)
+
+
+def _rows(path: Path) -> np.ndarray:
+    """Returns the rows of a file; raises OSError, or ValueError where it holds none."""
+    try:
+        rows = np.load(path, mmap_mode="r")
+    except EOFError:
+        raise ValueError(f"{path} is empty") from None
+    if rows.ndim != 2:
+        raise ValueError(f"{path} holds {rows.shape}, no transitions")
+    return rows
 
 
 def follows(steps: Transition) -> np.ndarray:

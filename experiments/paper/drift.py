@@ -108,7 +108,7 @@ def _transitions(export: Export, count: int, seed: int) -> Transition:
     `count` of each.
     """
     with contextlib.closing(tasks.make(export.environment)) as env:
-        steps = collect(env, export, count, seed)
+        steps = collect(env, export.environment, export, count, seed)
     action = ActionRange(env.action_space).to_unit(steps.action)
     return Transition(
         *(

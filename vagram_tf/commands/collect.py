@@ -8,6 +8,7 @@ it; without --export actions are uniformly random. The file holds named arrays.
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,13 +23,11 @@ from vagram_tf.export.load import check_export, environment_of
 if TYPE_CHECKING:
     import gymnasium
 
-_SETTINGS = (
-    "name",
-    "distractors",
-    "distractor_kind",
-    "distractor_seed",
-    "episode_steps",
-    "observation_origin",
+# There is one environment, and nothing is imagined.
+_SETTINGS = tuple(
+    field.name
+    for field in dataclasses.fields(EnvConfig)
+    if field.name not in ("termination", "instances")
 )
 
 

@@ -11,6 +11,7 @@ rewards.
 """
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -106,7 +107,7 @@ def check() -> Order:
     videos = {name: given[name].value for name in ("video", "imagination") if given[name].value}
     for file in (given.output, *videos.values()):
         if file:
-            inputs.check_output(file)
+            inputs.check_file(file)
     for name, file in videos.items():
         flags.check_packages("imageio", "imageio_ffmpeg")
         if file.suffix not in _VIDEO_FORMATS:
@@ -142,7 +143,8 @@ def hold(order: Order) -> Iterator[Order]:
 def _dynamics(given: absl_flags.FlagValues, policy: Path) -> Path:
     """Returns the model's export; raises ValueError where there is none that the flags need."""
     # The policy's, of the same step; or what the given path names.
-    beside = policy.parents[1] / "dynamics" / policy.name
+    step = policy.resolve().name
+    beside = Path(os.path.normpath(policy / ".." / ".." / "dynamics" / step))
     dynamics = beside if beside.is_dir() else inputs.export(given.export, "dynamics")
     check_export(dynamics, "dynamics", "each" if given.planner else None)
     return dynamics

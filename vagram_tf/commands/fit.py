@@ -137,10 +137,10 @@ def _values(path: Path, data: Dataset) -> Path:
         raise ValueError(
             f"{export} values {metadata['observation_size']} dimensions; the data have {size}"
         )
-    if data.environment and environment_of(metadata) != data.environment:
+    valued = environment_of(metadata)
+    if data.environment and valued.world != data.environment.world:
         raise ValueError(
-            f"{export} values another environment: {environment_of(metadata)} instead of "
-            f"{data.environment}"
+            f"{export} values another environment: {valued} instead of {data.environment}"
         )
     return export
 

@@ -89,8 +89,17 @@ def check_new(path: Path) -> None:
     _check_writable(path, place)
 
 
+def check_file(path: Path) -> None:
+    """Raises ValueError where no file can be written."""
+    if path.is_dir():
+        raise ValueError(f"{path} cannot be written: it is a directory")
+    check_output(path)
+
+
 def check_output(path: Path) -> None:
-    """Raises ValueError where there is no directory for a file, or none that can be written to."""
+    """Raises ValueError where there is no directory for files of that name, or none that can be
+    written to.
+    """
     if not path.parent.is_dir():
         raise ValueError(f"{path} cannot be written: there is no directory {path.parent}")
     _check_writable(path, path.parent)

@@ -98,7 +98,7 @@ def hold(order: Order) -> Iterator[Order]:
 
 def _beside(export: Path, policy: Path | None, output: Path | None) -> tuple[Path, Path]:
     """Returns where the policy and the output are; raises ValueError."""
-    step, place = export.resolve().name, export.resolve().parents[1]
+    step, place = export.resolve().name, export.resolve().parent.parent
     if place.name != "export" and not (policy and output):
         raise ValueError(
             f"{export} is not in a run's directory, so --policy and --output are needed"
@@ -114,7 +114,7 @@ def _own_steps(export: Path) -> Path | None:
     them.
     """
     path = export.resolve()
-    checkpoint = path.parents[1].parent / "checkpoints" / path.name
+    checkpoint = path.parent.parent.parent / "checkpoints" / path.name
     rows = checkpoint / "real.npy"
     return rows if rows.exists() and files.verify(checkpoint) is None else None
 

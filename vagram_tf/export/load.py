@@ -3,6 +3,7 @@ load it.
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import tempfile
@@ -15,13 +16,11 @@ from vagram_tf.config import EnvConfig
 from vagram_tf.errors import one_line
 
 START_STATES = "start_states.npy"  # beside a dynamics model
-_ENVIRONMENT = (
-    "distractors",
-    "distractor_kind",
-    "distractor_seed",
-    "episode_steps",
-    "instances",
-    "observation_origin",
+# What metadata say of the environment beside its name; how imagined episodes end is the model's.
+_ENVIRONMENT = tuple(
+    field.name
+    for field in dataclasses.fields(EnvConfig)
+    if field.name not in ("name", "termination")
 )
 FORMAT = 1  # of metadata.json and the signatures; a change that an old reader cannot take raises it
 

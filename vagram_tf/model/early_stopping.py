@@ -65,9 +65,7 @@ class EarlyStopping:
             self._best_score, self._marks = score, marks
             return
         self._epochs_since, self._steps_since = self._epochs_since + 1, self._steps_since + steps
-        gains = [
-            bool(self._improved(best, new)) for best, new in zip(self._marks, marks, strict=True)
-        ]
+        gains = [self._gained(best, new) for best, new in zip(self._marks, marks, strict=True)]
         if any(gains):
             self._epochs_since = self._steps_since = 0
         # A mark is moved by what counts, so that many small gains add up to one; what is not a
@@ -75,12 +73,17 @@ class EarlyStopping:
         self._marks = [
             new if gain else best for best, new, gain in zip(self._marks, marks, gains, strict=True)
         ]
-        better = score < self._best_score
+        better = (score < self._best_score) | tf.math.is_nan(self._best_score)
         if tf.reduce_any(better):
             self._best_score = tf.where(better, score, self._best_score)
             self._weights = [
                 _choose(better, v, b) for v, b in zip(self._judged, self._weights, strict=True)
             ]
+
+    def _gained(self, best: tf.Tensor, new: tf.Tensor) -> bool:
+        """Says whether a mark is better by what counts; any number is better than none."""
+        recovered = tf.math.is_finite(new) & ~tf.math.is_finite(best)
+        return bool(recovered | self._improved(best, new))
 
     def restore(self) -> None:
         """Gives each member its best weights."""

@@ -130,6 +130,11 @@ class LearnedTermination(tf.Module):
         tf.while_loop(lambda i: i < _CHUNK_STEPS, train_step, [tf.constant(0)])
 
 
+def frozen(rule: TerminationFunction | LearnedTermination) -> TerminationFunction:
+    """Returns a rule as it is now: later fits do not change it."""
+    return rule.frozen() if isinstance(rule, LearnedTermination) else rule
+
+
 def best_threshold(logit: np.ndarray, ended: np.ndarray) -> float:
     """Returns the threshold on the logit whose balanced accuracy is best.
 

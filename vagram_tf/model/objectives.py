@@ -18,6 +18,7 @@ from typing import TypeVar
 import tensorflow as tf
 
 from vagram_tf.config import ModelConfig
+from vagram_tf.errors import one_line
 from vagram_tf.model import losses
 from vagram_tf.model.ensemble import DynamicsEnsemble
 from vagram_tf.model.objective import (
@@ -66,8 +67,10 @@ def make_objective(config: ModelConfig) -> Objective:
     if module:
         try:
             importlib.import_module(module)
-        except (ImportError, TypeError) as error:  # a relative name is a TypeError
-            raise ValueError(f"loss {config.loss!r}: cannot import {module}: {error}") from None
+        except Exception as error:
+            raise ValueError(
+                f"loss {config.loss!r}: cannot import {module}: {one_line(error)}"
+            ) from error
     if name not in _REGISTRY or (module and _REGISTRY[name].__module__ == __name__):
         raise ValueError(
             f"loss {name!r} is not registered; there are {', '.join(sorted(_REGISTRY))}"

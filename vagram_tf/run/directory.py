@@ -2,6 +2,7 @@
 here.
 """
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -16,7 +17,7 @@ _MAY_CHANGE = ("num_steps", "environment_timeout", "instances")
 
 class RunDirectory:
     """Opens `<workdir>/<env>/<loss>/<seed>/`, locks it, clears it of what a killed process has left
-    half-written, and writes or compares `config.json`.
+    half-written, and compares `config.json` where there is one. `accept` writes it.
 
     Args:
       workdir: where all runs live.
@@ -32,10 +33,12 @@ class RunDirectory:
         self.path = run_path(files.path(workdir), config)
         files.check_tensorflow_reads(self.path)
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = files.lock(self.path / "lock")
-            files.clear(self.path)
-            self.accept(config)
+            with contextlib.ExitStack() as unfinished:
+                self.path.mkdir(parents=True, exist_ok=True)
+                self._lock = unfinished.enter_context(files.lock(self.path / "lock"))
+                files.clear(self.path)
+                self._accepted(config)
+                unfinished.pop_all()
         except BlockingIOError:
             raise ValueError(f"another process is using {self.path}") from None
         except OSError as error:
@@ -54,28 +57,42 @@ class RunDirectory:
         self._lock.close()
 
     def accept(self, config: Config) -> None:
-        """Writes `config.json`, or compares it with what is there.
+        """Makes the directory this configuration's, whose run can be built: writes `config.json`.
 
         Raises:
           ValueError: it is another configuration's directory.
+          OSError: it cannot be written.
         """
-        path = self.path / "config.json"
-        if path.exists():
-            try:
-                old, new = Config.from_json(path.read_text()).flat(), config.flat()
-            except ValueError as error:
-                raise ValueError(f"{path}: {error}") from None
-            different = [name for name in new if new[name] != old[name] and name not in _MAY_CHANGE]
-            if different:
-                changes = ", ".join(
-                    f"{name} was {old[name]!r} and is now {new[name]!r}" for name in different
-                )
-                raise ValueError(f"{self.path} holds a run with another configuration: {changes}")
-            if new["num_steps"] < old["num_steps"]:
-                raise ValueError(f"num_steps may grow but not shrink: it was {old['num_steps']}")
-            if new == old:
-                return
-        files.write(path, config.to_json())
+        if self._accepted(config):
+            return
+        try:
+            files.write(self._config, config.to_json())
+        except OSError as error:
+            raise OSError(f"cannot write to {self.path}: {error.strerror}") from None
+
+    @property
+    def _config(self) -> Path:
+        return self.path / "config.json"
+
+    def _accepted(self, config: Config) -> bool:
+        """Says whether the directory is this configuration's already; raises ValueError where it is
+        another's.
+        """
+        if not self._config.exists():
+            return False
+        try:
+            old, new = Config.from_json(self._config.read_text()).flat(), config.flat()
+        except ValueError as error:
+            raise ValueError(f"{self._config}: {error}") from None
+        different = [name for name in new if new[name] != old[name] and name not in _MAY_CHANGE]
+        if different:
+            changes = ", ".join(
+                f"{name} was {old[name]!r} and is now {new[name]!r}" for name in different
+            )
+            raise ValueError(f"{self.path} holds a run with another configuration: {changes}")
+        if new["num_steps"] < old["num_steps"]:
+            raise ValueError(f"num_steps may grow but not shrink: it was {old['num_steps']}")
+        return new == old
 
 
 def run_path(workdir: Path, config: Config) -> Path:

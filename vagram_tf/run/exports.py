@@ -15,7 +15,7 @@ from vagram_tf.export.dynamics import ExportedDynamics, start_states
 from vagram_tf.export.load import FORMAT, environment_metadata
 from vagram_tf.export.policy import ExportedPolicy, TFAgentsPolicy
 from vagram_tf.export.save import save
-from vagram_tf.model.learned_termination import LearnedTermination
+from vagram_tf.model.learned_termination import frozen
 from vagram_tf.run.directory import config_hash
 from vagram_tf.versions import versions
 
@@ -46,10 +46,8 @@ def _modules(dyna: Dyna) -> dict[str, ExportedDynamics | ExportedPolicy | TFAgen
     modules: dict[str, ExportedDynamics | ExportedPolicy | TFAgentsPolicy] = {}
     if dyna.has_model:
         starts = start_states(dyna.real.all().observation.numpy(), dyna.starts())
-        termination = dyna.termination
-        if isinstance(termination, LearnedTermination):
-            termination = termination.frozen()
-        modules["dynamics"] = ExportedDynamics(dyna.ensemble, termination, action_range, starts)
+        rule = frozen(dyna.termination)
+        modules["dynamics"] = ExportedDynamics(dyna.ensemble, rule, action_range, starts)
     modules["policy"] = ExportedPolicy(dyna.agent, size, action_range)
     modules["tf_agents_policy"] = TFAgentsPolicy(dyna.agent, size, action_range)
     return modules

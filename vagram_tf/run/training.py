@@ -75,13 +75,18 @@ class Training:
         self._directory = (
             workdir if isinstance(workdir, RunDirectory) else RunDirectory(workdir, config)
         )
-        self.dyna = Dyna(config, env)
-        self._checkpoints = Checkpoints(self._directory.checkpoints, **self.dyna.state)
-        self.resumed_step = self._checkpoints.restore() or 0
+        with contextlib.ExitStack() as unfinished:
+            unfinished.callback(self._directory.close)
+            self.dyna = Dyna(config, env)
+            unfinished.callback(self.dyna.close)
+            self._checkpoints = Checkpoints(self._directory.checkpoints, **self.dyna.state)
+            self.resumed_step = self._checkpoints.restore() or 0
+            self._directory.accept(config)
+            self._log = Logbook(self.dyna, self._directory.path, self.resumed_step)
+            unfinished.pop_all()
         self._begun = False
         # What a checkpoint's step leads to comes after the checkpoint, and is done once more.
         self._unsettled = self.resumed_step > 0
-        self._log = Logbook(self.dyna, self._directory.path, self.resumed_step)
         self.evaluation: Evaluation | None = None
         self.exports: dict[str, Path] = {}
         self._saved_step = self.resumed_step
@@ -180,8 +185,13 @@ class Training:
         return self.evaluation
 
     def policy(self, observation: np.ndarray) -> np.ndarray:
-        """Returns the greedy action."""
-        batch, single = _batch(observation)
+        """Returns the greedy action.
+
+        Raises:
+          ValueError: here and in `value` and `dynamics`, an observation or an action is of another
+            size, or not finite.
+        """
+        batch, single = self._observations(observation)
         action = self._action_range.from_unit(self.dyna.agent.act_greedily(batch)).numpy()
         return action[0] if single else action
 
@@ -189,7 +199,7 @@ class Training:
         """Returns what the policy earns from there, discounted: the mean over both critics, `[]` or
         `[B]`.
         """
-        batch, single = _batch(observation)
+        batch, single = self._observations(observation)
         value = np.mean(
             [function(batch) for function in self.dyna.agent.values_of("critics")], axis=0
         )
@@ -202,8 +212,15 @@ class Training:
           What the call of an exported model returns: `next_observation`, the mean over the elites,
           and its standard deviation `next_observation_stddev`, `[D]` or `[B, D]`; `reward` and
           `terminated`, `[]` or `[B]`.
+
+        Raises:
+          ValueError: the run learns no model, too.
         """
-        (batch, single), (actions, _) = _batch(observation), _batch(action)
+        self.dyna.check_model()
+        batch, single = self._observations(observation)
+        actions, _ = _batch("action", action, self.dyna.action_space.shape[0])
+        if len(actions) != len(batch):
+            raise ValueError(f"there are {len(batch)} observations and {len(actions)} actions")
         answer = self._live_model.predict(batch, actions)
         predicted = {name: value.numpy() for name, value in answer.items()}
         return {name: value[0] for name, value in predicted.items()} if single else predicted
@@ -254,6 +271,9 @@ class Training:
         # It must not hide the error.
         with contextlib.suppress(OSError) if error else contextlib.nullcontext():
             self.close()
+
+    def _observations(self, values: np.ndarray) -> tuple[tf.Tensor, bool]:
+        return _batch("observation", values, len(self.dyna.dimension_names))
 
     @functools.cached_property
     def _action_range(self) -> ActionRange:
@@ -373,7 +393,15 @@ def _warn(concern: str | None) -> None:
         logging.warning("%s", concern)
 
 
-def _batch(values: np.ndarray) -> tuple[tf.Tensor, bool]:
-    """Returns `[N]` or `[B, N]` as `[B, N]`, and whether it was a single one."""
+def _batch(what: str, values: np.ndarray, size: int) -> tuple[tf.Tensor, bool]:
+    """Returns `[size]` or `[B, size]` as `[B, size]`, and whether it was a single one.
+
+    Raises:
+      ValueError: it has another shape, or is not finite.
+    """
     array = np.asarray(values, np.float32)
+    if array.ndim not in (1, 2) or array.shape[-1] != size:
+        raise ValueError(f"{what} must be [{size}] or [B, {size}], got {list(array.shape)}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{what} must be finite")
     return tf.constant(np.atleast_2d(array)), array.ndim == 1

@@ -83,15 +83,17 @@ def run(order: Order) -> int:
 
 
 def look(config: EnvConfig, steps: int) -> Iterator[Finding]:
-    """Yields what is found of an environment, one thing after the other; a fault is the last."""
+    """Yields what is found of an environment, one thing after the other, up to a fault; at last,
+    what it does when it is closed.
+    """
     threads, started = set(threading.enumerate()), _processes()
     env = tasks.make(config)
     environment, names = GymnasiumEnvironment(env, 0), tasks.dimension_names(env)
+    first: Episode | None = None
     try:
         yield _spaces(env)
         first = trial.play(environment)
         yield _repetition("repeats itself", first, trial.play(environment), names)
-        yield _elsewhere(config, first, names)
         yield _instances(config)
         yield _time_limit(env, config)
         yield _starts(environment)
@@ -101,6 +103,7 @@ def look(config: EnvConfig, steps: int) -> Iterator[Finding]:
         yield _termination(env, walk)
         yield _speed(walk)
     except EnvironmentFault as fault:
+        first = None
         yield Finding("faults", "trouble", f"{fault}")
     finally:
         env.close()
@@ -110,6 +113,8 @@ def look(config: EnvConfig, steps: int) -> Iterator[Finding]:
         yield Finding("closing", "note", f"runs on after it was closed: {', '.join(sorted(left))}")
     else:
         yield Finding("closing", "ok", "no thread and no process of it runs on")
+    if first is not None:  # where there can be one instance at a time, it is the other's now
+        yield _elsewhere(config, first, names)
 
 
 def _spaces(env: gymnasium.Env) -> Finding:
@@ -149,9 +154,13 @@ def _elsewhere(config: EnvConfig, here: Episode, names: tuple[str, ...]) -> Find
         path = Path(directory) / "episode.npz"
         request = json.dumps(dataclasses.asdict(config))
         command = [sys.executable, "-m", __name__, request, str(path)]
-        process = subprocess.run(
-            command, env=variables, capture_output=True, text=True, timeout=_LONGEST
-        )
+        try:
+            process = subprocess.run(
+                command, env=variables, capture_output=True, text=True, timeout=_LONGEST
+            )
+        except subprocess.TimeoutExpired:
+            said = f"it has not ended there after {_LONGEST} s"
+            return Finding("repeats elsewhere", "trouble", said)
         if process.returncode != 0:
             said = (process.stderr.strip().splitlines() or ["it gave no reason"])[-1]
             return Finding("repeats elsewhere", "trouble", f"it fails there: {said}")

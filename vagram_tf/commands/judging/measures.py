@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from vagram_tf.agent.sac import VALUE_FUNCTIONS
+from vagram_tf.export.load import Export
+
 LEVELS = (0.5, 0.8, 0.95)
 """Probabilities of the predicted intervals whose coverage is reported."""
 
@@ -83,12 +86,21 @@ Predict = Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]
 """Observation `[N, D]` and action `[N, A]` to what a dynamics export's `serving_default` gives."""
 
 Value = Callable[[np.ndarray], dict[str, np.ndarray]]
-"""Observation `[N, D]` to what a policy export's `value` gives."""
+"""Observation `[N, D]` to `value` `[C, N]` and `value_gradient` `[C, N, D]`."""
 
 
 def as_arrays(call: Callable[..., Mapping[str, Any]]) -> Callable[..., dict[str, np.ndarray]]:
     """Returns a method of a loaded export as a function to arrays."""
     return lambda *inputs: {name: tensor.numpy() for name, tensor in call(*inputs).items()}
+
+
+def value_of_critics(policy: Export) -> Value:
+    """Returns the values of a policy's export, and their gradients, of the critics alone, without
+    their targets'.
+    """
+    critics = VALUE_FUNCTIONS["critics"]
+    value = as_arrays(policy.module.value)
+    return lambda observation: {name: of[critics] for name, of in value(observation).items()}
 
 
 def compare(steps: Steps, predict: Predict, value: Value | None, horizon: int) -> Comparison:

@@ -13,7 +13,7 @@ from vagram_tf.agent.sac import VALUE_FUNCTIONS
 from vagram_tf.commands.inspect_model import Order
 from vagram_tf.commands.judging import figure, measures, playing, signs
 from vagram_tf.commands.judging.counting import counted
-from vagram_tf.commands.judging.measures import Steps, as_arrays
+from vagram_tf.commands.judging.measures import Steps, as_arrays, value_of_critics
 from vagram_tf.commands.judging.report import (
     closing_lines,
     dimension_lines,
@@ -42,9 +42,9 @@ def run(order: Order) -> None:
 def inspect(order: Order, dynamics: Export, policy: Export) -> dict[str, Any]:
     """Plays the environment, draws `inspect.png` and `.pdf`, and returns the numbers."""
     assert order.environment is not None
-    steps = collect(order.environment, policy, order.steps, order.seed)
+    steps = collect(order.environment, order.config, policy, order.steps, order.seed)
     with counted("predictions", as_arrays(dynamics.module), order.horizon) as predict:
-        comparison = measures.compare(steps, predict, as_arrays(policy.module.value), order.horizon)
+        comparison = measures.compare(steps, predict, value_of_critics(policy), order.horizon)
     metadata = dynamics.metadata
     report = {
         **{name: metadata[name] for name in ("environment", "distractors", "loss", "env_step")},

@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from vagram_tf import seeding
 from vagram_tf.agent.sac import VALUE_FUNCTIONS
-from vagram_tf.assembly import make_ensemble, make_termination
+from vagram_tf.assembly import make_ensemble, make_termination, termination_kind
 from vagram_tf.commands.fit import Order
 from vagram_tf.commands.judging import measures
-from vagram_tf.commands.judging.measures import Steps, as_arrays
+from vagram_tf.commands.judging.measures import Steps, as_arrays, value_of_critics
 from vagram_tf.commands.judging.report import write_report
 from vagram_tf.commands.offline.table import table
 from vagram_tf.dataset import Dataset
@@ -24,7 +24,7 @@ from vagram_tf.export.dynamics import ExportedDynamics, start_states
 from vagram_tf.export.load import Export, environment_metadata, open_export
 from vagram_tf.export.save import save
 from vagram_tf.guards import Diverged
-from vagram_tf.model.learned_termination import LearnedTermination
+from vagram_tf.model.learned_termination import LearnedTermination, frozen
 from vagram_tf.model.objectives import make_objective
 from vagram_tf.model.trainer import ModelTrainer
 from vagram_tf.run.exports import metadata
@@ -69,15 +69,13 @@ def fit(order: Order, policy: Export | None) -> tuple[ExportedDynamics, str, dic
     )
     metrics = trainer.fit(transitions)
     termination = make_termination(config, order.environment, data.observation.shape[1])
-    kind = "none" if config.env.termination == "none" else "known"
     if isinstance(termination, LearnedTermination):
-        kind = "learned" if data.terminated.any() else "none"
         metrics |= termination.fit(transitions, trainer.held_out(len(data.reward)))
-        termination = termination.frozen()
     if wrong := [name for name, value in metrics.items() if not math.isfinite(value)]:
         raise Diverged(f"the fit has ended in what is not finite: {', '.join(wrong)}")
     starts = start_states(data.observation, data.starts)
-    return ExportedDynamics(ensemble, termination, action_range, starts), kind, metrics
+    module = ExportedDynamics(ensemble, frozen(termination), action_range, starts)
+    return module, termination_kind(config, termination), metrics
 
 
 def judge(
@@ -94,7 +92,7 @@ def judge(
         data.last,
         np.full(len(data.reward), "held out"),
     )
-    value = as_arrays(policy.module.value) if policy else None
+    value = value_of_critics(policy) if policy else None
     comparison = measures.compare(steps, as_arrays(dynamics.module), value, order.horizon)
     found = {
         "dataset": order.name,
