@@ -19,6 +19,7 @@ from vagram_tf.study import Study, vary
 NAMES = [
     "ablation",
     "bottleneck",
+    "critics",
     "distractors",
     "fit_bound",
     "model_limit",
@@ -196,6 +197,29 @@ def test_quick_model_limit_shares_runs_with_pendulum():
     case = "InvertedPendulum_10_rotation"
     shared = pendulum[f"vagram_{case}"], pendulum[f"sac_{case}"]
     assert (limit["learned"], limit["sac"]) == shared
+
+
+@pytest.mark.parametrize("size", ["full", "evening"])
+def test_critics_differ_in_what_is_normalised_alone(size):
+    settings, _ = configs("critics", size)
+    normalised = {
+        "plain": set(),
+        "observations": {"observation_normalization"},
+        "layers": {"layer_normalization"},
+        "both": {"observation_normalization", "layer_normalization"},
+        "features": {"feature_normalization"},
+    }
+    worlds = {"0": {}, "30_rotation": {"distractors": 30, "distractor_kind": "rotation"}}
+    assert settings["vagram_0_plain"].dyna.imagined_share == (0.0, 0.0, 0.95, 0.95)
+    expected = {
+        f"{loss}_{world}_{name}": CONTROLS[loss] | worlds[world] | dict.fromkeys(which, True)
+        for loss in ("vagram", "mle", "mle_mean")
+        for world in worlds
+        for name, which in normalised.items()
+    }
+    assert {
+        name: difference(config, settings["vagram_0_plain"]) for name, config in settings.items()
+    } == expected
 
 
 def test_small_model_has_the_papers_models_and_agent():

@@ -1,0 +1,48 @@
+"""What keeps critics sound: Hopper, as what its critics see and make of it is normalised or not.
+
+Batches are 95 % imagined from the start, so that critics learn from states that nobody has seen:
+that is where they diverge. A setting is named after its loss, its distractors, and what is
+normalised: `plain` nothing, `observations` the agent's observations, `layers` the critics' hidden
+layers (the default), `features` the last layers' outputs, as in the paper's agent.
+"""
+
+from experiments.studies import LOSSES, SHORT, mostly_imagined
+from vagram_tf.study import Settings, Study, product
+
+_COMMON = {"name": "Hopper-v5", "video_steps": 0, "divergence_factor": 1e9}
+_LOSSES: Settings = {loss: LOSSES[loss] for loss in ("vagram", "mle", "mle_mean")}
+_WORLDS: Settings = {
+    "30_rotation": {"distractors": 30, "distractor_kind": "rotation"},
+    "0": {"distractors": 0},
+}
+_PLAIN = {
+    "observation_normalization": False,
+    "layer_normalization": False,
+    "feature_normalization": False,
+}
+_NORMALIZED: Settings = {
+    "plain": _PLAIN,
+    "observations": {**_PLAIN, "observation_normalization": True},
+    "layers": {**_PLAIN, "layer_normalization": True},
+    "both": {**_PLAIN, "observation_normalization": True, "layer_normalization": True},
+    "features": {**_PLAIN, "feature_normalization": True},
+}
+_ALL = product(_LOSSES, _WORLDS, _NORMALIZED)
+
+FULL = mostly_imagined(
+    Study(common={**_COMMON, "num_steps": 125_000}, settings=_ALL, seeds=range(10))
+)
+
+EVENING = mostly_imagined(
+    Study(
+        common={
+            **_COMMON,
+            **SHORT,
+            "num_steps": 2000,
+            "eval_every": 500,
+            "model_hidden_units": (32, 32),
+        },
+        settings=_ALL,
+        seeds=range(2),
+    )
+)
