@@ -1,8 +1,8 @@
 """Leaves a trained model as a SavedModel that needs nothing of this package, Keras or TF-Agents to
 load.
 
-dynamics = tf.saved_model.load("export/dynamics/4000")
-dynamics(observation, action)["next_observation"]
+    dynamics = tf.saved_model.load("export/dynamics/4000")
+    dynamics(observation, action)["next_observation"]
 """
 
 import json

@@ -181,6 +181,14 @@ class Objective:
             state, reward = _relative(_heavy_tailed(state)), _relative(reward)
         return tf.reduce_mean(state + self.config.reward_weight * reward + terms.readout, axis=-1)
 
+    def judged(self, ensemble: DynamicsEnsemble) -> list[tf.Variable]:
+        """Returns the variables whose best values a fit keeps: those that its scores judge.
+
+        Scores judge the means, and the spread where the loss trains it. A read-out that only
+        watches the means goes on learning when they have stopped improving.
+        """
+        return ensemble.trainable_variables if self.samples else ensemble.mean_variables
+
     def improved(self, best: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
         """Says whether a term or score is better than the best so far by what counts: 1 %
         (MBPO).

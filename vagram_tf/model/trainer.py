@@ -80,6 +80,12 @@ class ModelTrainer(tf.Module):
         samples = splits.bootstrap(train, ensemble.members, self._generator)
         weights = self._objective.weights(self._reference(data, prepared, spread), warm_up)
         score_seed = self._new_seed()  # one for all scores, which would not be comparable otherwise
+        stopping = EarlyStopping(
+            self._objective.judged(ensemble),
+            self._objective.improved,
+            config.patience,
+            config.patience_steps,
+        )
 
         def judge(steps: int = 0) -> tf.Tensor:
             terms = self._terms_on(data, prepared, spread, holdout, score_seed)
@@ -87,14 +93,6 @@ class ModelTrainer(tf.Module):
             stopping.judge(score, terms, steps)
             return score
 
-        # Scores judge the means. A read-out that only watches them goes on learning when they have
-        # stopped improving.
-        judged = (
-            ensemble.trainable_variables if self._objective.samples else ensemble.mean_variables
-        )
-        stopping = EarlyStopping(
-            judged, self._objective.improved, config.patience, config.patience_steps
-        )
         averages = [tf.identity(variable) for variable in ensemble.trainable_variables]
         score, steps, epochs = judge(), 0, 0
         while not stopping.stopped and steps < config.max_fit_steps:

@@ -1,12 +1,11 @@
 """Where a study's runs and results live, and what their files say of them. TensorFlow is not needed
 here.
 
-<workdir>/<study>/<size>.csv            all evaluations of all runs
-<workdir>/<study>/<size>.json           all settings
-<workdir>/<study>/<size>/<setting>/     work directory of the setting's runs: <env>/<loss>/<seed>/
-...
-  seed_<seed>.json, .log, .time         ... and of each what it is started with, what it prints,
-  what it took
+    <workdir>/<study>/<size>.csv          all evaluations of all runs
+    <workdir>/<study>/<size>.json         all settings
+    <workdir>/<study>/<size>/<setting>/   work directory of the setting's runs:
+      <env>/<loss>/<seed>/                each of them,
+      seed_<seed>.json, .log, .time       what it is started with, what it prints, what it took
 """
 
 import csv
