@@ -5,11 +5,11 @@ simulator.
     python -m experiments.fit_study --source=runs/Hopper-v5/vagram/0  # a run of your own
 
 A source is a finished run's directory, or data that --keep took from one; without any, those that
-come with the repository: Hopper with 0, 15 nonlinear and 30 rotation distractors. Fresh models of
-every width are fitted with every objective and seed, and predict what follows in held-out states on
-the policy's own actions. Writes <output>.csv, <output>_signs.csv, what told of it beforehand, and
-<output>.png and .pdf: value error and own loss of vagram as a share of those of the others. Started
-again, it continues.
+come with the repository: Hopper with 0, 15 nonlinear and 30 rotation distractors, InvertedPendulum
+with 10 of rotation. Fresh models of every width are fitted with every objective and seed, and
+predict what follows in held-out states on the policy's own actions. Writes <output>.csv,
+<output>_signs.csv, what told of it beforehand, and <output>.png and .pdf: value error and own loss
+of vagram as a share of those of the others. Started again, it continues.
 """
 
 import os

@@ -46,6 +46,7 @@ def test_study_can_be_run(name, size):
     for environment in {config.env.name for config in settings.values()}:
         tasks.check_name(environment)
     assert {config.run.threads for config in settings.values()} == {1}
+    assert {config.run.divergence_factor for config in settings.values()} == {1e9}
     if size == "full":
         assert seeds == 10
 

@@ -1,10 +1,10 @@
 """What a study is made of: named settings times seeds. `python -m experiments.sweep` runs it.
 
-    FULL = Study(
-        settings=product(vary("loss", "vagram", "mle"), vary("distractors", 0, 15)),
-        seeds=range(5),
-        common={"name": "Hopper-v5", "num_steps": 20_000},
-    )
+FULL = Study(
+    settings=product(vary("loss", "vagram", "mle"), vary("distractors", 0, 15)),
+    seeds=range(5),
+    common={"name": "Hopper-v5", "num_steps": 20_000},
+)
 """
 
 import itertools

@@ -45,7 +45,7 @@ def draw(rows: Sequence[FitRow], output: str) -> list[Path]:
         for line, other in zip(panels, others, strict=True):
             for axes, name in zip(line, ("value_error", "own_loss"), strict=True):
                 colours = _phases(axes, rows, name, other)
-                axes.set_title(f"{name.replace('_', ' ')}: {_SUBJECT} / {other}")
+                axes.set_title(f"{name.replace('_', ' ')}:\n{_SUBJECT} / {other}")
         key = figure.colorbar(colours, ax=panels, extend="both", shrink=1 / len(others), aspect=12)
         ends = 1 / _FACTOR, 1.0, _FACTOR
         key.set_ticks(ends, labels=[f"{end:g}" for end in ends])

@@ -29,6 +29,7 @@ def fit(cell: Cell, size: Size, seeds: Sequence[int]) -> list[FitRow]:
             result.seconds,
             size.members,
             size.steps,
+            size.states,
         )
         for seed, result in zip(seeds, judge.fits(study, of, model, seeds), strict=True)
     ]

@@ -110,6 +110,7 @@ class FitRow(NamedTuple):
     seconds: float
     members: int
     most_steps: int
+    most_states: int
 
 
 def source_name(source: Path) -> str:
@@ -153,10 +154,11 @@ def read(path: Path, size: Size) -> list[FitRow]:
     if not path.exists():
         return []
     rows = files.read_csv(path, FitRow, "a fit study")
-    if any((row.members, row.most_steps) != (size.members, size.steps) for row in rows):
+    asked = size.members, size.steps, size.states
+    if any((row.members, row.most_steps, row.most_states) != asked for row in rows):
         raise ValueError(
-            f"{path} holds a study of another size; choose another --output, or its --members "
-            "and --steps"
+            f"{path} holds a study of another size; choose another --output, or its --members, "
+            "--steps and --states"
         )
     return rows
 

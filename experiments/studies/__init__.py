@@ -23,9 +23,12 @@ LOSSES: Settings = {
 # The same agent and updates on real data alone: does a model help at all?
 SAC: Settings = {"sac": {"rollout_model": "none"}}
 
+# Critics that diverge are a result: such runs go on to their end.
+TO_THE_END = {"divergence_factor": 1e9}
+
 # Critics that live with distractors, which have a size of 20 where positions have one of 0.1: as
-# they come they fill the critics. Critics that diverge are a result: such runs go on to their end.
-CRITICS = {"observation_normalization": True, "divergence_factor": 1e9}
+# they come they fill the critics.
+CRITICS = {"observation_normalization": True, **TO_THE_END}
 
 # What makes a run of a locomotion task a matter of minutes. Fits go on from where the last one
 # ended, so that models of 60 fits of at most 500 steps are trained for long, too.

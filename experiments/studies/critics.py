@@ -6,10 +6,10 @@ normalised: `plain` nothing, `observations` the agent's observations, `layers` t
 layers (the default), `features` the last layers' outputs, as in the paper's agent.
 """
 
-from experiments.studies import LOSSES, SHORT, mostly_imagined
+from experiments.studies import LOSSES, SHORT, TO_THE_END, mostly_imagined
 from vagram_tf.study import Settings, Study, product
 
-_COMMON = {"name": "Hopper-v5", "video_steps": 0, "divergence_factor": 1e9}
+_COMMON = {"name": "Hopper-v5", "video_steps": 0, **TO_THE_END}
 _LOSSES: Settings = {loss: LOSSES[loss] for loss in ("vagram", "mle", "mle_mean")}
 _WORLDS: Settings = {
     "30_rotation": {"distractors": 30, "distractor_kind": "rotation"},

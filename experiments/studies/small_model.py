@@ -6,10 +6,10 @@ the return that the likelihood loses. `FULL` has the paper's agent; `EVENING` th
 `distractors`: that of the paper learns too slowly for so few steps.
 """
 
-from experiments.studies import CRITICS, LOSSES, SAC, SHORT, TEMPERATURE
+from experiments.studies import CRITICS, LOSSES, SAC, SHORT, TEMPERATURE, TO_THE_END
 from vagram_tf.study import Settings, Study, product
 
-_TASK = {"name": "Hopper-v5", "video_steps": 0}
+_TASK = {"name": "Hopper-v5", "video_steps": 0, **TO_THE_END}
 _MODELS: Settings = {
     "4x200": {"model_hidden_units": (200, 200, 200, 200)},
     "3x64": {"model_hidden_units": (64, 64, 64)},

@@ -5,7 +5,7 @@ Voelcker et al. 2022, section 5.3. MBPO is known to fall behind SAC on DeepMind 
 2510.01457), so `EVENING` asks whether it does here: two of those tasks beside Walker2d.
 """
 
-from experiments.studies import LOSSES, SAC, SHORT
+from experiments.studies import LOSSES, SAC, SHORT, TO_THE_END
 from vagram_tf.study import Settings, Study, product
 
 _MUJOCO: Settings = {
@@ -26,8 +26,10 @@ _DM_CONTROL: Settings = {
 
 _ALL: Settings = {**LOSSES, **SAC}
 
+_COMMON = {"video_steps": 0, **TO_THE_END}
+
 FULL = Study(
-    common={"video_steps": 0},
+    common=_COMMON,
     settings=product(_ALL, {**_MUJOCO, **_DM_CONTROL}),
     seeds=range(10),
 )
@@ -40,7 +42,7 @@ _SMALL = {
 }
 
 EVENING = Study(
-    common={"video_steps": 0},
+    common=_COMMON,
     settings=product(
         {name: _ALL[name] for name in ("vagram", "mle_mean", "sac")},
         {

@@ -2,10 +2,10 @@
 it falls.
 """
 
-from experiments.studies import SHORT
+from experiments.studies import CRITICS, SHORT
 from vagram_tf.study import Study, vary
 
-_TASK = {"name": "Hopper-v5", "loss": "vagram", "video_steps": 0, "observation_normalization": True}
+_TASK = {"name": "Hopper-v5", "loss": "vagram", "video_steps": 0, **CRITICS}
 
 FULL = Study(
     common={**_TASK, "num_steps": 125_000},
