@@ -1,0 +1,106 @@
+"""The numbers in the tables of results/README.md are those of the committed files."""
+
+import csv
+import json
+
+import numpy as np
+import programs
+import pytest
+
+RESULTS = programs.ROOT / "results"
+LINES = (RESULTS / "README.md").read_text().splitlines()
+
+
+def rows_of(path):
+    with (RESULTS / path).open() as file:
+        return list(csv.DictReader(file))
+
+
+def of_column(rows, column):
+    return [float(row[column]) for row in rows]
+
+
+def with_interval(row):
+    """A mean alone, where all seeds are the same."""
+    mean, low, high = (float(row[name]) for name in ("mean", "low", "high"))
+    return f"{mean:,.0f}" + (f" [{low:,.0f}, {high:,.0f}]" if low < high else "")
+
+
+@pytest.mark.parametrize(
+    "study, panel",
+    [
+        ("pendulum", "_InvertedPendulum_10_rotation"),
+        ("bottleneck", ""),
+        ("bottleneck_discount_95", ""),
+    ],
+)
+def test_returns_are_those_of_the_studies(study, panel):
+    by_setting = {}
+    for row in [*rows_of(f"{study}/curves.csv"), *rows_of(f"{study}/whole_final.csv")]:
+        by_setting.setdefault(row["setting"].removesuffix(panel), []).append(with_interval(row))
+    assert len(by_setting) == (7 if study == "pendulum" else 9)
+    for setting, cells in by_setting.items():
+        assert len(cells) == 5
+        assert f"| `{setting}` | {' | '.join(cells)} |" in LINES
+
+
+def test_errors_are_those_of_the_fit_study():
+    cells = {}
+    for row in rows_of("fit_study/fit_study.csv"):
+        cells.setdefault((row["task"], row["width"]), {}).setdefault(row["objective"], []).append(
+            row
+        )
+    assert len(cells) == 16
+    for (task, width), by_objective in cells.items():
+        shown = [
+            f"{np.mean(of_column(by_objective[objective], column)):.3g}"
+            for column in ("value_error", "own_loss")
+            for objective in ("vagram", "mle", "mse", "vagram_example")
+        ]
+        assert f"| {task} | {width} | {' | '.join(shown)} |" in LINES
+
+
+@pytest.mark.parametrize("size, discount", [("evening", "0.99"), ("discount_95", "0.95")])
+def test_errors_are_those_of_the_bottlenecks_fits(size, discount):
+    runs = {}
+    for row in rows_of(f"bottleneck_fits/{size}.csv"):
+        runs.setdefault(row["objective"], {}).setdefault(row["source"], []).append(row)
+    assert len(runs) == 4
+    for objective, by_run in runs.items():
+        assert len(by_run) == 5
+        shown = []
+        for column in ("task_error", "distractor_error", "value_error"):
+            means = [np.mean(of_column(fits, column)) for fits in by_run.values()]
+            if column == "value_error":
+                means = [
+                    mean / float(fits[0]["value_spread"])
+                    for mean, fits in zip(means, by_run.values(), strict=True)
+                ]
+            shown.append(f"{np.mean(means):.2f} ({min(means):.2f} to {max(means):.2f})")
+        assert f"| {discount} | `{objective}` | {' | '.join(shown)} |" in LINES
+
+
+def test_returns_in_worse_models_are_those_of_the_quick_study():
+    runs = {}
+    for row in rows_of("model_limit/quick.csv"):
+        runs.setdefault(row["setting"], {}).setdefault(row["seed"], []).append(float(row["return"]))
+    assert set(runs) == {"learned", "shrunk_0.3", "shrunk_0.6", "sac"}
+    for setting, by_seed in runs.items():
+        whole = [f"{np.mean(returns):.0f}" for returns in by_seed.values()]
+        assert len(whole) == 5
+        last = np.mean([returns[-1] for returns in by_seed.values()])
+        mean = np.mean(list(by_seed.values()))
+        assert f"| `{setting}` | {mean:.0f} | {', '.join(whole)} | {last:.0f} |" in LINES
+
+
+@pytest.mark.parametrize("task", ["inverted_pendulum", "pendulum", "hopper", "hopper_without_value"])
+def test_planners_are_those_of_their_files(task):
+    document = json.loads((RESULTS / "planner" / f"{task}.json").read_text())
+    shown = " | ".join(
+        f"{of['return']['mean']:,.0f} [{of['return']['interval'][0]:,.0f}, "
+        f"{of['return']['interval'][1]:,.0f}]"
+        for of in (document["planner"], document)
+    )
+    speed = f"{document['planner']['plans_per_second']:.3g}"
+    (line,) = [line for line in LINES if f"(planner/{task}.json)" in line]
+    assert line.endswith(f"| {shown} | {speed} |")
