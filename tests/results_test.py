@@ -93,7 +93,9 @@ def test_returns_in_worse_models_are_those_of_the_quick_study():
         assert f"| `{setting}` | {mean:.0f} | {', '.join(whole)} | {last:.0f} |" in LINES
 
 
-@pytest.mark.parametrize("task", ["inverted_pendulum", "pendulum", "hopper", "hopper_without_value"])
+@pytest.mark.parametrize(
+    "task", ["inverted_pendulum", "pendulum", "hopper", "hopper_without_value"]
+)
 def test_planners_are_those_of_their_files(task):
     document = json.loads((RESULTS / "planner" / f"{task}.json").read_text())
     shown = " | ".join(

@@ -3,12 +3,14 @@ that it learns.
 """
 
 import numpy as np
+import programs
 import pytest
 import tensorflow as tf
 
 from vagram_tf.config import LOSSES, VALUE_GRADIENT_WEIGHTS, ModelConfig
 from vagram_tf.model import losses, splits
 from vagram_tf.model.ensemble import DynamicsEnsemble
+from vagram_tf.model.halves import _Half
 from vagram_tf.model.objective import Objective, Terms, TermWeights, change_spread
 from vagram_tf.model.objectives import make_objective
 from vagram_tf.model.trainer import ModelTrainer
@@ -108,6 +110,13 @@ def for_members(data, members=E):
     return tf.nest.map_structure(lambda x: tf.broadcast_to(x, [members, *x.shape]), data)
 
 
+def terms_of(trainer, data, prepared):
+    """Returns the terms `[E, N]` of what all members predict of all data."""
+    batch, prepared = for_members((data, prepared))
+    known = prepared | {"spread": change_spread(data), "seed": SEED}
+    return trainer._objective.terms_of(trainer.ensemble, batch, known, trainer._value_functions)
+
+
 def train_on(trainer, data, order, weights=AS_THEY_ARE):
     """Takes the steps of `[steps, E, batch]` slots."""
     prepared, spread = trainer.prepare(data), change_spread(data)
@@ -200,8 +209,8 @@ def test_what_an_objective_prepared_stays_with_its_example(eagerly):
 
     trainer = make(objective=Noting, patience=2, max_fit_steps=12)
     trainer.fit(linear_system(30))
-    trained = [fields for fields in seen if fields[0].shape[:2] == (E, 8)]
-    assert len(trained) == trainer._optimizer.iterations >= 6
+    trained = [fields for fields in seen if fields[0].shape[:2] == (E / 2, 8)]
+    assert len(trained) == 2 * trainer._optimizer.iterations >= 12  # a half of the members each
     for copy, after, *_ in seen:
         np.testing.assert_array_equal(copy, 2.0 * after)
     for _, after, observation, reward in trained:  # one transition's fields stay together
@@ -349,6 +358,30 @@ def test_a_fit_takes_at_most_the_steps_allowed(eagerly, bound):
     assert sum(orders) == bound == metrics["fit_steps"]
 
 
+def check_halves(members):
+    """Fits in one call and in two."""
+    data, found = linear_system(200, noise=0.1), []
+    for parts in (1, 2):
+        trainer = make("vagram", members=members, max_fit_steps=30)
+        assert len(trainer._halves._halves) == 2
+        if parts == 1:
+            of = trainer.ensemble, trainer._objective, trainer._value_functions, trainer._config
+            trainer._halves._halves = [_Half(range(members), *of)]
+        trainer.fit(data)
+        variables = [*trainer.ensemble.trainable_variables, *trainer._optimizer.variables()]
+        found.append([variable.numpy() for variable in variables])
+    assert trainer._optimizer.iterations == 30
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_members_learn_in_halves_what_they_learn_in_one():
+    """To the last bit, as they are compiled."""
+    code = "import trainer_test; trainer_test.check_halves(3); trainer_test.check_halves(4)"
+    process = programs.warm_python("-c", code, environment=programs.COMPILED)
+    assert process.returncode == 0, process.stderr
+
+
 def test_steps_are_optimizer_steps_in_whole_and_broken_chunks():
     # Five steps to a chunk.
     trainer = make(model_batch_size=1024, max_fit_steps=7, patience=50, hidden=(4,))
@@ -402,7 +435,7 @@ def gradients_of(trainer, data, choose):
     ensemble = trainer.ensemble
     prepared = trainer.prepare(data)
     with tf.GradientTape() as tape:
-        terms = trainer._terms(*for_members((data, prepared)), change_spread(data), SEED)
+        terms = terms_of(trainer, data, prepared)
         scalar = tf.reduce_sum(choose(terms))
     variables = ensemble.trainable_variables
     return {
@@ -440,7 +473,7 @@ def test_samples_train_everything_but_the_rewards_variance_which_is_a_read_out(e
     assert {ref for ref, reached in readout.items() if reached} == spread
     known = trainer.prepare(data)
     with tf.GradientTape() as tape:
-        likelihood = trainer._terms(*for_members((data, known)), change_spread(data), SEED).readout
+        likelihood = terms_of(trainer, data, known).readout
     gradient = tape.gradient(likelihood, trainer.ensemble._log_variance_head.kernel).numpy()
     assert np.all(gradient[..., :-1] == 0.0) and np.any(gradient[..., -1] != 0.0)
 
@@ -456,14 +489,15 @@ def test_every_step_has_a_fresh_seed_and_every_score_of_a_fit_the_same(eagerly):
     def seeds_of_a_fit():
         seen.clear()
         trainer.fit(data)
-        steps, scores = ([seed for shape, seed in seen if shape == (E, rows)] for rows in (8, 256))
+        shapes = (E / 2, 8), (E, 256)  # a step is one of each half
+        steps, scores = ([seed for of, seed in seen if of == shape] for shape in shapes)
         return steps, scores
 
     # 30 examples to train on, in chunks of two steps, and 270 to score on, in two pieces.
     trainer, data = make(objective=Noting, holdout_share=0.9, max_fit_steps=9), linear_system(300)
     trainer._chunk_steps = 2
     steps, scores = seeds_of_a_fit()
-    assert len(steps) == 9 and len(set(steps)) == 9
+    assert len(steps) == 18 and len(set(steps)) == 18
     assert len(scores) == 2 * (1 + 1 + 1)  # before the fit, after each epoch, and at its end
     assert scores == scores[:2] * 3 and scores[0] != scores[1]
     again, scored_again = seeds_of_a_fit()

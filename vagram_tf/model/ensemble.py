@@ -260,21 +260,27 @@ class DynamicsEnsemble(tf.keras.Model):
         """Returns an ensemble of the elites alone, best first, with copies of their weights, that
         can be differentiated after an export.
         """
-        count, units = self.elites.shape[0], tuple(layer.kernel.shape[-1] for layer in self._trunk)
-        elites = DynamicsEnsemble(
+        elites = self.alike(self.elites.shape[0], plain_swish)
+        elites.copy(self, self.elites)
+        return elites
+
+    def alike(self, members: int, activation: Activation | None = None) -> "DynamicsEnsemble":
+        """Returns a new ensemble that differs in how many members it has, all of them elites."""
+        return DynamicsEnsemble(
             self.observation_size,
             self.action_size,
-            count,
-            count,
-            units,
+            members,
+            members,
+            tuple(layer.kernel.shape[-1] for layer in self._trunk),
             self._variance_bounds,
             self._target,
-            plain_swish,
+            activation or self._activation,
         )
-        for copy, original in zip(
-            elites.trainable_variables, self.trainable_variables, strict=True
-        ):
-            copy.assign(tf.gather(original, self.elites))
+
+    def copy(self, other: "DynamicsEnsemble", members: tf.Tensor) -> None:
+        """Takes over the weights of another one's members, of indices `[E]`, and its units."""
+        for own, of_all in zip(self.trainable_variables, other.trainable_variables, strict=True):
+            own.assign(tf.gather(of_all, members))
         for name in (
             "_input_mean",
             "_input_stddev",
@@ -282,8 +288,7 @@ class DynamicsEnsemble(tf.keras.Model):
             "_target_stddev",
             "_normalized",
         ):
-            getattr(elites, name).assign(getattr(self, name))
-        return elites
+            getattr(self, name).assign(getattr(other, name))
 
     def bound_width(self) -> tf.Tensor:
         """Returns `[E]`, the summed width of the log-variance bounds, which PETS penalises to keep

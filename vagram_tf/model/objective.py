@@ -117,6 +117,16 @@ class Objective:
             self.readout(prediction, target),
         )
 
+    def terms_of(
+        self,
+        ensemble: DynamicsEnsemble,
+        batch: Transition,
+        prepared: Prepared,
+        value_functions: ValueFunctions,
+    ) -> Terms:
+        """Returns the terms of what an ensemble predicts of a batch, `[E, B]` each; see `loss`."""
+        return self.terms(self.predict(ensemble, batch), batch, prepared, value_functions)
+
     def reward_loss(self, prediction: Prediction, target: Transition) -> tf.Tensor:
         """Returns the squared error of the reward, `[E, B]`."""
         return tf.square(prediction.reward - target.reward)

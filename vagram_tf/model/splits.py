@@ -5,6 +5,8 @@ Examples are told by their slots in the dataset. What is random is drawn from th
 passed in.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 
@@ -53,3 +55,8 @@ def shuffled_batches(
     steps = shuffled.shape[1] // batch
     batches = tf.reshape(shuffled[:, : steps * batch], [samples.shape[0], steps, batch])
     return tf.transpose(batches, [1, 0, 2])
+
+
+def gather(fields: Any, slots: tf.Tensor) -> Any:
+    """Takes the slots, of any shape, from every tensor of a structure."""
+    return tf.nest.map_structure(lambda field: tf.gather(field, slots), fields)

@@ -1,8 +1,8 @@
 """Fits the ensemble to an objective, and picks its elites."""
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import tensorflow as tf
 
@@ -11,10 +11,11 @@ from vagram_tf.config import ModelConfig
 from vagram_tf.model import splits
 from vagram_tf.model.early_stopping import EarlyStopping
 from vagram_tf.model.ensemble import DynamicsEnsemble, moments
+from vagram_tf.model.halves import Chunk, Examples, Halves, adam
 from vagram_tf.model.objective import Objective, Prepared, Terms, TermWeights, change_spread
+from vagram_tf.model.splits import gather
 from vagram_tf.types import Prediction, Transition, ValueFunction
 
-_BOUND_WIDTH_WEIGHT = 0.01  # PETS: keeps the log-variance bounds tight
 _CHUNK_EXAMPLES = 5120  # examples per member handed to the compiled function at once
 _EPOCH_STEPS = 20  # at least, between two scores: few data are passed more often
 _REFERENCE_ROWS = 10_000  # of a dataset, evenly spaced, that the balance of the terms is taken from
@@ -51,8 +52,7 @@ class ModelTrainer(tf.Module):
         self._value_functions = tuple(value_functions)
         self._config = config
         self._generator = tf.random.Generator.from_seed(seed, alg="philox")
-        self._optimizer = tf.keras.optimizers.legacy.Adam(config.model_learning_rate, epsilon=1e-8)
-        self._optimizer._create_all_weights(ensemble.trainable_variables)
+        self._optimizer = adam(config, ensemble)
         self._chunk_steps = max(1, _CHUNK_EXAMPLES // config.model_batch_size)
 
     def fit(self, data: Transition, warm_up: bool = False) -> dict[str, float]:
@@ -149,7 +149,7 @@ class ModelTrainer(tf.Module):
         """
         slots = tf.range(data.reward.shape[0])
         chunks = [
-            self._prepare_chunk(_gather(data, rows)) for rows, _ in _passes(slots, _PREPARED_ROWS)
+            self._prepare_chunk(gather(data, rows)) for rows, _ in _passes(slots, _PREPARED_ROWS)
         ]
         prepared = {
             key: tf.concat([chunk[key] for chunk in chunks], axis=0)[: len(slots)]
@@ -167,7 +167,7 @@ class ModelTrainer(tf.Module):
         )
         change, _ = moments(data.next_observation - data.observation)
         reward, reward_spread = (x[0] for x in moments(data.reward[:, tf.newaxis]))
-        target, extra = _gather((data, prepared), rows)
+        target, extra = gather((data, prepared), rows)
         # One member.
         target, extra = tf.nest.map_structure(lambda field: field[tf.newaxis], (target, extra))
         nothing = Prediction(
@@ -191,15 +191,19 @@ class ModelTrainer(tf.Module):
         """Trains on the batches `[steps, E, batch]`, in compiled chunks of one shape; returns the
         averages after.
         """
+        chunks = []
         for start in range(0, order.shape[0], self._chunk_steps):
-            chunk = order[start : start + self._chunk_steps]
-            steps = chunk.shape[0]
-            chunk = tf.pad(chunk, [[0, self._chunk_steps - steps], [0, 0], [0, 0]])
-            batch, extra = _gather((data, prepared), chunk)
-            averages = self._train_steps(
-                batch, extra, spread, tf.constant(steps), self._new_seed(), weights, averages
-            )
-        return averages
+            slots = order[start : start + self._chunk_steps]
+            steps = slots.shape[0]
+            slots = tf.pad(slots, [[0, self._chunk_steps - steps], [0, 0], [0, 0]])
+            chunks.append(Chunk(slots, steps, self._new_seed()))
+        return self._halves.train(Examples(data, prepared, spread, weights), chunks, averages)
+
+    @functools.cached_property
+    def _halves(self) -> Halves:
+        return Halves(
+            self.ensemble, self._optimizer, self._objective, self._value_functions, self._config
+        )
 
     def _terms_on(
         self,
@@ -212,7 +216,7 @@ class ModelTrainer(tf.Module):
         """Returns the members' terms `[E, N]` on the given slots `[N]` of the data."""
         passes = []
         for i, (rows, count) in enumerate(_passes(slots, _SCORED_ROWS)):
-            batch, extra = _gather((data, prepared), rows)
+            batch, extra = gather((data, prepared), rows)
             pass_seed = seed + tf.constant([0, i * _SCORED_ROWS])
             passes.append(self._score_pass(batch, extra, spread, tf.constant(count), pass_seed))
         return Terms(
@@ -243,7 +247,8 @@ class ModelTrainer(tf.Module):
             rows, extra = tf.nest.map_structure(
                 lambda field: tf.broadcast_to(field, [members, *field.shape]), piece
             )
-            terms = self._terms(rows, extra, spread, seed + tf.stack([0, i]))
+            known = extra | {"spread": spread, "seed": seed + tf.stack([0, i])}
+            terms = self._objective.terms_of(self.ensemble, rows, known, self._value_functions)
             return i + 1, Terms(
                 *(done.write(i, term) for done, term in zip(scored, terms, strict=True))
             )
@@ -261,54 +266,6 @@ class ModelTrainer(tf.Module):
         )[1]
         by_member = (tf.transpose(term.stack(), [1, 0, 2]) for term in scored)
         return Terms(*(tf.reshape(term, [members, _SCORED_ROWS]) for term in by_member))
-
-    @compiled
-    def _train_steps(
-        self,
-        batch: Transition,
-        prepared: Prepared,
-        spread: tf.Tensor,
-        steps: tf.Tensor,
-        seed: tf.Tensor,
-        weights: TermWeights,
-        averages: list[tf.Tensor],
-    ) -> list[tf.Tensor]:
-        """Takes the first `steps` of `[n, E, B]` batches, and the averages of the weights along."""
-        variables = self.ensemble.trainable_variables
-        left = self._config.model_averaging
-        kept = 1.0 - self._config.model_learning_rate * self._config.model_weight_decay
-
-        def train_step(
-            i: tf.Tensor, averages: list[tf.Tensor]
-        ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-            step_batch, step_prepared = tf.nest.map_structure(
-                lambda field: field[i], (batch, prepared)
-            )
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(variables)
-                terms = self._terms(step_batch, step_prepared, spread, seed + tf.stack([0, i]))
-                # Summed over members: each gets the gradient of its own batch.
-                loss = tf.reduce_sum(self._objective.step_loss(terms, weights))
-                loss += _BOUND_WIDTH_WEIGHT * tf.reduce_sum(self.ensemble.bound_width())
-            self._optimizer.apply_gradients(
-                zip(tape.gradient(loss, variables), variables, strict=True)
-            )
-            for kernel in self.ensemble.kernels:
-                kernel.assign(kernel * kept)
-            return i + 1, [
-                left * average + (1.0 - left) * variable
-                for average, variable in zip(averages, variables, strict=True)
-            ]
-
-        return tf.while_loop(lambda i, _: i < steps, train_step, [tf.constant(0), averages])[1]
-
-    def _terms(
-        self, batch: Transition, prepared: Prepared, spread: tf.Tensor, seed: tf.Tensor
-    ) -> Terms:
-        """Returns the terms `[E, B]` of what the ensemble predicts of a batch `[E, B]`."""
-        prediction = self._objective.predict(self.ensemble, batch)
-        prepared = prepared | {"spread": spread, "seed": seed}
-        return self._objective.terms(prediction, batch, prepared, self._value_functions)
 
     def _new_seed(self) -> tf.Tensor:
         """Returns a stateless seed `[2]`."""
@@ -338,8 +295,3 @@ def _passes(slots: tf.Tensor, rows: int) -> Iterator[tuple[tf.Tensor, int]]:
     for start in range(0, slots.shape[0], rows):
         count = min(rows, slots.shape[0] - start)
         yield tf.pad(slots[start : start + count], [[0, rows - count]]), count
-
-
-def _gather(fields: Any, slots: tf.Tensor) -> Any:
-    """Takes the slots, of any shape, from every tensor of a structure."""
-    return tf.nest.map_structure(lambda field: tf.gather(field, slots), fields)

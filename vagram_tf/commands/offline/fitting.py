@@ -67,8 +67,8 @@ def fit(order: Order, policy: Export | None) -> tuple[ExportedDynamics, str, dic
     trainer = ModelTrainer(
         ensemble, make_objective(config.model), values, config.model, seeding.derive(seed, "model")
     )
-    metrics = trainer.fit(transitions)
     termination = make_termination(config, order.environment, data.observation.shape[1])
+    metrics = trainer.fit(transitions)
     if isinstance(termination, LearnedTermination):
         metrics |= termination.fit(transitions, trainer.held_out(len(data.reward)))
     if wrong := [name for name, value in metrics.items() if not math.isfinite(value)]:
