@@ -377,7 +377,7 @@ def check_halves(members):
 
 def test_members_learn_in_halves_what_they_learn_in_one():
     """To the last bit, as they are compiled."""
-    code = "import trainer_test; trainer_test.check_halves(3); trainer_test.check_halves(4)"
+    code = "import trainer_test; trainer_test.check_halves(4); trainer_test.check_halves(5)"
     process = programs.warm_python("-c", code, environment=programs.COMPILED)
     assert process.returncode == 0, process.stderr
 

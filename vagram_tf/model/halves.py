@@ -71,7 +71,9 @@ class Halves:
         config: ModelConfig,
     ):
         self._ensemble, self._optimizer = ensemble, optimizer
-        count, middle = ensemble.members, (ensemble.members + 1) // 2
+        count = ensemble.members
+        # Of one member alone, products have other last bits: so few stay together.
+        middle = (count + 1) // 2 if count >= 4 else count
         self._halves = [
             _Half(members, ensemble, objective, value_functions, config)
             for members in (range(middle), range(middle, count))
