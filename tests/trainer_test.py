@@ -96,12 +96,12 @@ def weights_of(trainer):
     return [variable.numpy() for variable in trainer.ensemble.trainable_variables]
 
 
-def without_training(note):
-    """An epoch that only notes the slots it was given, and leaves weights and averages."""
+def without_training(trainer, note):
+    """An epoch that only notes the slots it was given, and leaves the weights."""
 
-    def train_epoch(data, prepared, spread, order, weights, averages):
+    def train_epoch(data, prepared, spread, order, weights):
         note(order.numpy())
-        return averages
+        return weights_of(trainer)
 
     return train_epoch
 
@@ -119,8 +119,13 @@ def terms_of(trainer, data, prepared):
 
 def train_on(trainer, data, order, weights=AS_THEY_ARE):
     """Takes the steps of `[steps, E, batch]` slots."""
-    prepared, spread = trainer.prepare(data), change_spread(data)
-    trainer._train_epoch(data, prepared, spread, tf.constant(order), weights, weights_of(trainer))
+    prepared, spread, halves = trainer.prepare(data), change_spread(data), trainer._halves
+    halves.begin()
+    trainer._train_epoch(data, prepared, spread, tf.constant(order), weights)
+    halves.end()
+    parts = zip(*(half.ensemble.trainable_variables for half in halves._halves), strict=True)
+    for variable, part in zip(trainer.ensemble.trainable_variables, parts, strict=True):
+        variable.assign(tf.concat(part, axis=0))
 
 
 def terms_on(trainer, data, slots):
@@ -139,7 +144,7 @@ def each_term_on(trainer, data, slots):
 def recorded_orders(trainer, data):
     """Fits without taking steps; returns the slots `[steps, E, batch]` of each epoch."""
     orders = []
-    trainer._train_epoch = without_training(orders.append)
+    trainer._train_epoch = without_training(trainer, orders.append)
     trainer.fit(data)
     return orders
 
@@ -353,7 +358,7 @@ def test_no_member_is_worse_on_the_holdout_after_a_real_fit():
 def test_a_fit_takes_at_most_the_steps_allowed(eagerly, bound):
     orders = []
     trainer = make(max_fit_steps=bound, patience=50)
-    trainer._train_epoch = without_training(lambda order: orders.append(len(order)))
+    trainer._train_epoch = without_training(trainer, lambda order: orders.append(len(order)))
     metrics = trainer.fit(linear_system(100))  # ten batches an epoch
     assert sum(orders) == bound == metrics["fit_steps"]
 
@@ -524,7 +529,7 @@ def test_a_loss_that_is_zero_on_average_is_balanced_by_its_magnitude(eagerly):
 
     trainer = make(objective=ZeroOnAverage)
     chosen = weights_of_fits(trainer)
-    trainer._train_epoch = without_training(lambda order: None)
+    trainer._train_epoch = without_training(trainer, lambda order: None)
     trainer.fit(linear_system(50))
     assert float(chosen[0].loss) == pytest.approx(0.25)
 

@@ -52,11 +52,12 @@ class Chunk(NamedTuple):
 
 
 class Halves:
-    """Takes gradient steps on an ensemble's weights; keeps nothing from call to call.
+    """An ensemble's training: from `begin` to `end` weights and optimizer change in the halves
+    alone, and whoever trains gives the ensemble their averages.
 
     Args:
-      ensemble: whose weights change.
-      optimizer: Adam, whose moments of these weights change, too.
+      ensemble: the whole.
+      optimizer: its Adam.
       objective: what is minimised.
       value_functions: for objectives that depend on values.
       config: the model's.
@@ -81,37 +82,37 @@ class Halves:
         ]
         self._threads, self._traced = ThreadPoolExecutor(len(self._halves)), False
 
-    def train(
-        self, examples: Examples, chunks: Sequence[Chunk], averages: Sequence[tf.Tensor]
-    ) -> list[tf.Tensor]:
-        """Takes the steps of chunks; returns the averages `[E, ...]` of the weights after them.
-
-        Args:
-          examples: of the fit.
-          chunks: one after the other; at least one.
-          averages: of the trainable variables `[E, ...]`, before.
-        """
+    def begin(self) -> None:
+        """Takes over weights and optimizer. The averages of the weights begin with them."""
         for half in self._halves:
-            half.begin(self._ensemble, self._optimizer, averages)
+            half.copy(self._ensemble, self._optimizer)
+
+    def train(self, examples: Examples, chunks: Sequence[Chunk]) -> list[tf.Tensor]:
+        """Takes the steps of chunks, at least one; returns the averages of the weights, `[E, ...]`
+        each.
+        """
         if not self._traced:  # one after the other
             for half in self._halves:
                 half.train(examples, chunks[:1])
             chunks, self._traced = chunks[1:], True
         list(self._threads.map(lambda half: half.train(examples, chunks), self._halves))
-        whole = [*self._ensemble.trainable_variables, *self._optimizer.variables()]
-        for variable, parts in zip(whole, self._of_halves("variables"), strict=True):
-            variable.assign(tf.concat(parts, axis=0) if variable.shape.rank else parts[0])
-        return [tf.concat(parts, axis=0) for parts in self._of_halves("averages")]
+        parts = zip(*(half.averages for half in self._halves), strict=True)
+        return [tf.concat(part, axis=0) for part in parts]
 
-    def _of_halves(self, name: str) -> list[tuple[tf.Tensor, ...]]:
-        return list(zip(*(getattr(half, name) for half in self._halves), strict=True))
+    def end(self) -> None:
+        """Gives the optimizer's steps and moments back."""
+        parts = zip(*(half.optimizer.variables() for half in self._halves), strict=True)
+        for variable, part in zip(self._optimizer.variables(), parts, strict=True):
+            variable.assign(tf.concat(part, axis=0) if variable.shape.rank else part[0])
 
 
 class _Half:
     """Some members, with variables of their own.
 
     Attributes:
-      averages: of their weights, `[M, ...]`.
+      ensemble: of these members alone.
+      optimizer: its Adam.
+      averages: of its weights, `[M, ...]`.
     """
 
     def __init__(
@@ -123,28 +124,18 @@ class _Half:
         config: ModelConfig,
     ):
         self._members, self._first = tf.constant(members), members[0]
-        self._ensemble = ensemble.alike(len(members))
+        self.ensemble = ensemble.alike(len(members))
         self._objective, self._value_functions = objective, value_functions
         self._config = config
-        self._optimizer = adam(config, self._ensemble)
+        self.optimizer = adam(config, self.ensemble)
         self.averages: list[tf.Tensor] = []
 
-    @property
-    def variables(self) -> list[tf.Variable]:
-        """The weights, and the optimizer's count of steps and moments."""
-        return [*self._ensemble.trainable_variables, *self._optimizer.variables()]
-
-    def begin(
-        self,
-        ensemble: DynamicsEnsemble,
-        optimizer: tf.keras.optimizers.legacy.Adam,
-        averages: Sequence[tf.Tensor],
-    ) -> None:
+    def copy(self, ensemble: DynamicsEnsemble, optimizer: tf.keras.optimizers.legacy.Adam) -> None:
         """Takes over what the whole has of these members."""
-        self._ensemble.copy(ensemble, self._members)
-        for own, of_all in zip(self._optimizer.variables(), optimizer.variables(), strict=True):
+        self.ensemble.copy(ensemble, self._members)
+        for own, of_all in zip(self.optimizer.variables(), optimizer.variables(), strict=True):
             own.assign(tf.gather(of_all, self._members) if own.shape.rank else of_all)
-        self.averages = [tf.gather(average, self._members) for average in averages]
+        self.averages = [tf.identity(weight) for weight in self.ensemble.trainable_variables]
 
     def train(self, examples: Examples, chunks: Sequence[Chunk]) -> None:
         """Takes the steps of chunks."""
@@ -168,7 +159,7 @@ class _Half:
         averages: list[tf.Tensor],
     ) -> list[tf.Tensor]:
         """Takes the first `steps` of `[n, M, B]` batches, and the averages of the weights along."""
-        variables = self._ensemble.trainable_variables
+        variables = self.ensemble.trainable_variables
         left = self._config.model_averaging
         kept = 1.0 - self._config.model_learning_rate * self._config.model_weight_decay
 
@@ -183,15 +174,15 @@ class _Half:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(variables)
                 terms = self._objective.terms_of(
-                    self._ensemble, step_batch, known, self._value_functions
+                    self.ensemble, step_batch, known, self._value_functions
                 )
                 # Summed over members: each gets the gradient of its own batch.
                 loss = tf.reduce_sum(self._objective.step_loss(terms, weights))
-                loss += _BOUND_WIDTH_WEIGHT * tf.reduce_sum(self._ensemble.bound_width())
-            self._optimizer.apply_gradients(
+                loss += _BOUND_WIDTH_WEIGHT * tf.reduce_sum(self.ensemble.bound_width())
+            self.optimizer.apply_gradients(
                 zip(tape.gradient(loss, variables), variables, strict=True)
             )
-            for kernel in self._ensemble.kernels:
+            for kernel in self.ensemble.kernels:
                 kernel.assign(kernel * kept)
             return i + 1, [
                 left * average + (1.0 - left) * variable

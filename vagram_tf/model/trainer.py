@@ -1,6 +1,5 @@
 """Fits the ensemble to an objective, and picks its elites."""
 
-import contextlib
 import functools
 from collections.abc import Iterator, Sequence
 
@@ -93,18 +92,18 @@ class ModelTrainer(tf.Module):
             stopping.judge(score, terms, steps)
             return score
 
-        averages = [tf.identity(variable) for variable in ensemble.trainable_variables]
+        self._halves.begin()
         score, steps, epochs = judge(), 0, 0
         while not stopping.stopped and steps < config.max_fit_steps:
             order = splits.shuffled_batches(
                 samples, config.model_batch_size, _EPOCH_STEPS, self._generator
             )
             order = order[: config.max_fit_steps - steps]
-            averages = self._train_epoch(data, prepared, spread, order, weights, averages)
-            with _lent(ensemble.trainable_variables, averages):
-                score = judge(order.shape[0])
+            averages = self._train_epoch(data, prepared, spread, order, weights)
+            _assign(ensemble.trainable_variables, averages)
+            score = judge(order.shape[0])
             steps, epochs = steps + order.shape[0], epochs + 1
-        _assign(ensemble.trainable_variables, averages)
+        self._halves.end()
         stopping.restore()
         ensemble.elites.assign(
             tf.argsort(stopping.best_score, stable=True)[: ensemble.elites.shape[0]]
@@ -186,10 +185,9 @@ class ModelTrainer(tf.Module):
         spread: tf.Tensor,
         order: tf.Tensor,
         weights: TermWeights,
-        averages: list[tf.Tensor],
     ) -> list[tf.Tensor]:
         """Trains on the batches `[steps, E, batch]`, in compiled chunks of one shape; returns the
-        averages after.
+        averages of the weights.
         """
         chunks = []
         for start in range(0, order.shape[0], self._chunk_steps):
@@ -197,7 +195,7 @@ class ModelTrainer(tf.Module):
             steps = slots.shape[0]
             slots = tf.pad(slots, [[0, self._chunk_steps - steps], [0, 0], [0, 0]])
             chunks.append(Chunk(slots, steps, self._new_seed()))
-        return self._halves.train(Examples(data, prepared, spread, weights), chunks, averages)
+        return self._halves.train(Examples(data, prepared, spread, weights), chunks)
 
     @functools.cached_property
     def _halves(self) -> Halves:
@@ -270,17 +268,6 @@ class ModelTrainer(tf.Module):
     def _new_seed(self) -> tf.Tensor:
         """Returns a stateless seed `[2]`."""
         return tf.cast(self._generator.make_seeds(1)[:, 0], tf.int32)
-
-
-@contextlib.contextmanager
-def _lent(variables: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> Iterator[None]:
-    """Gives variables other values for a while."""
-    own = [tf.identity(variable) for variable in variables]
-    _assign(variables, values)
-    try:
-        yield
-    finally:
-        _assign(variables, own)
 
 
 def _assign(variables: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> None:
