@@ -1,4 +1,4 @@
-"""The figure of how cost grows: with the transitions stored, and with the runs side by side."""
+"""The figure of how cost grows: with the transitions stored, and with processes side by side."""
 
 import re
 from collections.abc import Sequence
@@ -50,9 +50,9 @@ def draw(rows: Sequence[BenchmarkRow], output: str) -> list[Path]:
             axes.set_xticks([0, 50_000, 100_000])
         jobs.plot(list(work), list(work.values()), "o-")
         jobs.set_xticks(list(work))
-        jobs.set_xlabel("runs at a time, one thread each")
-        jobs.set_ylabel("work, one run is 1")
-        jobs.set_title("a sweep")
+        jobs.set_xlabel("processes, one thread each")
+        jobs.set_ylabel("work, that of one is 1")
+        jobs.set_title("updates and fits alone")
         for axes in (time, space, jobs):
             axes.set_ylim(0, 1.1 * axes.dataLim.ymax)
         return style.save(figure, output)
