@@ -106,3 +106,18 @@ def test_planners_are_those_of_their_files(task):
     speed = f"{document['planner']['plans_per_second']:.3g}"
     (line,) = [line for line in LINES if f"(planner/{task}.json)" in line]
     assert line.endswith(f"| {shown} | {speed} |")
+
+
+@pytest.mark.parametrize("where, name", [("amd", "AMD EPYC"), ("intel", "Intel Xeon")])
+def test_default_runs_are_those_of_their_files(where, name):
+    for seed in range(5):
+        rows = rows_of(f"default_seeds/{where}/progress_{seed}.csv")
+        returns = " | ".join(f"{total:,.0f}" for total in of_column(rows, "mean_return"))
+        first, *_, last = of_column(rows, "model_holdout_mse")
+        line = f"| {name} | {seed} | {returns} | {first:.2g} | {last:.2g} | {last / first:.2f} |"
+        assert line in LINES
+
+
+def test_the_pretrained_run_is_one_of_the_default_runs():
+    shipped = (RESULTS / "inverted_pendulum_vagram" / "progress.csv").read_bytes()
+    assert shipped == (RESULTS / "default_seeds" / "amd" / "progress_0.csv").read_bytes()
