@@ -12,7 +12,7 @@ COMMITTED = [
     RESULTS / study / size
     for study in ("model_limit", "distractors")
     for size in ("evening", "learned_temperature", "mostly_imagined")
-]
+] + [RESULTS / "critics" / "evening"]
 
 
 def test_row_of_a_run_by_hand():
