@@ -6,8 +6,8 @@
 Reads `progress.csv` of every run below the directories, or else every table in them. Returns are
 those of the greedy policy. `largest mean Q, by worth` is over the run's evaluations; the worth is
 that of the best policy seen: what an episode earns, discounted, that gets in each step the mean
-reward of the run's best evaluation, and is as long. Critics that diverge have many times that,
-where rewards are positive.
+reward of the run's best evaluation, and is as long. Critics that diverge have many times that;
+where it is not positive, nothing is said.
 """
 
 from collections.abc import Sequence
@@ -44,9 +44,9 @@ class Evaluation(NamedTuple):
 
 
 class Order(NamedTuple):
-    """The evaluations of each run by its name, and the discount of their agents."""
+    """The evaluations of each run, with its name, and the discount of their agents."""
 
-    runs: dict[str, list[Evaluation]]
+    runs: list[tuple[str, list[Evaluation]]]
     discount: float
 
 
@@ -61,7 +61,12 @@ def check() -> Order:
     given = absl_flags.FLAGS
     if not given.runs:
         raise ValueError("--runs is needed, see --help")
-    runs = {name: table for directory in given.runs for name, table in _tables(directory).items()}
+    of_several = len(given.runs) > 1
+    runs = [
+        (str(directory / name) if of_several else name, table)
+        for directory in given.runs
+        for name, table in _tables(directory).items()
+    ]
     return Order(runs, given.discount)
 
 
@@ -90,11 +95,12 @@ def row(name: str, evaluations: Sequence[Evaluation], discount: float) -> str:
     best = max(evaluations, key=lambda of: of.mean_return)
     discounted_length = (1.0 - discount**best.mean_length) / (1.0 - discount)
     worth = best.mean_return / best.mean_length * discounted_length
+    q = max(of.q_mean for of in evaluations)
     cells = (
         f"`{name}`",
         f"{evaluations[-1].env_step:,}",
         *(f"{x:,.0f}" for x in (np.mean(returns), np.mean(returns[-_LAST:]), best.mean_return)),
-        f"{max(of.q_mean for of in evaluations) / worth:.2f}",
+        f"{q / worth:.2f}" if worth > 0 else "-",
         f"{max(of.temperature for of in evaluations):.2f}",
     )
     return f"| {' | '.join(cells)} |"
@@ -104,7 +110,7 @@ def run(order: Order) -> None:
     """Prints the table."""
     print(f"| {' | '.join(_COLUMNS)} |")
     print("|---" + "|---:" * (len(_COLUMNS) - 1) + "|")
-    for name, evaluations in order.runs.items():
+    for name, evaluations in order.runs:
         print(row(name, evaluations, order.discount))
 
 

@@ -258,10 +258,10 @@ def test_planner_plays_the_same_episodes_beside_the_policy(policy, greedy, tmp_p
 def test_the_model_is_beside_the_policy_from_wherever_it_is_named(policy, monkeypatch):
     monkeypatch.chdir(policy)
     given = SimpleNamespace(export=Path("."), planner="cem")
-    assert evaluate._dynamics(given, Path(".")) == Path("../../dynamics/90")
+    beside = policy.parents[1] / "dynamics" / "90"
+    assert evaluate._dynamics(given, Path(".")) == beside
     monkeypatch.chdir(policy.parent)
-    assert evaluate._dynamics(given, Path("90")) == Path("../dynamics/90")
-    assert evaluate._dynamics(given, policy) == policy.parents[1] / "dynamics" / "90"
+    assert evaluate._dynamics(given, Path("90")) == evaluate._dynamics(given, policy) == beside
 
 
 def test_planner_needs_a_model_with_its_signature(policy, tmp_path):

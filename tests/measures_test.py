@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from vagram_tf.commands.judging import measures
 from vagram_tf.commands.judging.measures import Steps
+from vagram_tf.export.load import Export
 
 T, F = True, False
 
@@ -247,3 +249,17 @@ def test_rank_correlation_of_errors_that_grow_together():
         steps, measures.compare(steps, model, linear_value([2.0]), horizon=1)
     )
     assert report["value"]["rank_correlation"] == pytest.approx(1.0)
+
+
+def test_values_are_the_critics_without_their_targets():
+    class Policy:
+        def value(self, observation):
+            of_all = tf.constant([1.0, 2.0, 100.0, 100.0])[
+                :, tf.newaxis
+            ]  # two critics, two targets
+            value = of_all * tf.constant(observation[:, 0])
+            return {"value": value, "value_gradient": of_all[..., tf.newaxis] * tf.ones([3, 1])}
+
+    found = measures.value_of_critics(Export(Policy(), {}))(np.array([[1], [0], [-1]], np.float32))
+    assert found["value"].tolist() == [[1.0, 0.0, -1.0], [2.0, 0.0, -2.0]]
+    assert found["value_gradient"].tolist() == [[[1.0]] * 3, [[2.0]] * 3]

@@ -1,5 +1,7 @@
 """The table of runs: hand-computed, and the one of the committed runs."""
 
+import re
+
 import programs
 import pytest
 
@@ -7,7 +9,7 @@ from experiments import run_table
 from experiments.run_table import Evaluation
 
 RESULTS = programs.ROOT / "results"
-LINES = (RESULTS / "README.md").read_text().splitlines()
+PAGE = (RESULTS / "README.md").read_text()
 COMMITTED = [
     RESULTS / study / size
     for study in ("model_limit", "distractors")
@@ -26,31 +28,41 @@ def test_row_of_a_run_by_hand():
     )
 
 
-def test_table_of_a_sweeps_runs_and_of_tables_alone(tmp_path, capsys):
-    table = "env_step,mean_return,mean_length,q_mean,temperature\n10,5,5,2,0.1\n"
+def test_what_the_best_policy_loses_measures_no_critics():
+    lost, nothing = (Evaluation(1000, total, 9.0, -30.0, 0.1) for total in (-200.0, 0.0))
+    for of in ([lost], [lost, nothing]):
+        assert "| - |" in run_table.row("mine", of, discount=0.99)
+
+
+TABLE = "env_step,mean_return,mean_length,q_mean,temperature\n10,5,5,2,0.1\n"
+
+
+def rows(*directories):
+    arguments = [f"--runs={directory}" for directory in directories]
+    process = programs.program("run_table", arguments)
+    assert process.returncode == 0, process.stderr
+    return re.findall(r"^\| `(.*)` \| 10 \| 5 \| 5 \| 5 \|", process.stdout, re.MULTILINE)
+
+
+def test_table_of_a_sweeps_runs_and_of_tables_alone(tmp_path):
     run = tmp_path / "runs" / "mle" / "Hopper-v5" / "mle" / "0"
     run.mkdir(parents=True)
-    (run / "progress.csv").write_text(table)
+    (run / "progress.csv").write_text(TABLE)
     (run / "value_sensitivity.csv").write_text("no progress\n")
-    (tmp_path / "mle_0.csv").write_text(table)
-    for directory, name in (
-        (tmp_path / "runs", "mle/Hopper-v5/mle/0"),
-        (run, "."),
-    ):
-        run_table.run(run_table.Order(run_table._tables(directory), 0.99))
-        assert f"| `{name}` | 10 | 5 | 5 | 5 |" in capsys.readouterr().out
-    (run / "progress.csv").unlink()
-    run_table.run(run_table.Order(run_table._tables(tmp_path), 0.99))
-    assert "| `mle_0` | 10 | 5 | 5 | 5 |" in capsys.readouterr().out
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    (tables / "mle_0.csv").write_text(TABLE)
+    assert rows(tmp_path / "runs") == ["mle/Hopper-v5/mle/0"]
+    assert rows(run) == ["."]
+    assert rows(tables) == ["mle_0"]
+    assert rows(run, tables, tables) == [str(run), *[f"{tables}/mle_0"] * 2]
 
 
 @pytest.mark.parametrize("directory", COMMITTED, ids=lambda path: f"{path.parent.name}_{path.name}")
-def test_rows_of_the_page_are_those_of_the_committed_runs(directory):
-    rows = [run_table.row(*of, discount=0.99) for of in run_table._tables(directory).items()]
-    assert rows and set(rows) <= set(LINES)
-
-
-def test_page_has_no_row_of_a_run_that_is_not_there():
-    shown = [line for line in LINES if line.startswith("| `") and line.count("|") == 8]
-    names = {name for directory in COMMITTED for name in run_table._tables(directory)}
-    assert {line.split("`")[1] for line in shown} == names
+def test_tables_of_the_page_are_those_of_the_committed_runs(directory):
+    """The first table after the link to their directory."""
+    after = PAGE[PAGE.index(f"[progress]({directory.relative_to(RESULTS)})") :]
+    table = re.search(r"^\| run \|.*\n\|---.*\n((?:\|.*\n)+)", after, re.MULTILINE)
+    expected = {run_table.row(*of, discount=0.99) for of in run_table._tables(directory).items()}
+    shown = table[1].splitlines()
+    assert len(shown) == len(expected) and set(shown) == expected

@@ -2,6 +2,8 @@
 that it learns.
 """
 
+import time
+
 import numpy as np
 import programs
 import pytest
@@ -363,11 +365,11 @@ def test_a_fit_takes_at_most_the_steps_allowed(eagerly, bound):
     assert sum(orders) == bound == metrics["fit_steps"]
 
 
-def check_halves(members):
+def check_halves(members, count=200, **settings):
     """Fits in one call and in two."""
-    data, found = linear_system(200, noise=0.1), []
+    data, found = linear_system(count, noise=0.1), []
     for parts in (1, 2):
-        trainer = make("vagram", members=members, max_fit_steps=30)
+        trainer = make("vagram", members=members, max_fit_steps=30, **settings)
         assert len(trainer._halves._halves) == 2
         if parts == 1:
             of = trainer.ensemble, trainer._objective, trainer._value_functions, trainer._config
@@ -382,9 +384,35 @@ def check_halves(members):
 
 def test_members_learn_in_halves_what_they_learn_in_one():
     """To the last bit, as they are compiled."""
-    code = "import trainer_test; trainer_test.check_halves(4); trainer_test.check_halves(5)"
+    code = (
+        "from trainer_test import check_halves\n"
+        "check_halves(4); check_halves(7, 2000, hidden=(64, 64), model_batch_size=256)"
+    )
     process = programs.warm_python("-c", code, environment=programs.COMPILED)
     assert process.returncode == 0, process.stderr
+
+
+@pytest.mark.parametrize("members, halves", [(1, 1), (2, 1), (3, 1), (4, 2), (7, 2)])
+def test_few_members_stay_together(members, halves):
+    trainer = make(members=members, elites=1)
+    assert len(trainer._halves._halves) == halves
+
+
+def test_a_half_that_fails_is_told_when_the_other_has_ended():
+    halves, ended = make(members=4)._halves, []
+    first, second = halves._halves
+
+    def end_later(*_):
+        time.sleep(0.2)
+        ended.append(True)
+
+    def fail(*_):
+        raise RuntimeError("of the second half")
+
+    first.train, second.train, halves._traced = end_later, fail, True
+    with pytest.raises(RuntimeError, match="of the second half"):
+        halves.train(None, [None])
+    assert ended
 
 
 def test_steps_are_optimizer_steps_in_whole_and_broken_chunks():

@@ -260,7 +260,7 @@ class DynaConfig(Section):
         "sample the predicted noise in rollouts",
         choices={"auto": "if the loss trains it", "on": "", "off": ""},
     )
-    replay_capacity: int = setting(
+    replay_capacity: int = setting(  # of ten, some are held out and some are not
         1_000_000, "most real transitions kept; beyond, the oldest go", low=10
     )
 

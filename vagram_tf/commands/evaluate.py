@@ -11,7 +11,6 @@ rewards.
 """
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -143,8 +142,8 @@ def hold(order: Order) -> Iterator[Order]:
 def _dynamics(given: absl_flags.FlagValues, policy: Path) -> Path:
     """Returns the model's export; raises ValueError where there is none that the flags need."""
     # The policy's, of the same step; or what the given path names.
-    step = policy.resolve().name
-    beside = Path(os.path.normpath(policy / ".." / ".." / "dynamics" / step))
+    own = policy.resolve()
+    beside = own.parent.parent / "dynamics" / own.name
     dynamics = beside if beside.is_dir() else inputs.export(given.export, "dynamics")
     check_export(dynamics, "dynamics", "each" if given.planner else None)
     return dynamics

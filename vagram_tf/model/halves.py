@@ -80,7 +80,7 @@ class Halves:
             for members in (range(middle), range(middle, count))
             if members
         ]
-        self._threads, self._traced = ThreadPoolExecutor(len(self._halves)), False
+        self._traced = False
 
     def begin(self) -> None:
         """Takes over weights and optimizer. The averages of the weights begin with them."""
@@ -95,7 +95,8 @@ class Halves:
             for half in self._halves:
                 half.train(examples, chunks[:1])
             chunks, self._traced = chunks[1:], True
-        list(self._threads.map(lambda half: half.train(examples, chunks), self._halves))
+        with ThreadPoolExecutor(len(self._halves)) as threads:  # which waits for both
+            list(threads.map(lambda half: half.train(examples, chunks), self._halves))
         parts = zip(*(half.averages for half in self._halves), strict=True)
         return [tf.concat(part, axis=0) for part in parts]
 

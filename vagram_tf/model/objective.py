@@ -82,7 +82,7 @@ class Objective:
         prepared: Prepared,
         value_functions: ValueFunctions,
     ) -> tf.Tensor:
-        """Returns the state term, `[E, B]`.
+        """Returns the state term, `[E, B]`; in a gradient step of some of the members, `[M, B]`.
 
         Args:
           prediction: `[E, B]`, in the environment's units.

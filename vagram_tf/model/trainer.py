@@ -197,6 +197,8 @@ class ModelTrainer(tf.Module):
             chunks.append(Chunk(slots, steps, self._new_seed()))
         return self._halves.train(Examples(data, prepared, spread, weights), chunks)
 
+    # Not before the first fit: their initial weights, which nobody uses, draw from TensorFlow's
+    # seed. A cached property is no attribute that a checkpoint would hold.
     @functools.cached_property
     def _halves(self) -> Halves:
         return Halves(

@@ -83,8 +83,8 @@ def run(order: Order) -> int:
 
 
 def look(config: EnvConfig, steps: int) -> Iterator[Finding]:
-    """Yields what is found of an environment, one thing after the other, up to a fault; at last,
-    what it does when it is closed.
+    """Yields what is found of an environment, one thing after the other, up to a fault; then what
+    it does when it is closed, and in another process.
     """
     threads, started = set(threading.enumerate()), _processes()
     env = tasks.make(config)
