@@ -42,7 +42,7 @@ from vagram_tf import quiet
 quiet.load_tensorflow(2)
 from experiments.speed import measuring, parts, timing
 parts.HOPPER = parts.HOPPER.replace(agent_batch_size=8, model_hidden_units=(8,))
-parts._CALLS, parts._FIT_EPOCHS, measuring._QUICK_REPETITIONS = 1, 1, 1
+parts._CALLS, parts._FIT_EPOCHS, measuring._QUICK_REPETITIONS = 1, 4, 1
 timing._LIMIT_SIZE = 64
 runpy.run_module("experiments.benchmark", run_name="__main__", alter_sys=True)
 """
