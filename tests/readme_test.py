@@ -1,20 +1,14 @@
 """The numbers in the tables of README and docs/when.md are those of the committed results."""
 
-import csv
 import json
 
 import numpy as np
 import programs
 import pytest
+from committed import RESULTS, of_column, rows_of
 
-RESULTS = programs.ROOT / "results"
 _CASE = "_InvertedPendulum_10_rotation"
 LINES = (programs.ROOT / "README.md").read_text().splitlines()
-
-
-def rows_of(path):
-    with (RESULTS / path).open() as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +38,7 @@ def test_value_errors_are_those_of_the_fit_study(task, named, width):
 
 
 def span(rows, column, digits=2):
-    values = [float(row[column]) for row in rows]
+    values = of_column(rows, column)
     return f"{min(values):.{digits}f} to {max(values):.{digits}f}"
 
 
@@ -159,3 +153,20 @@ def test_speeds_are_those_of_the_benchmark():
         f"| Hopper-v5, 1,000 training steps, equal epochs | {number(ours)} s | {number(theirs)} "
         f"({theirs / ours:.2f} ×) |  |"
     ) in LINES
+
+
+def test_hoppers_best_evaluations_are_those_of_the_committed_runs():
+    def best(pattern):
+        tables = [rows_of(path.relative_to(RESULTS)) for path in RESULTS.glob(pattern)]
+        return [f"{max(of_column(rows, 'mean_return')):,.0f}" for rows in tables]
+
+    def extremes(pattern):
+        totals = sorted(best(pattern), key=lambda text: float(text.replace(",", "")))
+        assert len(totals) == 5
+        return f"between {totals[0]} and {totals[-1]}"
+
+    page = (programs.ROOT / "README.md").read_text()
+    assert f"{extremes('model_limit/evening/learned_*.csv')} without distractors" in page
+    assert f"{extremes('distractors/evening/vagram_15_*.csv')} with 15 nonlinear ones" in page
+    without = sorted(best("model_limit/learned_temperature/sac_*.csv"), reverse=True)
+    assert f"at {' and '.join(without)} (" in page

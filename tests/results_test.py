@@ -1,23 +1,12 @@
 """The numbers in the tables of results/README.md are those of the committed files."""
 
-import csv
 import json
 
 import numpy as np
-import programs
 import pytest
+from committed import RESULTS, of_column, rows_of
 
-RESULTS = programs.ROOT / "results"
 LINES = (RESULTS / "README.md").read_text().splitlines()
-
-
-def rows_of(path):
-    with (RESULTS / path).open() as file:
-        return list(csv.DictReader(file))
-
-
-def of_column(rows, column):
-    return [float(row[column]) for row in rows]
 
 
 def with_interval(row):
@@ -121,20 +110,3 @@ def test_default_runs_are_those_of_their_files(where, name):
 def test_the_pretrained_run_is_one_of_the_default_runs():
     shipped = (RESULTS / "inverted_pendulum_vagram" / "progress.csv").read_bytes()
     assert shipped == (RESULTS / "default_seeds" / "amd" / "progress_0.csv").read_bytes()
-
-
-def test_hoppers_best_evaluations_are_those_of_the_committed_runs():
-    def best(pattern):
-        tables = [rows_of(path.relative_to(RESULTS)) for path in RESULTS.glob(pattern)]
-        return [f"{max(of_column(rows, 'mean_return')):,.0f}" for rows in tables]
-
-    def span(pattern):
-        totals = sorted(best(pattern), key=lambda text: float(text.replace(",", "")))
-        assert len(totals) == 5
-        return f"between {totals[0]} and {totals[-1]}"
-
-    page = (programs.ROOT / "README.md").read_text()
-    assert f"{span('model_limit/evening/learned_*.csv')} without distractors" in page
-    assert f"{span('distractors/evening/vagram_15_*.csv')} with 15 nonlinear ones" in page
-    without = sorted(best("model_limit/learned_temperature/sac_*.csv"), reverse=True)
-    assert f"at {' and '.join(without)} (" in page

@@ -4,11 +4,11 @@ import re
 
 import programs
 import pytest
+from committed import RESULTS
 
 from experiments import run_table
 from experiments.run_table import Evaluation
 
-RESULTS = programs.ROOT / "results"
 PAGE = (RESULTS / "README.md").read_text()
 COMMITTED = [
     RESULTS / study / size

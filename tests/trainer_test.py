@@ -12,7 +12,7 @@ import tensorflow as tf
 from vagram_tf.config import LOSSES, VALUE_GRADIENT_WEIGHTS, ModelConfig
 from vagram_tf.model import losses, splits
 from vagram_tf.model.ensemble import DynamicsEnsemble
-from vagram_tf.model.halves import _Half
+from vagram_tf.model.halves import Examples, _Half
 from vagram_tf.model.objective import Objective, Terms, TermWeights, change_spread
 from vagram_tf.model.objectives import make_objective
 from vagram_tf.model.trainer import ModelTrainer
@@ -101,7 +101,7 @@ def weights_of(trainer):
 def without_training(trainer, note):
     """An epoch that only notes the slots it was given, and leaves the weights."""
 
-    def train_epoch(data, prepared, spread, order, weights):
+    def train_epoch(examples, order):
         note(order.numpy())
         return weights_of(trainer)
 
@@ -119,11 +119,15 @@ def terms_of(trainer, data, prepared):
     return trainer._objective.terms_of(trainer.ensemble, batch, known, trainer._value_functions)
 
 
+def examples_of(trainer, data, weights=AS_THEY_ARE):
+    return Examples(data, trainer.prepare(data), change_spread(data), weights)
+
+
 def train_on(trainer, data, order, weights=AS_THEY_ARE):
     """Takes the steps of `[steps, E, batch]` slots."""
-    prepared, spread, halves = trainer.prepare(data), change_spread(data), trainer._halves
+    halves = trainer._halves
     halves.begin()
-    trainer._train_epoch(data, prepared, spread, tf.constant(order), weights)
+    trainer._train_epoch(examples_of(trainer, data, weights), tf.constant(order))
     halves.end()
     parts = zip(*(half.ensemble.trainable_variables for half in halves._halves), strict=True)
     for variable, part in zip(trainer.ensemble.trainable_variables, parts, strict=True):
@@ -137,7 +141,7 @@ def terms_on(trainer, data, slots):
 
 def each_term_on(trainer, data, slots):
     """Returns the members' terms `[E, N]`."""
-    return trainer._terms_on(data, trainer.prepare(data), change_spread(data), slots, SEED)
+    return trainer._terms_on(examples_of(trainer, data), slots, SEED)
 
 
 # Examples.

@@ -113,6 +113,12 @@ class Section:
             )
             object.__setattr__(self, field.name, value)
 
+    @classmethod
+    def names_without(cls, *left_out: str) -> tuple[str, ...]:
+        """Returns the names of its settings, in their order, but for those that are left out."""
+        names = (field.name for field in dataclasses.fields(cls))
+        return tuple(name for name in names if name not in left_out)
+
 
 def unknown(name: str, known: Iterable[str]) -> str:
     """Returns the sentence that there is no such setting, with the nearest that there is."""

@@ -9,23 +9,25 @@ layers (the default), `features` the last layers' outputs, as in the paper's age
 from experiments.studies import LOSSES, SHORT, TO_THE_END, mostly_imagined
 from vagram_tf.study import Settings, Study, product
 
-_COMMON = {"name": "Hopper-v5", "video_steps": 0, **TO_THE_END}
+_COMMON = {
+    "name": "Hopper-v5",
+    "video_steps": 0,
+    **TO_THE_END,
+    "observation_normalization": False,
+    "layer_normalization": False,
+    "feature_normalization": False,
+}
 _LOSSES: Settings = {loss: LOSSES[loss] for loss in ("vagram", "mle", "mle_mean")}
 _WORLDS: Settings = {
     "30_rotation": {"distractors": 30, "distractor_kind": "rotation"},
     "0": {"distractors": 0},
 }
-_PLAIN = {
-    "observation_normalization": False,
-    "layer_normalization": False,
-    "feature_normalization": False,
-}
 _NORMALIZED: Settings = {
-    "plain": _PLAIN,
-    "observations": {**_PLAIN, "observation_normalization": True},
-    "layers": {**_PLAIN, "layer_normalization": True},
-    "both": {**_PLAIN, "observation_normalization": True, "layer_normalization": True},
-    "features": {**_PLAIN, "feature_normalization": True},
+    "plain": {},
+    "observations": {"observation_normalization": True},
+    "layers": {"layer_normalization": True},
+    "both": {"observation_normalization": True, "layer_normalization": True},
+    "features": {"feature_normalization": True},
 }
 _ALL = product(_LOSSES, _WORLDS, _NORMALIZED)
 

@@ -8,7 +8,6 @@ it; without --export actions are uniformly random. The file holds named arrays.
 """
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,11 +23,7 @@ if TYPE_CHECKING:
     import gymnasium
 
 # There is one environment, and nothing is imagined.
-_SETTINGS = tuple(
-    field.name
-    for field in dataclasses.fields(EnvConfig)
-    if field.name not in ("termination", "instances")
-)
+_SETTINGS = EnvConfig.names_without("termination", "instances")
 
 
 class Order(NamedTuple):

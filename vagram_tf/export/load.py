@@ -3,7 +3,6 @@ load it.
 """
 
 import contextlib
-import dataclasses
 import json
 import os
 import tempfile
@@ -17,11 +16,7 @@ from vagram_tf.errors import one_line
 
 START_STATES = "start_states.npy"  # beside a dynamics model
 # What metadata say of the environment beside its name; how imagined episodes end is the model's.
-_ENVIRONMENT = tuple(
-    field.name
-    for field in dataclasses.fields(EnvConfig)
-    if field.name not in ("name", "termination")
-)
+_ENVIRONMENT = EnvConfig.names_without("name", "termination")
 FORMAT = 1  # of metadata.json and the signatures; a change that an old reader cannot take raises it
 
 

@@ -11,7 +11,7 @@ from vagram_tf.model import splits
 from vagram_tf.model.early_stopping import EarlyStopping
 from vagram_tf.model.ensemble import DynamicsEnsemble, moments
 from vagram_tf.model.halves import Chunk, Examples, Halves, adam
-from vagram_tf.model.objective import Objective, Prepared, Terms, TermWeights, change_spread
+from vagram_tf.model.objective import Objective, Prepared, Terms, change_spread
 from vagram_tf.model.splits import gather
 from vagram_tf.types import Prediction, Transition, ValueFunction
 
@@ -78,6 +78,7 @@ class ModelTrainer(tf.Module):
         )
         samples = splits.bootstrap(train, ensemble.members, self._generator)
         weights = self._objective.weights(self._reference(data, prepared, spread), warm_up)
+        examples = Examples(data, prepared, spread, weights)
         score_seed = self._new_seed()  # one for all scores, which would not be comparable otherwise
         stopping = EarlyStopping(
             self._objective.judged(ensemble),
@@ -87,7 +88,7 @@ class ModelTrainer(tf.Module):
         )
 
         def judge(steps: int = 0) -> tf.Tensor:
-            terms = self._terms_on(data, prepared, spread, holdout, score_seed)
+            terms = self._terms_on(examples, holdout, score_seed)
             score = self._objective.score(terms, weights)
             stopping.judge(score, terms, steps)
             return score
@@ -99,8 +100,7 @@ class ModelTrainer(tf.Module):
                 samples, config.model_batch_size, _EPOCH_STEPS, self._generator
             )
             order = order[: config.max_fit_steps - steps]
-            averages = self._train_epoch(data, prepared, spread, order, weights)
-            _assign(ensemble.trainable_variables, averages)
+            _assign(ensemble.trainable_variables, self._train_epoch(examples, order))
             score = judge(order.shape[0])
             steps, epochs = steps + order.shape[0], epochs + 1
         self._halves.end()
@@ -117,7 +117,7 @@ class ModelTrainer(tf.Module):
             "fit_epochs": epochs,
             "fit_score": float(tf.reduce_mean(score)),
             "weight_sum": float(weight_sum),
-            **self._elites_terms(self._terms_on(data, prepared, spread, holdout, score_seed)),
+            **self._elites_terms(self._terms_on(examples, holdout, score_seed)),
         }
 
     def _elites_terms(self, terms: Terms) -> dict[str, float]:
@@ -178,14 +178,7 @@ class ModelTrainer(tf.Module):
         extra |= {"spread": spread, "seed": tf.zeros([2], tf.int32)}
         return self._objective.terms(nothing, target, extra, self._value_functions)
 
-    def _train_epoch(
-        self,
-        data: Transition,
-        prepared: Prepared,
-        spread: tf.Tensor,
-        order: tf.Tensor,
-        weights: TermWeights,
-    ) -> list[tf.Tensor]:
+    def _train_epoch(self, examples: Examples, order: tf.Tensor) -> list[tf.Tensor]:
         """Trains on the batches `[steps, E, batch]`, in compiled chunks of one shape; returns the
         averages of the weights.
         """
@@ -195,7 +188,7 @@ class ModelTrainer(tf.Module):
             steps = slots.shape[0]
             slots = tf.pad(slots, [[0, self._chunk_steps - steps], [0, 0], [0, 0]])
             chunks.append(Chunk(slots, steps, self._new_seed()))
-        return self._halves.train(Examples(data, prepared, spread, weights), chunks)
+        return self._halves.train(examples, chunks)
 
     # Not before the first fit: their initial weights, which nobody uses, draw from TensorFlow's
     # seed. A cached property is no attribute that a checkpoint would hold.
@@ -205,20 +198,15 @@ class ModelTrainer(tf.Module):
             self.ensemble, self._optimizer, self._objective, self._value_functions, self._config
         )
 
-    def _terms_on(
-        self,
-        data: Transition,
-        prepared: Prepared,
-        spread: tf.Tensor,
-        slots: tf.Tensor,
-        seed: tf.Tensor,
-    ) -> Terms:
+    def _terms_on(self, examples: Examples, slots: tf.Tensor, seed: tf.Tensor) -> Terms:
         """Returns the members' terms `[E, N]` on the given slots `[N]` of the data."""
         passes = []
         for i, (rows, count) in enumerate(_passes(slots, _SCORED_ROWS)):
-            batch, extra = gather((data, prepared), rows)
+            batch, prepared = gather((examples.data, examples.prepared), rows)
             pass_seed = seed + tf.constant([0, i * _SCORED_ROWS])
-            passes.append(self._score_pass(batch, extra, spread, tf.constant(count), pass_seed))
+            passes.append(
+                self._score_pass(batch, prepared, examples.spread, tf.constant(count), pass_seed)
+            )
         return Terms(
             *(tf.concat(term, axis=-1)[:, : slots.shape[0]] for term in zip(*passes, strict=True))
         )

@@ -9,7 +9,6 @@ import gymnasium
 import numpy as np
 
 from vagram_tf import plan, seeding
-from vagram_tf.agent.sac import VALUE_FUNCTIONS
 from vagram_tf.commands.inspect_model import Order
 from vagram_tf.commands.judging import figure, measures, playing, signs
 from vagram_tf.commands.judging.counting import counted
@@ -105,11 +104,9 @@ def _learned_from(data: Path | None, played: Steps) -> tuple[np.ndarray, np.ndar
 
 def _critics_gradient(policy: Export, observation: np.ndarray) -> np.ndarray:
     """Returns dV/ds `[C, N, D]` of the critics, without their targets."""
+    value = value_of_critics(policy)
     count = -(-len(observation) // _PASS_ROWS)
-    parts = [
-        policy.module.value(rows)["value_gradient"][VALUE_FUNCTIONS["critics"]].numpy()
-        for rows in np.array_split(observation, count)
-    ]
+    parts = [value(rows)["value_gradient"] for rows in np.array_split(observation, count)]
     return np.concatenate(parts, axis=1)
 
 
