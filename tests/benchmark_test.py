@@ -31,6 +31,7 @@ QUICK_ROWS = [
     "mbpo --help",
     "mbpo with an error in a flag",
     "from the command to the first training step",
+    "from the command to the next one of a run that continues",
 ]
 OF_THE_LIMIT = ("matrix products", "SAC updates", "ensemble steps", "value gradients", "imagined")
 
@@ -218,7 +219,12 @@ def test_further_steps_are_those_that_two_lengths_differ_in():
 
 
 def test_growth_is_drawn_of_the_rounds(tmp_path):
-    rows = [*ROWS, row("Hopper, 10,000 stored: peak memory", 1.0, "GB")]
+    processes = [
+        row(f"{count} single-threaded processes{what}", value, unit)
+        for count, work in ((1, 1.0), (2, 1.9))
+        for what, value, unit in ((" by one", work, "×"), (": memory", 1.1 * count, "GB"))
+    ]
+    rows = [*ROWS, row("Hopper, 10,000 stored: peak memory", 1.0, "GB"), *processes]
     assert growth.seconds_by_stored(rows) == {10_000: 0.16, 100_000: 0.24}
     files = growth.draw(rows, str(tmp_path / "growth"))
     assert files and all(file.stat().st_size > 1000 for file in files)

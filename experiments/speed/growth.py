@@ -31,28 +31,37 @@ def draw(rows: Sequence[BenchmarkRow], output: str) -> list[Path]:
         return []
     values = {row.name: row.value for row in rows}
     memory = [values[f"Hopper, {stored:,} stored: peak memory"] for stored in seconds]
-    work = {1: 1.0} | {
-        int(match[1]): row.value
-        for row in rows
-        if (match := re.fullmatch(r"(\d+) single-threaded processes by one", row.name))
-    }
     with plt.rc_context(style.STYLE):
-        figure, (time, space, jobs) = plt.subplots(1, 3, figsize=(9.0, 2.6), layout="constrained")
+        figure, panels = plt.subplots(1, 4, figsize=(11.0, 2.6), layout="constrained")
+        time, space, work, together = panels
         time.plot(list(seconds), list(seconds.values()), "o-")
         time.set_ylabel("seconds per training step")
         time.set_title("time, Hopper-v5")
         space.plot(list(seconds), memory, "o-")
-        space.set_ylabel("GB at most")
         space.set_title("memory, Hopper-v5")
         for axes in (time, space):
             axes.set_xlabel("transitions stored")
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             axes.set_xticks([0, 50_000, 100_000])
-        jobs.plot(list(work), list(work.values()), "o-")
-        jobs.set_xticks(list(work))
-        jobs.set_xlabel("processes, one thread each")
-        jobs.set_ylabel("work, that of one is 1")
-        jobs.set_title("updates and fits alone")
-        for axes in (time, space, jobs):
+        work.plot(*_by_processes(rows, "by one"), "o-")
+        work.set_ylabel("work, that of one is 1")
+        work.set_title("updates and fits alone")
+        together.plot(*_by_processes(rows, "memory"), "o-")
+        together.set_title("memory of all")
+        for axes in (work, together):
+            axes.set_xlabel("processes, one thread each")
+        for axes in (space, together):
+            axes.set_ylabel("GB at most")
+        for axes in panels:
             axes.set_ylim(0, 1.1 * axes.dataLim.ymax)
         return style.save(figure, output)
+
+
+def _by_processes(rows: Sequence[BenchmarkRow], what: str) -> tuple[list[int], list[float]]:
+    """Returns how many processes, and what is measured of them."""
+    found = [
+        (int(match[1]), row.value)
+        for row in rows
+        if (match := re.fullmatch(rf"(\d+) single-threaded processes:? {what}", row.name))
+    ]
+    return [count for count, _ in found], [value for _, value in found]

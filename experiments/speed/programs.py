@@ -1,6 +1,7 @@
 """Rows of whole runs and whole programs."""
 
 import functools
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ _ROUND = 250  # training steps from one model fit to the next
 # The loops that are compared with mbrl-lib's: training steps, and how often. The longer takes long.
 _EQUAL = {report.EQUAL: (1_000, 3), report.EQUAL_LONGER: (5_000, 1)}
 _EQUAL_EPOCHS = 20  # of every fit in them
-_SIDE_BY_SIDE = (2, 4)  # single-threaded processes
+_SIDE_BY_SIDE = (1, 2, 4)  # single-threaded processes
 
 
 def start_up(repetitions: int) -> list[BenchmarkRow]:
@@ -27,8 +28,16 @@ def start_up(repetitions: int) -> list[BenchmarkRow]:
             ("mbpo with an error in a flag", ["--los=vagram"]),
         )
     ]
-    first = [runs.seconds_to_first_training_step() for _ in range(min(repetitions, 3))]
-    return [*rows, median_row("from the command to the first training step", "s", first)]
+    first, continued = [], []
+    for _ in range(min(repetitions, 3)):
+        with tempfile.TemporaryDirectory() as workdir:
+            first.append(runs.seconds_to_training_step(workdir))
+            continued.append(runs.seconds_to_training_step(workdir))
+    return [
+        *rows,
+        median_row("from the command to the first training step", "s", first),
+        median_row("from the command to the next one of a run that continues", "s", continued),
+    ]
 
 
 def whole_runs(threads: int, python: Path | None) -> dict[str, Measurement]:
@@ -60,14 +69,16 @@ def whole_runs(threads: int, python: Path | None) -> dict[str, Measurement]:
 
 
 def _side_by_side() -> list[BenchmarkRow]:
-    return [
-        median_row(
-            f"{count} single-threaded processes by one",
-            "×",
-            [runs.side_by_side(count, 1000) for _ in range(3)],
-        )
-        for count in _SIDE_BY_SIDE
-    ]
+    """Work and memory of single-threaded processes, in turns."""
+    turns = [{count: runs.side_by_side(count, 1000) for count in _SIDE_BY_SIDE} for _ in range(3)]
+    rows = []
+    for count in _SIDE_BY_SIDE:
+        name = f"{count} single-threaded processes"
+        work = [turn[count].rate / turn[1].rate for turn in turns]
+        rows.append(median_row(f"{name} by one", "×", work))
+        memory = [turn[count].memory_gb for turn in turns]
+        rows.append(median_row(f"{name}: memory", "GB", memory))
+    return rows
 
 
 def _run_rows(name: str, settings: dict[str, Any], stored: int) -> list[BenchmarkRow]:

@@ -3,12 +3,14 @@ several side by side.
 """
 
 import multiprocessing
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from vagram_tf import preset
 from vagram_tf.commands.program import with_tensorflow
@@ -46,36 +48,54 @@ def whole_run(settings: dict[str, Any], stored: int = 0) -> dict[str, Any]:
     )
 
 
-def side_by_side(processes: int, updates: int) -> float:
-    """Returns how much more work so many single-threaded processes do together than one alone."""
-    return _work_per_second(processes, updates) / _work_per_second(1, updates)
+class Together(NamedTuple):
+    """What several processes do side by side.
+
+    Attributes:
+      rate: units of work per second, of all together.
+      memory_gb: the sum of the most memory that each had, in GB. What they share counts as often.
+    """
+
+    rate: float
+    memory_gb: float
 
 
-def _work_per_second(count: int, updates: int) -> float:
+def side_by_side(count: int, updates: int) -> Together:
+    """Measures so many single-threaded processes that update and fit and do nothing else."""
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(count), context.Queue()
     processes = [
-        context.Process(target=_updates_per_second, args=(updates, barrier, results))
+        context.Process(target=_update_and_fit, args=(updates, barrier, results))
         for _ in range(count)
     ]
     for process in processes:
         process.start()
-    total = sum(results.get() for _ in processes)
+    each = [results.get() for _ in processes]
     for process in processes:
         process.join()
-    return total
+    return Together(*map(sum, zip(*each, strict=True)))
 
 
-def _updates_per_second(updates: int, barrier: Any, results: Any) -> None:
+def _update_and_fit(updates: int, barrier: Any, results: Any) -> None:
     """Does SAC updates and ensemble steps in the proportion of a run; puts units of work per
-    second.
+    second, and the most memory that it had.
     """
     work = with_tensorflow("experiments.speed.parts", 1).mixed_work(updates)
     work()
     barrier.wait()
     start = time.perf_counter()
     work()
-    results.put(1.0 / (time.perf_counter() - start))
+    results.put((1.0 / (time.perf_counter() - start), peak_memory_gb()))
+
+
+def peak_memory_gb() -> float:
+    """Returns the most memory that this process had resident.
+
+    Not `getrusage`: its maximum includes what the parent had when it started the process.
+    """
+    kilobytes = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert kilobytes is not None
+    return int(kilobytes[1]) * 1024 / 1e9
 
 
 def seconds_of_program(*arguments: str) -> float:
@@ -85,21 +105,32 @@ def seconds_of_program(*arguments: str) -> float:
     return time.perf_counter() - start
 
 
-def seconds_to_first_training_step() -> float:
-    """Returns the time from the command to the first training step of the default job.
+def seconds_to_training_step(workdir: str) -> float:
+    """Returns the time from the command to the next training step of the default job, which is
+    stopped and saved after it.
 
-    Imports, building, the random steps, the first fit and the first updates, all that is compiled
-    for them included.
+    Of a run that begins, that is imports, building, the random steps, the first fit and the first
+    updates, all that is compiled for them included; of one that continues, imports, building, the
+    checkpoint and the updates.
     """
-    start = time.perf_counter()
-    code = "from experiments.speed import runs; runs.take_first_training_step()"
-    subprocess.run([sys.executable, "-c", code], check=True)
-    return time.perf_counter() - start
+    start = time.time()
+    code = f"from experiments.speed import runs; runs.take_training_step({workdir!r})"
+    command = [sys.executable, "-c", code]
+    process = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return float(process.stdout) - start
 
 
-def take_first_training_step() -> None:
-    """Starts the default job as a program does, and takes its random steps and one of training."""
+def take_training_step(workdir: str) -> None:
+    """Starts or continues the default job as a program does, and prints when it has taken a
+    training step.
+    """
     config = preset(Config().env.name)
-    dyna = with_tensorflow("vagram_tf.dyna", config.run.threads).Dyna(config)
-    while dyna.training_step < 1:
-        dyna.step()
+    training = with_tensorflow("vagram_tf.run.training", config.run.threads)
+
+    def taken(run: Any) -> bool:
+        if run.dyna.training_step > 0:
+            print(time.time())
+        return run.dyna.training_step > 0
+
+    with training.Training(config, workdir) as run:
+        run.learn(callback=taken)

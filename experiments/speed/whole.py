@@ -1,13 +1,12 @@
 """A whole run in a process that has done nothing before. TensorFlow must be loaded."""
 
 import contextlib
-import re
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 from experiments.speed.hopper import random_transitions
+from experiments.speed.runs import peak_memory_gb
 from vagram_tf.config import Config
 from vagram_tf.dyna import PHASES
 from vagram_tf.run.training import Training
@@ -57,15 +56,5 @@ def train(config: Config, stored: int, first: int, last: int | None) -> dict[str
         "seconds": total,
         "phases": phases | {"other": total - sum(phases.values())},
         "fit_steps": fit_steps,
-        "peak_memory_gb": _peak_memory_gb(),
+        "peak_memory_gb": peak_memory_gb(),
     }
-
-
-def _peak_memory_gb() -> float:
-    """Returns the most memory that this process had resident.
-
-    Not `getrusage`: its maximum includes what the parent had when it started the process.
-    """
-    kilobytes = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert kilobytes is not None
-    return int(kilobytes[1]) * 1024 / 1e9
