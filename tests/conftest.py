@@ -23,6 +23,10 @@ import vagram_tf  # noqa: E402, F401, I001
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from vagram_tf import processes  # noqa: E402
+
+processes.share_memory()  # as programs do
+
 _check_numerics = tf.debugging.check_numerics
 
 

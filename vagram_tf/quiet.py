@@ -12,6 +12,8 @@ import warnings
 
 import absl.logging
 
+from vagram_tf import processes
+
 _THREADS = "TF_NUM_INTRAOP_THREADS"  # which TensorFlow reads when it starts
 
 _NOTICES = re.compile(
@@ -63,6 +65,7 @@ def load_tensorflow(threads: int) -> None:
     warnings.filterwarnings("ignore", message='"is( not)?" with', category=SyntaxWarning)
     # TensorFlow reports every file it saves at level INFO.
     absl.logging.set_verbosity(absl.logging.WARNING)
+    processes.share_memory()  # before threads have arenas of their own
     sys.stderr.flush()
     stderr = os.dup(2)  # the notices come from C++ and from Python
     with tempfile.TemporaryFile() as captured:
