@@ -44,14 +44,14 @@ def draw(rows: Sequence[BenchmarkRow], output: str) -> list[Path]:
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             axes.set_xticks([0, 50_000, 100_000])
         work.plot(*_by_processes(rows, "by one"), "o-")
-        work.set_ylabel("work, that of one is 1")
+        work.set_ylabel("throughput by that of one")
         work.set_title("updates and fits alone")
         together.plot(*_by_processes(rows, "memory"), "o-")
         together.set_title("memory of all")
         for axes in (work, together):
             axes.set_xlabel("processes, one thread each")
         for axes in (space, together):
-            axes.set_ylabel("GB at most")
+            axes.set_ylabel("peak memory, GB")
         for axes in panels:
             axes.set_ylim(0, 1.1 * axes.dataLim.ymax)
         return style.save(figure, output)

@@ -20,6 +20,7 @@ _MODELS: Settings = {
 _PAPER_AGENT = {
     "agent_hidden_units": (1024, 1024),
     "feature_normalization": True,
+    "layer_normalization": False,
     "actor_learning_rate": 3e-5,
     **TEMPERATURE,
     "target_update_period": 4,

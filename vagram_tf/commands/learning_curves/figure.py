@@ -21,6 +21,7 @@ from vagram_tf.commands.report import palette, style
 _HEIGHT = 2.3  # inches of a panel
 _LEGEND_LINE = 0.18  # inches of a line of the legend
 _FEW = 10  # evaluations, up to which each is marked
+_TICKED = 6  # evaluations, up to which each has a tick
 
 
 def draw(
@@ -68,6 +69,9 @@ def _learning_curves(curve: Sequence[Point], look: Look, output: str) -> list[Pa
             if look.interquartile_mean:
                 axes.plot(steps, [p.iqm for p in of], color=colour, linewidth=0.9, linestyle=":")
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        evaluated = sorted({point.env_step for of in panels[panel].values() for point in of})
+        if len(evaluated) <= _TICKED:
+            axes.set_xticks(evaluated)
     figure.supxlabel("environment steps", fontsize=9)
     figure.supylabel("return", fontsize=9)
     title = layout.statistic(curve) + "; dotted: interquartile mean" * look.interquartile_mean

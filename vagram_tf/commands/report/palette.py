@@ -6,16 +6,17 @@ from collections.abc import Iterable
 # Okabe and Ito (2008): told apart with any kind of colour vision.
 COLOURS = {
     "mle": "#000000",
-    "mle_mean": "#999999",  # the studies' controls
-    "mle_fixed": "#56B4E9",
-    "mle_fixed_mean": "#A6D8F5",
-    "sac": "#8C6D1F",
+    "mle_mean": "#000000",  # the studies' controls
+    "mle_fixed": "#999999",
+    "mle_fixed_mean": "#999999",
+    "sac": "#56B4E9",
     "mse": "#0072B2",
     "itervaml": "#E69F00",
     "calibrated_itervaml": "#CC79A7",
     "taylor": "#009E73",
     "vagram": "#D55E00",
 }
+_DASHED = ("mle_mean", "mle_fixed_mean")  # the models of those before them, without noise
 # Tol's muted ones, for what is no loss of the package; those last that are near to the others.
 _OTHERS = (
     "#332288",
@@ -38,11 +39,14 @@ def place(name: str) -> int:
 def lines(names: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Returns colour and dashes, as Matplotlib names them, of the curves of a figure.
 
-    A loss has its colour everywhere, the others take turns, with other dashes in every turn.
+    A loss has its look everywhere, the others take turns, with other dashes in every turn.
     """
     others = itertools.cycle(itertools.product(("-", "--", "-.", ":"), _OTHERS))
     found = {}
     for name in names:
-        dashes, colour = ("-", COLOURS[name]) if name in COLOURS else next(others)
+        if name in COLOURS:
+            dashes, colour = "--" if name in _DASHED else "-", COLOURS[name]
+        else:
+            dashes, colour = next(others)
         found[name] = (colour, dashes)
     return found
