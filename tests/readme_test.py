@@ -114,6 +114,8 @@ def test_costs_are_those_of_the_benchmark():
     assert f"a run {first[1]:.2f} GB and {last[1]:.2f} GB" in page
     two, four = (values[f"{count} single-threaded processes by one"] for count in (2, 4))
     assert f"do {two:.2f} times the work of one, four do {four:.2f} times" in page
+    memory = [values[f"{count} single-threaded processes: memory"] for count in (1, 2, 4)]
+    assert "One holds {:.2f} GB, two {:.2f} GB, four {:.2f} GB".format(*memory) in page
     runs, steps = 630, 125_000  # of the study `distractors` in full
     hours = alone[0] / 250 * steps / 3600
     days = runs * hours / 24
@@ -153,6 +155,29 @@ def test_speeds_are_those_of_the_benchmark():
         f"| Hopper-v5, 1,000 training steps, equal epochs | {number(ours)} s | {number(theirs)} "
         f"({theirs / ours:.2f} ×) |  |"
     ) in LINES
+
+
+def test_aims_are_set_beside_what_the_benchmark_has_measured():
+    document = json.loads((RESULTS / "benchmark.json").read_text())
+    values = {row["name"]: row["value"] for row in document["rows"]}
+    shares = {row["name"]: row["share"] for row in document["rows"]}
+    lines = (programs.ROOT / "docs" / "speed.md").read_text().splitlines()
+    start = lines.index("| | aim | here |") + 2
+    step = "ensemble steps, mle, batch 256"
+    peer = values[f"{step}, mbrl-lib"]
+    further = "equal epochs, training steps 1,000 to 5,000, mbrl-lib by this"
+    assert [line.split(" | ")[-1] for line in lines[start : start + 7]] == [
+        f"{100 * shares[step]:.0f} % |",
+        f"{values[step] / peer:.2f} × |",
+        f"{values[further]:.2f} × |",
+        f"{values['Hopper, 100,000 stored: outside fits and SAC updates']:.1f} % |",
+        f"{values['Hopper, 125,000 stored: peak memory']:.2f} GB |",
+        f"{values['from the command to the first training step']:.1f} s |",
+        f"{values['from the command to the next one of a run that continues']:.1f} s |",
+    ]
+    alone = values[f"matrix products of {step}"] / peer
+    said = f"would be {alone:.2f} times as fast as a whole step of mbrl-lib"
+    assert any(said in line for line in lines)
 
 
 def test_hoppers_best_evaluations_are_those_of_the_committed_runs():

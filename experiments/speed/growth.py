@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from experiments.speed.timing import BenchmarkRow
 from vagram_tf.commands.report import style
@@ -50,6 +50,7 @@ def draw(rows: Sequence[BenchmarkRow], output: str) -> list[Path]:
         together.set_title("memory of all")
         for axes in (work, together):
             axes.set_xlabel("processes, one thread each")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         for axes in (space, together):
             axes.set_ylabel("peak memory, GB")
         for axes in panels:
