@@ -102,9 +102,14 @@ def test_returns_are_those_of_the_studies(study, panel, step, named):
     assert f"| {named}, ten seeds | {shown} |" in LINES
 
 
+def measured(what):
+    """Returns the committed benchmark's rows: by name, a row's value, or its share of the limit."""
+    rows = json.loads((RESULTS / "benchmark.json").read_text())["rows"]
+    return {row["name"]: row[what] for row in rows}
+
+
 def test_costs_are_those_of_the_benchmark():
-    document = json.loads((RESULTS / "benchmark.json").read_text())
-    values = {row["name"]: row["value"] for row in document["rows"]}
+    values = measured("value")
     page = (programs.ROOT / "docs" / "speed.md").read_text()
     first, last, alone = (
         (values[f"Hopper, {stored}: 250 training steps"], values[f"Hopper, {stored}: peak memory"])
@@ -125,8 +130,7 @@ def test_costs_are_those_of_the_benchmark():
 
 
 def test_speeds_are_those_of_the_benchmark():
-    document = json.loads((RESULTS / "benchmark.json").read_text())
-    values = {row["name"]: row["value"] for row in document["rows"]}
+    values = measured("value")
 
     def number(value):
         return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
@@ -158,9 +162,7 @@ def test_speeds_are_those_of_the_benchmark():
 
 
 def test_aims_are_set_beside_what_the_benchmark_has_measured():
-    document = json.loads((RESULTS / "benchmark.json").read_text())
-    values = {row["name"]: row["value"] for row in document["rows"]}
-    shares = {row["name"]: row["share"] for row in document["rows"]}
+    values, shares = measured("value"), measured("share")
     lines = (programs.ROOT / "docs" / "speed.md").read_text().splitlines()
     start = lines.index("| | aim | here |") + 2
     step = "ensemble steps, mle, batch 256"

@@ -125,12 +125,13 @@ def take_training_step(workdir: str) -> None:
     training step.
     """
     config = preset(Config().env.name)
-    training = with_tensorflow("vagram_tf.run.training", config.run.threads)
+    module = with_tensorflow("vagram_tf.run.training", config.run.threads)
 
     def taken(run: Any) -> bool:
-        if run.dyna.training_step > 0:
+        training = run.dyna.training_step > 0
+        if training:
             print(time.time())
-        return run.dyna.training_step > 0
+        return training
 
-    with training.Training(config, workdir) as run:
+    with module.Training(config, workdir) as run:
         run.learn(callback=taken)
