@@ -11,14 +11,13 @@ where it is not positive, nothing is said.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from absl import flags as absl_flags
 
-from vagram_tf import files
 from vagram_tf.commands import paths
+from vagram_tf.commands.learning_curves.run_tables import tables
 from vagram_tf.commands.program import Program
 
 _LAST = 5  # evaluations
@@ -65,28 +64,9 @@ def check() -> Order:
     runs = [
         (str(directory / name) if of_several else name, table)
         for directory in given.runs
-        for name, table in _tables(directory).items()
+        for name, table in tables(directory, Evaluation).items()
     ]
     return Order(runs, given.discount)
-
-
-def _tables(directory: Path) -> dict[str, list[Evaluation]]:
-    """Returns the evaluations of a directory's runs by their path in it.
-
-    Raises:
-      ValueError: it holds no run, or a table of something else.
-      OSError: a table cannot be read.
-    """
-    found = {path.parent: path for path in sorted(directory.rglob("progress.csv"))}
-    found = found or {path.with_suffix(""): path for path in sorted(directory.glob("*.csv"))}
-    tables = {
-        name.relative_to(directory).as_posix(): files.read_csv(path, Evaluation, "progress")
-        for name, path in found.items()
-    }
-    tables = {name: table for name, table in tables.items() if table}
-    if not tables:
-        raise ValueError(f"{directory} holds no run that has been evaluated")
-    return tables
 
 
 def row(name: str, evaluations: Sequence[Evaluation], discount: float) -> str:

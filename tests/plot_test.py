@@ -11,7 +11,13 @@ import programs
 import pytest
 from PIL import Image
 
-from vagram_tf.commands.learning_curves import comparison, figure, statistics, sweep_table
+from vagram_tf.commands.learning_curves import (
+    comparison,
+    figure,
+    run_tables,
+    statistics,
+    sweep_table,
+)
 from vagram_tf.commands.learning_curves.panels import Look, panels
 
 RESULTS = programs.ROOT / "results"
@@ -532,6 +538,70 @@ def test_several_files_and_studies(tmp_path):
     )
 
 
+def run_of(directory, *returns, config=None):
+    """Leaves what a run leaves that is drawn."""
+    directory.mkdir(parents=True)
+    rows = [f"{10 * step},{total},7" for step, total in enumerate(returns, 1)]
+    (directory / "progress.csv").write_text(
+        "\n".join(["env_step,mean_return,q_mean", *rows]) + "\n"
+    )
+    if config is not None:
+        (directory / "config.json").write_text(config.to_json())
+
+
+def test_runs_of_the_main_program_are_drawn_without_a_sweep(tmp_path):
+    config = programs.tiny(name="Pendulum-v1", random_steps=10, num_steps=20)
+    for seed in (0, 2):
+        run_of(tmp_path / "Pendulum-v1" / "mle" / str(seed), 1.5, 2.5, 3.5, config=config)
+    run_of(tmp_path / "Hopper-v5" / "vagram" / "1", 4.0)
+    evaluations, plans = run_tables.read([tmp_path])
+    mle = [("mle_Pendulum-v1", seed, 10 * i, i + 0.5) for seed in (0, 2) for i in (1, 2, 3)]
+    assert sorted(evaluations) == [*mle, ("vagram_Hopper-v5", 1, 10, 4.0)]
+    (plan,) = plans.values()
+    assert (plan.seeds, plan.end, plan.settings["name"]) == ([0, 2], 30, "Pendulum-v1")
+    of_one, _ = run_tables.read([tmp_path / "Pendulum-v1"])
+    assert (
+        {of.setting for of in of_one}
+        == {"mle"}
+        == {of.setting for of in run_tables.read([tmp_path / "Pendulum-v1" / "mle" / "2"])[0]}
+    )
+
+
+def test_runs_of_a_sweep_and_tables_have_the_names_of_its_settings(tmp_path):
+    run_of(tmp_path / "sweep" / "evening" / "mle_mean" / "Hopper-v5" / "mle" / "3", 1.0)
+    table = (tmp_path / "sweep/evening/mle_mean/Hopper-v5/mle/3/progress.csv").read_text()
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "mle_mean_3.csv").write_text(table)
+    config = json.loads(programs.tiny().to_json())
+    content = {"seeds": [3, 4], "settings": {"mle_mean": config, "vagram": config}}
+    (tmp_path / "tables.json").write_text(json.dumps(content))
+    evening = tmp_path / "sweep" / "evening"
+    assert run_tables.read([evening]) == ([("mle_mean", 3, 10, 1.0)], {})
+    assert run_tables.read([tmp_path / "sweep"])[0] == [("evening/mle_mean", 3, 10, 1.0)]
+    evaluations, plans = run_tables.read([tmp_path / "tables"])
+    assert evaluations == [("mle_mean", 3, 10, 1.0)]
+    assert sweep_table.missing(evaluations, plans)[0] == (
+        "missing  mle_mean: seed 3 after environment step 10 of 90"  # seed 4 is not expected
+    )
+    both, _ = run_tables.read([evening, tmp_path / "tables"])
+    assert [of.setting for of in both] == [f"{evening}/mle_mean", f"{tmp_path}/tables/mle_mean"]
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    run_of(tmp_path / "runs" / "Hopper-v5" / "vagram" / "last", 1.0)
+    with pytest.raises(ValueError, match="vagram/last is not called after a setting and a seed"):
+        run_tables.read([tmp_path / "runs"])
+    (tmp_path / "tables").mkdir()
+    with pytest.raises(ValueError, match="tables holds no run that has been evaluated"):
+        run_tables.read([tmp_path / "tables"])
+    (tmp_path / "tables" / "mle_0.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="mle_0.csv is no table of progress"):
+        run_tables.read([tmp_path / "tables"])
+    run_of(tmp_path / "once" / "mle" / "0", 1.0)
+    with pytest.raises(ValueError, match="mle', seed 0, was read before"):
+        run_tables.read([tmp_path / "once"] * 2)
+
+
 _SAVED = "study,setting,seed,env_step,return\na,mle,0,100,1.5\na,vagram,1,200,-2\n"
 
 
@@ -594,6 +664,12 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
             "cannot be read: No such file or directory",
         ),
         ([f"--csv={tmp_path}/columns.csv"], "--output is needed"),
+        ([f"--output={tmp_path}/out"], "either --csv or --runs is needed"),
+        (
+            [f"--csv={tmp_path}/good.csv", f"--runs={tmp_path}", f"--output={tmp_path}/out"],
+            "either --csv or --runs is needed",
+        ),
+        ([f"--runs={tmp_path}/gone", f"--output={tmp_path}/out"], "holds no run"),
         (
             [f"--csv={tmp_path}/columns.csv", f"--output={tmp_path}/out", "--last=0"],
             "--last must be within (0, 1], got 0",

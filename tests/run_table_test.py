@@ -8,6 +8,7 @@ from committed import RESULTS
 
 from experiments import run_table
 from experiments.run_table import Evaluation
+from vagram_tf.commands.learning_curves import run_tables
 
 PAGE = (RESULTS / "README.md").read_text()
 COMMITTED = [
@@ -63,6 +64,8 @@ def test_tables_of_the_page_are_those_of_the_committed_runs(directory):
     """The first table after the link to their directory."""
     after = PAGE[PAGE.index(f"[progress]({directory.relative_to(RESULTS)})") :]
     table = re.search(r"^\| run \|.*\n\|---.*\n((?:\|.*\n)+)", after, re.MULTILINE)
-    expected = {run_table.row(*of, discount=0.99) for of in run_table._tables(directory).items()}
+    expected = {
+        run_table.row(*of, discount=0.99) for of in run_tables.tables(directory, Evaluation).items()
+    }
     shown = table[1].splitlines()
     assert len(shown) == len(expected) and set(shown) == expected

@@ -1,9 +1,11 @@
-"""Draws a sweep: learning curves and final returns of every setting, from the sweep's CSV.
+"""Draws learning curves and final returns of every setting, from a sweep's CSV or from runs.
 
     vagram-plot --csv=sweeps/pendulum/evening.csv --output=curves
     vagram-plot --csv=sweeps/mine/evening.csv --csv=sweeps/theirs/evening.csv --output=both
+    vagram-plot --runs=runs --output=mine
 
-Reads the columns study, setting, seed, env_step and return; several files are drawn together.
+Of a CSV the columns study, setting, seed, env_step and return are read; several files are drawn
+together. A directory of runs may be that of other runs than a sweep's, or hold their tables.
 Settings that differ in nothing but the loss, with which their names begin, share a panel. Writes
 <output>.png and .pdf with <output>.csv, <output>_final.png, .pdf and .csv, and the losses over all
 panels: <output>_all.png, .pdf and .csv, <output>_improvement.csv.
@@ -16,6 +18,7 @@ from typing import NamedTuple
 from absl import flags as absl_flags
 
 from vagram_tf.commands import inputs, paths
+from vagram_tf.commands.learning_curves import run_tables
 from vagram_tf.commands.learning_curves.panels import Look, panels
 from vagram_tf.commands.learning_curves.sweep_table import (
     SeedReturn,
@@ -38,6 +41,9 @@ class Order(NamedTuple):
 def define() -> None:
     """Defines the flags."""
     paths.define_several("csv", "a sweep's CSV; may be repeated")
+    paths.define_several(
+        "runs", "instead, a directory of runs or of their tables <setting>_<seed>.csv; likewise"
+    )
     paths.define("output", None, "path of the files without suffix")
     absl_flags.DEFINE_float(
         "last", 0.1, "share of the steps, at their end, that final returns are of; 1: all of them"
@@ -54,15 +60,17 @@ def define() -> None:
 
 
 def check() -> Order:
-    """Returns what the flags ask for; raises ValueError."""
+    """Returns what the flags ask for; raises ValueError or OSError."""
     given = absl_flags.FLAGS
-    if not given.csv or not given.output:
-        raise ValueError(f"--{'output' if given.csv else 'csv'} is needed, see --help")
+    if bool(given.csv) == bool(given.runs):
+        raise ValueError("either --csv or --runs is needed, see --help")
+    if not given.output:
+        raise ValueError("--output is needed, see --help")
     if not 0.0 < given.last <= 1.0:
         raise ValueError(f"--last must be within (0, 1], got {given.last:g}")
     inputs.check_output(given.output)
     _check_kept(given.csv, given.output)
-    evaluations, plans = read(given.csv)
+    evaluations, plans = run_tables.read(given.runs) if given.runs else read(given.csv)
     settings = dict.fromkeys(of.setting for of in evaluations)
     shown = panels(settings, plans)
     for name, title in _renamed("titles", given.titles, shown).items():

@@ -71,7 +71,7 @@ def read(paths: Sequence[Path]) -> tuple[list[SeedReturn], dict[str, SettingPlan
                 )
         study = row["study"]  # the only one: a sweep writes no more into a file
         planned |= {
-            (study, setting): plan for setting, plan in _plans(path.with_suffix(".json")).items()
+            (study, setting): plan for setting, plan in plans_of(path.with_suffix(".json")).items()
         }
     several = len({study for study, *_ in rows}) > 1
 
@@ -130,29 +130,27 @@ def _listed(what: str, numbers: Sequence[int]) -> str:
     return f"{what}{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
 
 
-def _plans(path: Path) -> dict[str, SettingPlan]:
+def plans_of(path: Path) -> dict[str, SettingPlan]:
     """Returns the plans of a sweep's settings; none without the file, or with one that no sweep has
     written.
     """
     try:
         content = json.loads(path.read_text())
-        flat = {
-            setting: {
-                name: value
-                for section, values in config.items()
-                if section != "run"
-                for name, value in values.items()
-            }
-            for setting, config in content["settings"].items()
-        }
-        return {
-            setting: SettingPlan(
-                list(map(int, content["seeds"])), of["random_steps"] + of["num_steps"], of
-            )
-            for setting, of in flat.items()
-        }
+        seeds = list(map(int, content["seeds"]))
+        return {setting: plan(config, seeds) for setting, config in content["settings"].items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
+
+
+def plan(configuration: Mapping[str, Mapping[str, Any]], seeds: list[int]) -> SettingPlan:
+    """Returns the plan of runs with a configuration, as its JSON has it, by section."""
+    of = {
+        name: value
+        for section, values in configuration.items()
+        if section != "run"
+        for name, value in values.items()
+    }
+    return SettingPlan(seeds, of["random_steps"] + of["num_steps"], of)
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
