@@ -15,7 +15,8 @@ Seven things differ from what a reader does, and nothing else:
   of the step that the pages name.
 - Other runs of the main program leave no exports: no page reads them.
 - Episodes of the pendulums end after 25 steps: what plays, plans and draws them takes a while.
-- Whatever is Python begins in a process that has imported TensorFlow (`warm`), but for servers.
+- Whatever is Python begins in a process that has imported TensorFlow (`warm`), but for servers; the
+  processes of a fit study fork from it.
 - A server is stopped as soon as it answers.
 - A command that stands on several pages runs once.
 """
@@ -78,7 +79,10 @@ SHORT = {
 SOURCE = "--source=experiments/fits/shipped/inverted_pendulum_10_rotation.npz"
 # Runs a file or a module, as Python does.
 RUN = """
-import gymnasium, runpy, sys
+import gymnasium, multiprocessing, runpy, sys
+if "experiments.fit_study" in sys.argv:
+    forking = multiprocessing.get_context("fork")
+    multiprocessing.get_context = lambda method: forking
 for name in ("InvertedPendulum-v5", "Pendulum-v1"):
     gymnasium.spec(name).max_episode_steps = 25
 if "experiments.mbpo" in sys.argv and "--loss=vagram" not in sys.argv:

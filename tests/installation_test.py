@@ -73,10 +73,9 @@ def environment(wheel, tmp_path_factory):
     the tests.
     """
     directory = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", directory], check=True)
-    subprocess.run(
-        [directory / "bin" / "pip", "install", "-q", "--no-deps", "--no-index", wheel], check=True
-    )
+    pip = [sys.executable, "-m", "pip", "--python", directory / "bin" / "python"]
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
+    subprocess.run([*pip, "install", "-q", "--no-deps", "--no-index", wheel], check=True)
     (site,) = directory.glob("lib/python*/site-packages")
     (site / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
     return directory

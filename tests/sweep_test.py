@@ -101,46 +101,48 @@ def test_finished_runs_are_skipped(swept):
     assert (tmp_path / "pair" / "tiny.csv").read_bytes() == results
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("damage", ["row", "export", "policy", "config"])
-def test_unfinished_runs_are_not_skipped(swept, tmp_path, damage):
-    """A run is finished when its last row is there, its exports are whole, and it is this one."""
+@pytest.fixture
+def left(swept, tmp_path):
+    """The files of a run with a model, as it has left them, and where its exports are."""
     _, _, _, (path, _) = swept
-    run = Run("one", 3, study.runs(Study({"one": {}}, [3], killed.COMMON))[0].config)
-    files = run_files.RunFiles(tmp_path, run)
+    config = study.runs(Study({"one": {}}, [3], killed.COMMON))[0].config
+    config = config.replace(rollout_model="learned")
+    files = run_files.RunFiles(tmp_path, Run("one", 3, config))
     files.path.mkdir(parents=True)
-    for name in ("config.json", "progress.csv", "export"):
-        (files.path / name).symlink_to(path / name)
+    (files.path / "config.json").write_text(config.to_json())
+    (files.path / "progress.csv").write_bytes((path / "progress.csv").read_bytes())
+    exports = files.path / "export"
+    exports.mkdir()
+    for kind in ("policy", "tf_agents_policy"):
+        (exports / kind).symlink_to(path / "export" / kind)
+    (exports / "dynamics").symlink_to(programs.finished_run()[1] / "export" / "dynamics")
+    return files, exports
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["row", "dynamics", "policy", "tf_agents_policy", "config"])
+def test_unfinished_runs_are_not_skipped(left, tmp_path, damage):
+    """A run is finished when its last row is there, its exports are whole, and it is this one."""
+    files, exports = left
     assert files.finished()
     if damage == "row":
-        text = (path / "progress.csv").read_text()
-        (files.path / "progress.csv").unlink()
+        text = (files.path / "progress.csv").read_text()
         (files.path / "progress.csv").write_text(text[:-1])  # the last line is not complete
     elif damage == "config":
+        run = files.run
         files = run_files.RunFiles(tmp_path, run._replace(config=run.config.replace(num_steps=70)))
     else:
-        (files.path / "export").unlink()
-        (files.path / "export").mkdir()
-        for kind in {"dynamics", "policy", "tf_agents_policy"} - {
-            "policy" if damage == "policy" else "dynamics"
-        }:
-            (files.path / "export" / kind).symlink_to(path / "export" / kind)
+        (exports / damage).unlink()
     assert not files.finished()
 
 
 @pytest.mark.slow
-def test_run_without_a_model_is_finished_without_its_export(swept, tmp_path):
-    _, _, _, (path, _) = swept
-    config = study.runs(Study({"one": {}}, [3], killed.COMMON))[0].config
-    for kind in ("none", "learned"):
-        files = run_files.RunFiles(
-            tmp_path / kind, Run("one", 3, config.replace(rollout_model=kind))
-        )
-        (files.path / "export").mkdir(parents=True)
-        (files.path / "config.json").write_text(files.run.config.to_json())
-        for name in ("progress.csv", "export/policy", "export/tf_agents_policy"):
-            (files.path / name).symlink_to(path / name)
-        assert files.finished() == (kind == "none")
+def test_run_without_a_model_is_finished_without_its_export(left, tmp_path):
+    files, exports = left
+    (exports / "dynamics").unlink()
+    config = files.run.config.replace(rollout_model="none")
+    (files.path / "config.json").write_text(config.to_json())
+    assert run_files.RunFiles(tmp_path, files.run._replace(config=config)).finished()
 
 
 # In the place of experiments.mbpo: leaves its configuration and a checkpoint of a later step and
