@@ -276,6 +276,15 @@ def test_committed_pictures_are_drawn_again_from_the_committed_sweep(name, of, l
         pictures.check_same(path, tmp_path / path.name)
 
 
+@pytest.mark.slow
+def test_committed_picture_of_runs_is_drawn_again_from_their_tables(tmp_path):
+    directory = RESULTS / "distractors"
+    process = plot(f"--runs={directory}/evening", f"--output={tmp_path}/curves")
+    assert process.returncode == 0, process.stderr
+    pictures.check_same(directory / "curves.png", tmp_path / "curves.png")
+    assert (directory / "curves.csv").read_bytes() == (tmp_path / "curves.csv").read_bytes()
+
+
 def test_pictures_are_written_beside_their_tables(drawn):
     directory = drawn[1]
     for name in ("out", "out_final", "out_all"):

@@ -194,6 +194,26 @@ def test_hoppers_best_evaluations_are_those_of_the_committed_runs():
 
     page = (programs.ROOT / "README.md").read_text()
     assert f"{extremes('model_limit/evening/learned_*.csv')} without distractors" in page
-    assert f"{extremes('distractors/evening/vagram_15_*.csv')} with 15 nonlinear ones" in page
+    assert f"lie {extremes('distractors/evening/vagram_15_*.csv')} there" in page
     without = sorted(best("model_limit/learned_temperature/sac_*.csv"), reverse=True)
     assert f"at {' and '.join(without)} (" in page
+
+
+def test_hoppers_returns_with_distractors_are_those_of_the_committed_runs():
+    page = (programs.ROOT / "README.md").read_text()
+    of = {
+        row["setting"].removesuffix("_15_nonlinear"): row
+        for row in rows_of("distractors/curves_final.csv")
+    }
+
+    def shown(name):
+        return "{:,.0f} [{:,.0f}, {:,.0f}]".format(
+            *(float(of[name][key]) for key in ("mean", "low", "high"))
+        )
+
+    assert f"`vagram` is at {shown('vagram')} at the end (five seeds)" in page
+    assert f"without a model at {shown('sac')} (three seeds)" in page
+    others = [of[name] for name in of if name not in ("vagram", "sac")]
+    assert all(float(row["mean"]) < 900 for row in others)
+    assert sum(int(row["seeds"]) for row in others) == 4
+    assert (of["vagram"]["seeds"], of["sac"]["seeds"]) == ("5", "3")

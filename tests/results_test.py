@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from committed import RESULTS, of_column, rows_of
 
+from vagram_tf.commands.learning_curves import run_tables, statistics, sweep_table
+
 LINES = (RESULTS / "README.md").read_text().splitlines()
 
 
@@ -110,3 +112,44 @@ def test_default_runs_are_those_of_their_files(where, name):
 def test_the_pretrained_run_is_one_of_the_default_runs():
     shipped = (RESULTS / "inverted_pendulum_vagram" / "progress.csv").read_bytes()
     assert shipped == (RESULTS / "default_seeds" / "amd" / "progress_0.csv").read_bytes()
+
+
+def test_hoppers_returns_with_distractors_are_those_of_their_runs():
+    """The tables beside the figure are those of the runs, and the page has their numbers."""
+    directory = RESULTS / "distractors"
+    evaluations, plans = run_tables.read([directory / "evening"])
+    assert not [line for line in sweep_table.missing(evaluations, plans) if "missing" in line]
+    cells = {}
+    for name, last in (("curves_final", 0.1), ("whole_final", 1.0)):
+        rows = rows_of(f"distractors/{name}.csv")
+        for row, of in zip(rows, statistics.final(evaluations, last), strict=True):
+            assert (row["setting"], row["mean"]) == (of.setting, f"{of.mean:.6g}")
+            assert (row["low"] or "nan", row["high"] or "nan") == (
+                f"{of.low:.6g}",
+                f"{of.high:.6g}",
+            )
+            cell = f"{of.mean:,.0f}"
+            if row["low"]:
+                cell += f" [{of.low:,.0f}, {of.high:,.0f}]"
+            cells.setdefault((of.setting, row["seeds"]), []).append(cell)
+    assert len(cells) == 5
+    for (setting, seeds), shown in cells.items():
+        curve = setting.removesuffix("_15_nonlinear")
+        assert f"| `{curve}` | {seeds} | {' | '.join(shown)} |" in LINES
+
+
+def test_hoppers_models_err_as_the_page_says():
+    mse = {
+        path.stem: of_column(rows_of(path.relative_to(RESULTS)), "model_holdout_mse")
+        for path in (RESULTS / "distractors" / "evening").glob("*.csv")
+        if not path.stem.startswith("sac")
+    }
+
+    def span(kind, at):
+        values = [column[at] for name, column in mse.items() if name.startswith(kind)]
+        return " to ".join(f"{value:.2f}" for value in (min(values), max(values)))
+
+    page = "\n".join(LINES)
+    assert f"falls from {span('', 0)} at the first evaluation to {span('vagram', -1)} " in page
+    assert f"and to {mse['mse_15_nonlinear_0'][-1]:.3f} under `mse`" in page
+    assert f"under the likelihoods it stays at {span('mle', -1)}." in page
