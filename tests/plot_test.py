@@ -680,6 +680,10 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
         ),
         ([f"--runs={tmp_path}/gone", f"--output={tmp_path}/out"], "holds no run"),
         (
+            [f"--runs={tmp_path}", f"--output={tmp_path}/good"],
+            f"would overwrite {tmp_path}/good.csv",
+        ),
+        (
             [f"--csv={tmp_path}/columns.csv", f"--output={tmp_path}/out", "--last=0"],
             "--last must be within (0, 1], got 0",
         ),

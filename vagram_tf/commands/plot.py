@@ -69,7 +69,8 @@ def check() -> Order:
     if not 0.0 < given.last <= 1.0:
         raise ValueError(f"--last must be within (0, 1], got {given.last:g}")
     inputs.check_output(given.output)
-    _check_kept(given.csv, given.output)
+    tables = [path for directory in given.runs for path in directory.glob("*.csv")]
+    _check_kept([*given.csv, *tables], given.output)
     evaluations, plans = run_tables.read(given.runs) if given.runs else read(given.csv)
     settings = dict.fromkeys(of.setting for of in evaluations)
     shown = panels(settings, plans)

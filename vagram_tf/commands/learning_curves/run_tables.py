@@ -5,12 +5,10 @@ called.
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from vagram_tf import files
 from vagram_tf.commands.learning_curves.sweep_table import SeedReturn, SettingPlan, plan, plans_of
-
-Row = TypeVar("Row", bound=NamedTuple)
 
 
 class Evaluation(NamedTuple):
@@ -20,7 +18,7 @@ class Evaluation(NamedTuple):
     mean_return: float
 
 
-def tables(directory: Path, kind: type[Row]) -> dict[str, list[Row]]:
+def tables(directory: Path, kind: type[files.Row]) -> dict[str, list[files.Row]]:
     """Returns the evaluations of a directory's runs, by their path in it: of every `progress.csv`
     below it, or else of every table in it, named after its run.
 
