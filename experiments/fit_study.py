@@ -1,7 +1,7 @@
 """Fits models without an agent: every objective, on fixed data with fixed critics, judged by the
 simulator.
 
-    python -m experiments.fit_study --quick  # a small part, in three minutes
+    python -m experiments.fit_study --quick  # a small part, in a minute or two
     python -m experiments.fit_study --source=runs/Hopper-v5/vagram/0  # a run of your own
 
 A source is a finished run's directory, or data that --keep took from one; without any, those that

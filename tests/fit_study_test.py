@@ -14,7 +14,7 @@ import tensorflow as tf
 from experiments.fits import data, figure, judge, table, work
 from experiments.fits.data import FitData
 from vagram_tf.agent.sac import SoftActorCritic
-from vagram_tf.config import AgentConfig, Config
+from vagram_tf.config import AgentConfig, Config, ModelConfig
 from vagram_tf.envs import tasks
 from vagram_tf.model.splits import held_out
 from vagram_tf.types import Transition
@@ -140,10 +140,14 @@ def test_a_file_that_holds_something_else_is_named(tmp_path, content):
 @pytest.mark.slow
 def test_a_run_gives_its_data_its_critics_and_what_its_simulator_does(tmp_path):
     run = programs.copied_run(tmp_path)
+    # The fits of a study hold out what they do by default.
+    settings = run / "config.json"
+    other = Config.from_json(settings.read_text()).replace(holdout_share=0.5)
+    settings.write_text(other.to_json())
     study = data.from_run(run, states=8)
     count = study.real.reward.shape[0]
     assert count == 90 and study.judged.reward.shape[0] == 8
-    out = study.real.observation.numpy()[held_out(count, study.config.model.holdout_share).numpy()]
+    out = study.real.observation.numpy()[held_out(count, ModelConfig.holdout_share).numpy()]
     env = tasks.make(study.config.env)
     for i, observation in enumerate(study.judged.observation.numpy()):
         assert (out == observation).all(axis=1).any()  # never trained on

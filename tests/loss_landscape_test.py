@@ -9,15 +9,15 @@ import programs
 import pytest
 import tensorflow as tf
 
-from experiments.paper import landscape, landscape_figure
-from experiments.paper.task import LOSSES
+from experiments.paper import landscape
+from experiments.paper.task import LOSSES, read_landscape
 
 
 @pytest.fixture(scope="module")
 def linear():
     """V = 2 cos + 3 sin - velocity."""
     return landscape.compute(
-        lambda s: tf.linalg.matvec(s, tf.constant([2.0, 3.0, -1.0])), angle=1.0, velocity=2.0
+        lambda s: tf.linalg.matvec(s, tf.constant([2.0, 3.0, -1.0])), 1.0, 2.0, title="linear"
     )
 
 
@@ -84,7 +84,7 @@ def test_flat_value_function_is_refused(value_function):
         ValueError,
         match="nothing to draw of .*vagram: the value function is flat around 1 rad, 2 rad",
     ):
-        landscape.compute(value_function, angle=1.0, velocity=2.0)
+        landscape.compute(value_function, 1.0, 2.0, title="")
 
 
 @pytest.mark.slow
@@ -92,12 +92,14 @@ def test_committed_figure_is_that_of_the_committed_data(tmp_path):
     """The picture shows what the data, drawn anew, shows; the table of the docs has the report's
     numbers.
     """
-    directory = programs.ROOT / "results" / "loss_landscape"
-    found = landscape.Landscape(**np.load(directory / "loss_landscape.npz"))
-    title = "Pendulum-v1, vagram, environment step 4,000"
-    valleys = [landscape.valley(loss) for loss in found.loss]
-    landscape_figure.draw(found, LOSSES, valleys, title, f"{tmp_path}/again")
-    pictures.check_same(directory / "loss_landscape.png", tmp_path / "again.png")
+    committed = programs.ROOT / "results" / "loss_landscape" / "loss_landscape"
+    process = programs.program(
+        "loss_landscape", [f"--npz={committed}.npz", f"--output={tmp_path}/again"]
+    )
+    assert process.returncode == 0, process.stderr
+    assert not (tmp_path / "again.npz").exists()
+    pictures.check_same(committed.with_suffix(".png"), tmp_path / "again.png")
+    found = read_landscape(committed.with_suffix(".npz"))
     docs = (programs.ROOT / "docs" / "figures.md").read_text()
     for line in landscape.table(found).splitlines():
         if line.split()[:1] and line.split()[0] in LOSSES:
@@ -128,6 +130,8 @@ def test_program_draws_an_export(tmp_path):
 
 @pytest.mark.slow
 def test_what_is_no_policy_of_the_pendulum_is_refused_in_one_line(tmp_path):
+    empty = tmp_path / "empty.npz"
+    empty.write_bytes(b"")
     other = pendulum_exports.write(tmp_path, 41, environment="InvertedPendulum-v5")
     for arguments, words in [
         ([], "--export is needed"),
@@ -137,5 +141,7 @@ def test_what_is_no_policy_of_the_pendulum_is_refused_in_one_line(tmp_path):
             "is of InvertedPendulum-v5 with 0 distractors; expected is Pendulum-v1 without",
         ),
         ([f"--export={other}", "--velocity=9"], "velocity"),
+        ([f"--npz={empty}"], "is not what loss_landscape has written"),
+        ([f"--npz={empty}", "--angle=1"], "--npz has been computed; it does not go with --angle"),
     ]:
         assert words in programs.refused("loss_landscape", arguments), arguments

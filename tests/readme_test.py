@@ -70,7 +70,6 @@ def test_signs_are_those_of_the_bottlenecks_runs(size, discount):
 @pytest.mark.parametrize(
     "study, panel, step, named",
     [
-        ("pendulum", _CASE, 2000, "return, InvertedPendulum-v5, the same case, step 2,000"),
         ("pendulum", _CASE, 3000, "return, InvertedPendulum-v5, the same case, step 3,000"),
         (
             "bottleneck",
@@ -166,11 +165,14 @@ def test_aims_are_set_beside_what_the_benchmark_has_measured():
     lines = (programs.ROOT / "docs" / "speed.md").read_text().splitlines()
     start = lines.index("| | aim | here |") + 2
     step = "ensemble steps, mle, batch 256"
+    large = "ensemble steps, mle, batch 1024"
     peer = values[f"{step}, mbrl-lib"]
     further = "equal epochs, training steps 1,000 to 5,000, mbrl-lib by this"
-    assert [line.split(" | ")[-1] for line in lines[start : start + 7]] == [
+    assert [line.split(" | ")[-1] for line in lines[start : start + 9]] == [
         f"{100 * shares[step]:.0f} % |",
         f"{values[step] / peer:.2f} × |",
+        f"{100 * shares[large]:.0f} % |",
+        f"{values[large] / values[f'{large}, mbrl-lib']:.2f} × |",
         f"{values[further]:.2f} × |",
         f"{values['Hopper, 100,000 stored: outside fits and SAC updates']:.1f} % |",
         f"{values['Hopper, 125,000 stored: peak memory']:.2f} GB |",
@@ -180,23 +182,6 @@ def test_aims_are_set_beside_what_the_benchmark_has_measured():
     alone = values[f"matrix products of {step}"] / peer
     said = f"would be {alone:.2f} times as fast as a whole step of mbrl-lib"
     assert any(said in line for line in lines)
-
-
-def test_hoppers_best_evaluations_are_those_of_the_committed_runs():
-    def best(pattern):
-        tables = [rows_of(path.relative_to(RESULTS)) for path in RESULTS.glob(pattern)]
-        return [f"{max(of_column(rows, 'mean_return')):,.0f}" for rows in tables]
-
-    def extremes(pattern):
-        totals = sorted(best(pattern), key=lambda text: float(text.replace(",", "")))
-        assert len(totals) == 5
-        return f"between {totals[0]} and {totals[-1]}"
-
-    page = (programs.ROOT / "README.md").read_text()
-    assert f"{extremes('model_limit/evening/learned_*.csv')} without distractors" in page
-    assert f"lie {extremes('distractors/evening/vagram_15_*.csv')} there" in page
-    without = sorted(best("model_limit/learned_temperature/sac_*.csv"), reverse=True)
-    assert f"at {' and '.join(without)} (" in page
 
 
 def test_hoppers_returns_with_distractors_are_those_of_the_committed_runs():

@@ -223,6 +223,15 @@ def test_critics_differ_in_what_is_normalised_alone(size):
     } == expected
 
 
+def test_long_critics_are_those_of_distractors_and_noise_under_vagram():
+    settings, seeds = configs("critics", "long")
+    distractors, _ = configs("distractors", "evening")
+    assert seeds == 3 and len(settings) == 12
+    for name, config in settings.items():
+        known = distractors[name.replace("_noise", "")]
+        assert difference(config, known) == ({"rollout_noise": "on"} if "_noise" in name else {})
+
+
 def test_small_model_has_the_papers_models_and_agent():
     full, _ = configs("small_model", "full")
     assert {

@@ -7,7 +7,6 @@ and renamed. A directory gets a `manifest.json`, which tells damage. TensorFlow 
 
 import contextlib
 import csv
-import fcntl
 import hashlib
 import io
 import json
@@ -138,6 +137,8 @@ def lock(path: Path) -> IO[str]:
     Raises:
       BlockingIOError: it is locked.
     """
+    import fcntl  # which Windows lacks: what locks nothing works there
+
     file = open(path, "a")
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return file

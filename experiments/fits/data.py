@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from vagram_tf import files, seeding
 from vagram_tf.agent.sac import SoftActorCritic
-from vagram_tf.config import Config
+from vagram_tf.config import Config, ModelConfig
 from vagram_tf.dyna import Dyna
 from vagram_tf.envs import tasks
 from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
@@ -129,7 +129,8 @@ def from_run(directory: Path, states: int, seed: int = 0) -> FitData:
             f"{directory} has overwritten the beginning of its data: its episodes cannot be "
             "replayed"
         )
-    out = np.flatnonzero(splits.held_out(count, config.model.holdout_share))
+    # What the fits hold out, whatever the run did.
+    out = np.flatnonzero(splits.held_out(count, ModelConfig.holdout_share))
     generator = np.random.default_rng(seeding.derive(seed, "states"))
     slots = np.sort(generator.choice(out, min(states, len(out)), replace=False))
     observation = tf.gather(real.observation, slots)

@@ -2,38 +2,16 @@
 one.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import tensorflow as tf
 
-from experiments.paper.task import LARGEST_ANGLE, LARGEST_VELOCITY, LOSSES
+from experiments.paper.task import LARGEST_ANGLE, LARGEST_VELOCITY, LOSSES, Landscape
 from vagram_tf.model import losses
 from vagram_tf.model.value_gradients import value_gradients
 from vagram_tf.types import ValueFunction
 
 _POINTS = 101  # of the grid along each axis
 _VALLEY = 0.001  # a loss below this share of its median over the plane is as good as none
-
-
-class Landscape(NamedTuple):
-    """What the figure shows; the arrays of its `.npz`.
-
-    Attributes:
-      angle: `[X]` of the grid, rad; 0 is upright.
-      velocity: `[Y]`, rad/s.
-      reference: angle and velocity of the real next state, a point of the grid.
-      value: `[Y, X]`, the value function.
-      value_gradient: `[3]`, its gradient at the reference by cosine, sine and velocity.
-      loss: `[5, Y, X]` of a prediction at each point, in the order of `LOSSES`.
-    """
-
-    angle: np.ndarray
-    velocity: np.ndarray
-    reference: np.ndarray
-    value: np.ndarray
-    value_gradient: np.ndarray
-    loss: np.ndarray
 
 
 def observe(angle: np.ndarray, velocity: np.ndarray) -> tf.Tensor:
@@ -43,7 +21,7 @@ def observe(angle: np.ndarray, velocity: np.ndarray) -> tf.Tensor:
     return tf.constant(np.stack([np.cos(angle), np.sin(angle), velocity], axis=-1), tf.float32)
 
 
-def compute(value_function: ValueFunction, angle: float, velocity: float) -> Landscape:
+def compute(value_function: ValueFunction, angle: float, velocity: float, title: str) -> Landscape:
     """Evaluates the losses of a prediction at every point of the plane.
 
     For `mle` the predicted variance is fixed: to that of each dimension over the plane, so that it
@@ -53,6 +31,7 @@ def compute(value_function: ValueFunction, angle: float, velocity: float) -> Lan
       value_function: `[B, 3] -> [B]`.
       angle: of the real next state, rad.
       velocity: rad/s.
+      title: of the figure.
 
     Raises:
       ValueError: in one sentence, a loss is the same, or not finite, on half of the plane or more.
@@ -94,7 +73,13 @@ def compute(value_function: ValueFunction, angle: float, velocity: float) -> Lan
             f"{angle:g} rad, {velocity:g} rad/s, or not finite; take another state or export"
         )
     return Landscape(
-        angles, velocities, reference, value.numpy().reshape(shape), gradient.numpy()[0, 0], loss
+        title,
+        angles,
+        velocities,
+        reference,
+        value.numpy().reshape(shape),
+        gradient.numpy()[0, 0],
+        loss,
     )
 
 

@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm
 
-from experiments.paper.landscape import Landscape, height
+from experiments.paper.landscape import height
+from experiments.paper.task import Landscape
 from vagram_tf.commands.report import style
 
 _LEVELS = (0.01, 0.1, 1.0)
@@ -21,7 +22,7 @@ _HEIGHTS = LogNorm(1e-3, 10)
 
 
 def draw(
-    found: Landscape, names: Sequence[str], valleys: Sequence[np.ndarray], title: str, output: str
+    found: Landscape, names: Sequence[str], valleys: Sequence[np.ndarray], output: str
 ) -> list[Path]:
     """Draws six panels; returns the files.
 
@@ -29,7 +30,6 @@ def draw(
       found: what to draw.
       names: of its losses.
       valleys: bool `[Y, X]` for each loss, where it is as good as none.
-      title: of the figure.
       output: path without suffix.
     """
     with plt.rc_context({**style.STYLE, "axes.spines.top": True, "axes.spines.right": True}):
@@ -80,7 +80,7 @@ def draw(
         for axes in grid[-1]:
             axes.set_xlabel("angle (rad)")
         figure.suptitle(
-            f"{title}\n× the real next state   ○ smallest loss   "
+            f"{found.title}\n× the real next state   ○ smallest loss   "
             "cyan: loss below 0.1 % of its median",
             fontsize=9,
         )

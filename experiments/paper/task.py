@@ -2,8 +2,11 @@
 programs are asked for.
 """
 
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from vagram_tf import files
 from vagram_tf.export.load import check_export, environment_of
@@ -16,15 +19,44 @@ LARGEST_VELOCITY = 8.0
 MEASUREMENTS = 5  # of a model per value function, beside the one when it comes
 
 
-class LandscapeOrder(NamedTuple):
-    """The losses around a state: angle in rad and velocity in rad/s; `output` is a path without
-    suffix.
+class Landscape(NamedTuple):
+    """What the figure shows; the arrays of its `.npz`.
+
+    Attributes:
+      title: whose value function it is.
+      angle: `[X]` of the grid, rad; 0 is upright.
+      velocity: `[Y]`, rad/s.
+      reference: angle and velocity of the real next state, a point of the grid.
+      value: `[Y, X]`, the value function.
+      value_gradient: `[3]`, its gradient at the reference by cosine, sine and velocity.
+      loss: `[5, Y, X]` of a prediction at each point, in the order of `LOSSES`.
     """
 
-    export: Path
+    title: str
+    angle: np.ndarray
+    velocity: np.ndarray
+    reference: np.ndarray
+    value: np.ndarray
+    value_gradient: np.ndarray
+    loss: np.ndarray
+
+
+class LandscapeOrder(NamedTuple):
+    """The losses around a state.
+
+    Attributes:
+      export: of the policy whose value function it is.
+      angle: of the real next state, rad.
+      velocity: rad/s.
+      output: path of the files without suffix.
+      computed: what is there already and only drawn, instead of all but the output.
+    """
+
+    export: Path | None
     angle: float
     velocity: float
     output: str
+    computed: Landscape | None
 
 
 class DriftRow(NamedTuple):
@@ -91,3 +123,15 @@ def read_drift(path: Path) -> list[DriftRow]:
     if not rows:
         raise ValueError(f"{path} holds no rows")
     return rows
+
+
+def read_landscape(path: Path) -> Landscape:
+    """Returns what `loss_landscape` has written; raises OSError, or ValueError for a file that
+    holds something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in Landscape._fields}
+    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):  # an array is no `with`
+        raise ValueError(f"{path} is not what loss_landscape has written") from None
+    return Landscape(**{**found, "title": str(found["title"])})

@@ -10,7 +10,7 @@ from vagram_tf.study import Settings, Study
 # What a claim about a loss is read beside. `mle` draws its rollouts from the predicted Gaussian, as
 # MBPO does, and `vagram` and `mse` take the mean: `mle_mean` is the likelihood without that noise,
 # so that it differs from `vagram` in the loss alone. `mle_fixed` is the likelihood of the paper's
-# code, whose variance is bounded and not learned.
+# code: its variance has fixed bounds in raw units, that of `mle` bounds that are learned.
 LOSSES: Settings = {
     "vagram": {"loss": "vagram"},
     "mle": {"loss": "mle"},

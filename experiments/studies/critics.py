@@ -6,7 +6,9 @@ normalised: `plain` nothing, `observations` the agent's observations, `layers` t
 layers (the default), `features` the last layers' outputs, as in the paper's agent.
 """
 
-from experiments.studies import LOSSES, SHORT, TO_THE_END, mostly_imagined
+import dataclasses
+
+from experiments.studies import LOSSES, SHORT, TO_THE_END, distractors, mostly_imagined
 from vagram_tf.study import Settings, Study, product
 
 _COMMON = {
@@ -18,6 +20,8 @@ _COMMON = {
     "feature_normalization": False,
 }
 _LOSSES: Settings = {loss: LOSSES[loss] for loss in ("vagram", "mle", "mle_mean")}
+# `vagram` with the noise in its rollouts that `mle` has.
+_NOISE: Settings = {"vagram_noise": {"loss": "vagram", "rollout_noise": "on"}}
 _WORLDS: Settings = {
     "30_rotation": {"distractors": 30, "distractor_kind": "rotation"},
     "0": {"distractors": 0},
@@ -47,4 +51,9 @@ EVENING = mostly_imagined(
         settings=_ALL,
         seeds=range(2),
     )
+)
+
+# The preset's agent and the default's critics, for as long as an evening allows.
+LONG = dataclasses.replace(
+    distractors.EVENING, settings=product({**_LOSSES, **_NOISE}, distractors.WORLDS), seeds=range(3)
 )

@@ -1,8 +1,8 @@
 """Dimensions that have nothing to do with the task: Hopper, all losses as they become more.
 
 Voelcker et al. 2022, section 5.2. A setting is named after its loss, the number of distractors and
-their kind. Nonlinear distractors are noise to a model; those of `rotation` can be predicted, and
-take its capacity.
+their kind. Those of `rotation` can be predicted exactly, and take a model's capacity; nonlinear
+ones can hardly be predicted from few data.
 """
 
 from experiments.studies import CRITICS, LOSSES, SAC, SHORT, learned_temperature, mostly_imagined
@@ -17,6 +17,7 @@ _ALL: Settings = {**LOSSES, **SAC}
 _NONE: Settings = {"0": {"distractors": 0}}
 _FIFTEEN: Settings = product(vary("distractors", 15), vary("distractor_kind", "nonlinear"))
 _THIRTY: Settings = product(vary("distractors", 30), vary("distractor_kind", "rotation"))
+WORLDS: Settings = {**_THIRTY, **_FIFTEEN, **_NONE}
 
 FULL = Study(
     common={**_TASK, "num_steps": 125_000},
@@ -31,7 +32,7 @@ FULL = Study(
 
 EVENING = Study(
     common={**_TASK, **SHORT, "model_hidden_units": (128, 128, 128)},
-    settings=product(_ALL, {**_THIRTY, **_FIFTEEN, **_NONE}),
+    settings=product(_ALL, WORLDS),
     seeds=range(5),
 )
 

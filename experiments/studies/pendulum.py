@@ -3,7 +3,7 @@ losses.
 
 `EVENING` is the case where value errors differ most in `experiments.fit_study`: a model of two
 layers of 64 units, in which `vagram` has half the value error of `mle` and of `mse`. `FULL` adds
-Pendulum-v1, no distractors, and nonlinear ones, which are noise to a model.
+Pendulum-v1, no distractors, and nonlinear ones, which can hardly be predicted.
 """
 
 from experiments.studies import CRITICS, LOSSES, SAC

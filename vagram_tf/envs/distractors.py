@@ -4,8 +4,9 @@ They test what a model of limited capacity chooses to predict. Source of `linear
 `correlated` and `noise`: Voelcker et al., "Value Gradient weighted Model-Based Reinforcement
 Learning", ICLR 2022, and the code published with it. Two differences from that code: the dynamics
 belong to the task (a seed of their own, the same in training and evaluation), and an episode's
-start belongs to the episode (its reset seed). `rotation` and `bystander` are ours: the paper's
-kinds are noise to a small model, and these can be predicted by a model that spends itself on them.
+start belongs to the episode (its reset seed). `rotation` and `bystander` are ours: a model that
+spends itself on them can predict them. The paper's kinds it hardly can, if it is small or has few
+data.
 """
 
 from typing import Any, cast

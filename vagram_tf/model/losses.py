@@ -2,9 +2,9 @@
 
 Shapes are in the letters of `vagram_tf.types`. A prediction is `[..., D]`, say `[E, B, D]`. What it
 is compared with has the same leading axes, or all but the first of at least two: a target `[B, D]`
-is shared by the members. Nothing else is broadcast. The result is `[...]`, and whoever trains
-reduces it. A value gradient is an argument: nothing here knows a network. No loss propagates a
-gradient into its target or its value gradient.
+is shared by the members. Nothing else is broadcast; axes of unknown size, in a traced function, are
+not checked. The result is `[...]`, and whoever trains reduces it. A value gradient is an argument:
+nothing here knows a network. No loss propagates a gradient into its target or its value gradient.
 """
 
 import math

@@ -166,3 +166,4 @@ def _rewards(
         xlabel="real reward",
         ylabel="predicted reward",
     )
+    _legend(axes, markerscale=3)

@@ -146,7 +146,7 @@ def _planner_lines(planned: dict[str, Any] | None) -> list[str]:
 
 
 def _sign_lines(found: dict[str, Any], dimensions: int) -> list[str]:
-    """Says whether value-aware weights may pay; see docs/studies.md for what each of the numbers
+    """Says whether value-aware weights may pay; see docs/when.md for what each of the numbers
     means.
     """
     units, near = found["narrowest_layer"], found["nearest"]
