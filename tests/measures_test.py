@@ -104,6 +104,19 @@ def test_open_loop_takes_the_real_actions_in_turn_and_no_real_state():
     )
 
 
+def test_a_model_that_runs_away_is_infinitely_wrong_from_then_on():
+    steps = steps_of(np.full([5, 1], 1.0), [F, F, F, T])
+
+    def runaway(observation, action):
+        assert np.isfinite(observation).all()  # exports refuse other numbers
+        return np.where(observation > 10.0, np.nan, observation + 6.0)
+
+    comparison = measures.compare(steps, predicts(runaway), linear_value([2.0]), horizon=4)
+    assert comparison.predicted[:2, 0, 0].tolist() == [7.0, 13.0]
+    assert np.isnan(comparison.predicted[2, 0, 0]) and comparison.predicted[3, 0, 0] == np.inf
+    assert comparison.values.predicted[:, 0].tolist() == [14.0, 26.0, np.inf, np.inf]
+
+
 def test_nothing_of_the_next_episode_enters():
     """Two episodes far apart: an error across the border would be 1,000."""
     steps = Steps(

@@ -161,7 +161,9 @@ def test_run_that_was_killed_before_its_first_checkpoint_starts_over(tmp_path):
     check_complete(tmp_path, 23)
 
 
-@pytest.mark.parametrize("rest", ["3", "30", "30,", "30,60", "30,60,,,,", "\n", "30,60,,,,,,,,,"])
+@pytest.mark.parametrize(
+    "rest", ["3", "30", "30,", "30,60", "30,60,,,,", "\n", "30,60,,,,,,,,,", "20,6,,,,,,,,,,0.9"]
+)
 def test_half_written_row_is_dropped(tmp_path, rest):
     record(tmp_path, range(1, 29))
     with open(tmp_path / "progress.csv", "a") as file:
@@ -301,3 +303,8 @@ def test_tensorboard_that_stays_open_forgets_what_was_cut_off(tmp_path):
     metrics.scalars(21, {"train/loss": 0.0})
     metrics.close()
     assert seen() == list(range(1, 22))
+
+
+def test_sensitivities_are_none_where_their_table_is_gone(tmp_path):
+    env_steps, values = Metrics(tmp_path).sensitivities()
+    assert env_steps.shape == (0,) and len(values) == 0

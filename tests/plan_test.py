@@ -122,6 +122,20 @@ def test_rewards_after_the_end_do_not_count_and_are_discounted():
     assert hasty.promised == 10.0 and hasty.actions[0] > 1.0
 
 
+@pytest.mark.parametrize("method", list(plan.METHODS))
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_candidate_that_runs_away_spoils_no_plan(method, ends):
+    """What lies beyond 1 pays a number that is none, after the episode's end or within it."""
+    runaway = of_reward(
+        lambda action: tf.where(action[..., 0] > 1.0, np.nan, -tf.square(action[..., 0] - 0.5)),
+        lambda observation: (observation[..., 0] > 0.9) & ends,
+    )
+    planner = plan.Planner(world(runaway), method, horizon=4, spread=0.8, iterations=5)
+    for _ in range(2):
+        found = planner.plan(np.zeros(1, np.float32))
+        assert np.isfinite(found.actions).all() and np.isfinite(found.promised)
+
+
 def test_value_counts_where_a_plan_ends():
     nothing = of_reward(lambda action: tf.zeros(tf.shape(action)[:2]))
     judged = world(

@@ -643,7 +643,7 @@ def test_file_names_may_hold_any_separator(tmp_path):
     assert "a/mle" in process.stdout and "c/mle" in process.stdout
 
 
-def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
+def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path, tmp_path_factory):
     good = "a,mle,0,5,1,1,1"
     for lines, words in [
         (["a,mle,0,5,much,1,1"], "line 2: return must be a number, got 'much'"),
@@ -659,6 +659,9 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
     written(tmp_path / "good.csv", good)
     (tmp_path / "columns.csv").write_text("setting,seed,return\na,0,1\n")
     (tmp_path / "nothing.csv").write_text("")
+    runs = tmp_path_factory.mktemp("runs")
+    (runs / "env" / "mle" / "0").mkdir(parents=True)
+    (runs / "env" / "mle" / "0" / "progress.csv").write_text("env_step,mean_return\n5,1.0\n")
     (tmp_path / "latin.csv").write_bytes(_SAVED.replace("mle", "mle_ö").encode("latin-1"))
     for arguments, words in [
         (
@@ -710,6 +713,10 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
         (
             [f"--csv={tmp_path}/columns.csv", "--output=/no/such/out"],
             "there is no directory /no/such",
+        ),
+        (
+            [f"--runs={runs}", f"--output={runs}/env/mle/0/progress"],
+            f"would overwrite {runs}/env/mle/0/progress.csv",
         ),
     ]:
         assert words in programs.refused("plot", arguments), arguments

@@ -51,6 +51,11 @@ def test_work_says_how_it_ended(how, code):
     assert (process.returncode, process.stdout, process.stderr) == (code, f"{how} False\n", "")
 
 
+def test_ctrl_c_leaves_no_traceback():
+    process = toy("--how=interrupted")
+    assert (process.returncode, process.stdout, process.stderr) == (130, "", "")
+
+
 def test_bug_shows_where_it_is():
     process = toy("--how=bug")
     assert (

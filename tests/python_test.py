@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from vagram_tf import Training, plan
+from vagram_tf.export.load import check_export, environment_of
 
 pytestmark = pytest.mark.slow
 
@@ -106,4 +107,8 @@ def test_an_environment_of_ones_own_gets_the_distractors_of_the_configuration(tm
         assert len(run.evaluate().returns) == config.run.eval_episodes
         assert len(made) == 1 + config.run.eval_episodes
         assert run.policy(np.zeros(5)).shape == (1,)
+        policy = run.export()["policy"]
+    # It may be anything: no program takes another for it.
+    with pytest.raises(ValueError, match="no environment is known: .* or of a program's own"):
+        environment_of(check_export(policy, "policy"))
     assert run.directory == tmp_path / "Mine" / "vagram" / "0"

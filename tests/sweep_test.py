@@ -137,6 +137,15 @@ def test_unfinished_runs_are_not_skipped(left, tmp_path, damage):
 
 
 @pytest.mark.slow
+def test_a_number_that_is_written_otherwise_is_the_same_run(left, tmp_path):
+    files, _ = left
+    config = files.run.config.replace(warm_up_epochs=1)
+    assert config == files.run.config and config.to_json() != files.run.config.to_json()
+    again = run_files.RunFiles(tmp_path, files.run._replace(config=config))
+    assert again.finished() and again.evaluations() == files.evaluations() != []
+
+
+@pytest.mark.slow
 def test_run_without_a_model_is_finished_without_its_export(left, tmp_path):
     files, exports = left
     (exports / "dynamics").unlink()
@@ -464,6 +473,8 @@ def test_runs_have_the_preset_the_common_changes_and_their_own():
         ({"a": {}, "b": {"members": 7}}, [0], "settings a and b are the same"),
         ({"../a": {}}, [0], "a setting's name must be"),
         ({"a b": {}}, [0], "a setting's name must be"),
+        ({"stop": {}}, [0], "a setting cannot be called 'stop'"),
+        ({"lock": {}}, [0], "a setting cannot be called 'lock'"),
     ],
 )
 def test_impossible_study_is_refused(settings, seeds, words):

@@ -14,6 +14,8 @@ FAULTS = {
 def run(how):
     if how in FAULTS:
         raise FAULTS[how]
+    if how == "interrupted":
+        raise KeyboardInterrupt
     if how == "bug":
         raise KeyError("a bug")
     while how == "talking":

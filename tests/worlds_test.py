@@ -184,6 +184,8 @@ def test_sizes_that_float32_or_networks_cannot_take_are_named():
     ]
     (clock,) = trial.sizes(lowest, highest, names, "2:5", normalized=True)
     assert "--observation_origin=2:5,0:1700000001.5 " in clock
+    (clock,) = trial.sizes(lowest, highest, names, "0:5,2:5", normalized=True)
+    assert "--observation_origin=2:5,0:1700000006.5 " in clock  # from the origin on
 
 
 def test_origin_keeps_what_float32_loses():
@@ -195,6 +197,26 @@ def test_origin_keeps_what_float32_loses():
     assert observation.shape == (4,) and environment.task.observation_space.shape == (4,)
 
 
+class Halved(gymnasium.ObservationWrapper):
+    """An InvertedPendulum whose observations are half as large as its rule of termination takes
+    them to be.
+    """
+
+    def observation(self, observation):
+        return observation / 2
+
+
+def test_run_tells_of_a_rule_that_is_not_that_of_its_environment(tmp_path, caplog):
+    config = programs.tiny(name="InvertedPendulum-v5", termination="auto", random_steps=200)
+    make = lambda: Halved(gymnasium.make(config.env.name))  # noqa: E731
+    for name, own in (("own", make), ("plain", None)):
+        caplog.clear()
+        with Training(config, tmp_path / name, env=own) as training:
+            training.learn(200)
+        said = "the rule of termination that is known for it says something else of"
+        assert (said in caplog.text) == (own is not None)
+
+
 @pytest.mark.parametrize(
     "origin, words",
     [
@@ -202,6 +224,7 @@ def test_origin_keeps_what_float32_loses():
         ("0:one", "must be index:value,index:value"),
         ("2:1.0", "'2:1.0' is no finite number of a dimension from 0 to 1"),
         ("0:inf", "'0:inf' is no finite number"),
+        ("0:1,1:2,0:3", "names dimension 0 twice"),
     ],
 )
 def test_origin_that_cannot_be_is_refused(origin, words):

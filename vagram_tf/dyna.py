@@ -274,7 +274,7 @@ class Dyna:
         open_episode = self.interaction.thaw()
         self._metrics.thaw()
         starts = self.interaction.episode_starts
-        if not open_episode and starts and self.env_step - starts[-1] <= self.real.size:
+        if not open_episode and starts and 0 < self.env_step - starts[-1] <= self.real.size:
             slot = starts[-1] % self.real.capacity
             self.interaction.compare_start(self.real.all().observation[slot].numpy())
 

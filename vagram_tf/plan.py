@@ -162,8 +162,8 @@ class Planner:
       seed: of the candidates. Seed and observations make the actions.
 
     Raises:
-      ValueError: there is no such method, a number is not positive, or the world's bounds exclude
-        each other.
+      ValueError: there is no such method, the horizon, the candidates or the iterations are not
+        positive, or the world's bounds exclude each other.
     """
 
     def __init__(
@@ -256,11 +256,15 @@ class Planner:
             action = tf.ensure_shape(dealt[t], [world.elites, rows, size])
             after = world.each(state, action)
             reward = after["reward"] - self._penalty(state, action)
-            total += alive * self._discount ** tf.cast(t, tf.float32) * reward
+            # What comes after an end counts for nothing, however far it goes.
+            going = alive > 0.0
+            reward = tf.where(going, reward, 0.0)
+            state = tf.where(going[..., tf.newaxis], after["next_observation"], state)
+            total += self._discount ** tf.cast(t, tf.float32) * reward
             alive *= 1.0 - tf.cast(after["terminated"], tf.float32)
             return (
                 t + 1,
-                tf.ensure_shape(after["next_observation"], state.shape),
+                tf.ensure_shape(state, [world.elites, rows, observation.shape[0]]),
                 tf.ensure_shape(alive, nothing.shape),
                 tf.ensure_shape(total, nothing.shape),
             )
@@ -274,8 +278,12 @@ class Planner:
         total = tf.reshape(total, [count])
         if world.value is not None:
             value = world.value(tf.reshape(state, [count, state.shape[-1]]))
-            total += tf.reshape(alive, [count]) * self._discount**horizon * value
-        return total
+            going = tf.reshape(alive, [count]) > 0.0
+            total += self._discount**horizon * tf.where(going, value, 0.0)
+        # Worse than any other: what is not finite says nothing of what would come.
+        known = tf.math.is_finite(total)
+        least = tf.reduce_min(tf.where(known, total, total.dtype.max))
+        return tf.where(known, total, tf.stop_gradient(least))
 
     def _penalty(self, state: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
         """Returns what the elites' disagreement costs, `[E, B]`: its share of the predicted

@@ -20,7 +20,7 @@ from absl import flags
 from vagram_tf import presets
 from vagram_tf.commands import paths
 from vagram_tf.commands.inputs import check_environment
-from vagram_tf.config import FIELDS, Config
+from vagram_tf.config import FIELDS, Config, EnvConfig
 
 _RENAMED = {"name": "env"}
 _SUBJECTS = {
@@ -108,7 +108,7 @@ def help_text(command: str, text: str, module: str, argv: list[str]) -> str:
     )
     if env:
         check_packages()
-        check_environment(env)
+        check_environment(EnvConfig(name=env))
     env = env or FIELDS["name"].default
     defaults = presets.preset(env).flat()
     for subject, names in sections.items():

@@ -40,9 +40,9 @@ def environments(config: EnvConfig, count: int) -> Iterator[list["gymnasium.Env"
         yield made
 
 
-def check_environment(name: str) -> None:
+def check_environment(config: EnvConfig) -> None:
     """Raises ValueError as `environment` does."""
-    environment(EnvConfig(name=name)).close()
+    environment(config).close()
 
 
 def check_loss(loss: str) -> None:

@@ -70,7 +70,7 @@ def check() -> Order:
     config = environment_of(check_export(export, "dynamics", needed))
     policy, output = _beside(export, given.policy, given.output)
     other = environment_of(check_export(policy, "policy", "value"))
-    if config != other:
+    if config.world != other.world:
         raise ValueError(
             f"{policy} is a policy for another environment: {other} instead of {config}"
         )

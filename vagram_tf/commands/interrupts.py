@@ -42,7 +42,8 @@ class Interrupts:
     """Turns signals into a request that the loop asks for; a second one of Ctrl-C or SIGTERM stops
     at once.
 
-    A signal that is ignored when the program starts, as `nohup` has it with SIGHUP, stays ignored.
+    A further signal that is ignored when the program starts, as `nohup` has it with SIGHUP, stays
+    ignored.
     A pipe that nobody reads any more is a request, too. A terminal that is gone is none: SIGHUP
     says whether the program shall end with it.
 

@@ -69,7 +69,7 @@ def check() -> Order:
     if not 0.0 < given.last <= 1.0:
         raise ValueError(f"--last must be within (0, 1], got {given.last:g}")
     inputs.check_output(given.output)
-    tables = [path for directory in given.runs for path in directory.glob("*.csv")]
+    tables = [path for directory in given.runs for path in run_tables.paths(directory).values()]
     _check_kept([*given.csv, *tables], given.output)
     evaluations, plans = run_tables.read(given.runs) if given.runs else read(given.csv)
     settings = dict.fromkeys(of.setting for of in evaluations)

@@ -1,6 +1,7 @@
 """The skeleton of every command-line program: what may be refused is refused first, then it works.
 
-Exit codes: 0, or what the work returns; 1 after a fault; 2 where nothing was begun.
+Exit codes: 0, or what the work returns; 1 after a fault; 2 where nothing was begun; 130 after
+Ctrl-C.
 """
 
 import contextlib
@@ -67,6 +68,8 @@ class Program:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except SystemExit as end:
             code = end.code
+        except KeyboardInterrupt:
+            code = 130
         processes.end(code)
 
     def _parse(self, argv: list[str]) -> list[str]:

@@ -82,7 +82,7 @@ def check() -> SweepPlan:
     interrupts.named()
     name, content = studies.read(given.study, given.size)
     runs = studies.runs(content)
-    for environment in dict.fromkeys(run.config.env.name for run in runs):
+    for environment in dict.fromkeys(run.config.env for run in runs):
         inputs.check_environment(environment)
     for loss in dict.fromkeys(run.config.model.loss for run in runs):
         inputs.check_loss(loss)

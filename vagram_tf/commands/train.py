@@ -42,7 +42,7 @@ def check() -> Config:
     config = flags.config()
     interrupts.named()
     quiet.announce_threads(config.run.threads)
-    inputs.check_environment(config.env.name)
+    inputs.check_environment(config.env)
     inputs.check_loss(config.model.loss)
     return config
 

@@ -39,7 +39,7 @@ class Origin(gymnasium.ObservationWrapper):
 
 
 def _parsed(text: str, size: int) -> np.ndarray:
-    origin = np.zeros(size)
+    origin, named = np.zeros(size), set()
     for part in text.split(","):
         index, _, value = part.partition(":")
         try:
@@ -53,5 +53,8 @@ def _parsed(text: str, size: int) -> np.ndarray:
                 f"observation_origin: {part!r} is no finite number of a dimension from 0 to "
                 f"{size - 1}"
             )
+        if dimension in named:
+            raise ValueError(f"observation_origin names dimension {dimension} twice, in {text!r}")
+        named.add(dimension)
         origin[dimension] = origin_of
     return origin

@@ -126,8 +126,7 @@ def sizes(
     filling = ~drowned & (largest >= _LARGE) & (not normalized)
     said = []
     for i in map(int, np.flatnonzero(drowned)):
-        middle = f"{i}:{(lowest[i] + highest[i]) / 2:.12g}"
-        remedy = f"--observation_origin={f'{origin},{middle}' if origin else middle}"
+        remedy = f"--observation_origin={_shifted(origin, i, (lowest[i] + highest[i]) / 2)}"
         said.append(
             f"{names[i]} varies by {spread[i]:.3g} around {largest[i]:.9g}, where float32 knows "
             f"multiples of {spacing[i]:.3g} alone: {remedy} subtracts that before"
@@ -138,3 +137,28 @@ def sizes(
             "--observation_normalization scales what they see"
         )
     return said
+
+
+def _shifted(origin: str, dimension: int, by: float) -> str:
+    """Returns the setting `observation_origin` with a dimension's origin moved."""
+    parts = (part.partition(":") for part in origin.split(",") if part)
+    origins = {int(index): value for index, _, value in parts}
+    before = float(origins.pop(dimension, 0.0))
+    others = [f"{index}:{value}" for index, value in origins.items()]
+    return ",".join([*others, f"{dimension}:{before + by:.12g}"])
+
+
+def ends(said: np.ndarray, terminated: np.ndarray) -> str | None:
+    """Says how often a known rule of termination is wrong, with the remedy; None where it never is.
+
+    Args:
+      said: bool `[N]`, what it says of real steps.
+      terminated: bool `[N]`, whether these terminated.
+    """
+    wrong = int(np.sum(said != terminated))
+    if not wrong:
+        return None
+    return (
+        f"the rule of termination that is known for it says something else of {wrong} of "
+        f"{len(said)} steps: --termination=learned"
+    )

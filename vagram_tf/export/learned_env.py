@@ -116,7 +116,9 @@ class _Model:
             raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
         from vagram_tf.export.pictures import Pictures
 
-        return Pictures(environment_of(self._metadata), self._metadata["dimension_names"])
+        known = self._metadata["environment"] is not None
+        task = environment_of(self._metadata) if known else None
+        return Pictures(task, self._metadata["dimension_names"])
 
     def start(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Returns states `[count, D]` that real episodes started from."""

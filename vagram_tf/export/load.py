@@ -112,7 +112,9 @@ def environment_of(metadata: Mapping[str, Any]) -> EnvConfig:
       ValueError: they name none, or one that is impossible.
     """
     if metadata.get("environment") is None:
-        raise ValueError("no environment is known: the model was fitted to data that name none")
+        raise ValueError(
+            "no environment is known: the export is of data that name none, or of a program's own"
+        )
     # Exports of version 0.1 do not have all of them.
     settings = {name: metadata[name] for name in _ENVIRONMENT if name in metadata}
     return EnvConfig(name=metadata["environment"], **settings)

@@ -21,7 +21,7 @@ class Pictures:
     plot of the observations.
 
     Args:
-      environment: that the model has learned.
+      environment: that the model has learned, where it is known.
       names: of its D dimensions.
       size: height of the pictures, in pixels; smaller ones, and plots, stay as they are.
 
@@ -33,10 +33,12 @@ class Pictures:
       RenderingUnavailable: the task could be drawn, but OpenGL is missing.
     """
 
-    def __init__(self, environment: EnvConfig, names: Sequence[str], size: int = 480):
+    def __init__(self, environment: EnvConfig | None, names: Sequence[str], size: int = 480):
         self._arguments = (environment, names, size)
         self._task: StateRenderer | None = None
         self.frames_per_second: float = 30
+        if environment is None:
+            return
         try:
             self._task = StateRenderer(environment, size)
             self.frames_per_second = self._task.frames_per_second

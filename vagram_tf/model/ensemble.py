@@ -113,9 +113,8 @@ class DynamicsEnsemble(tf.keras.Model):
             EnsembleDense(members, before, units, f"hidden_{i}")
             for i, (before, units) in enumerate(itertools.pairwise((inputs, *hidden_units)))
         ]
-        features = hidden_units[-1] if hidden_units else inputs
-        self._mean_head = EnsembleDense(members, features, outputs, "mean")
-        self._log_variance_head = EnsembleDense(members, features, outputs, "log_variance")
+        self._mean_head = EnsembleDense(members, hidden_units[-1], outputs, "mean")
+        self._log_variance_head = EnsembleDense(members, hidden_units[-1], outputs, "log_variance")
         bound = [members, 1, outputs]
         self._min_log_variance, self._max_log_variance = (
             self.add_weight(

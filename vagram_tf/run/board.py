@@ -41,6 +41,8 @@ def show_pictures(dyna: Dyna, metrics: Metrics) -> None:
 
 def _of_the_model(dyna: Dyna, metrics: Metrics) -> dict[str, figures.Picture]:
     names, (env_steps, sensitivity) = dyna.dimension_names, metrics.sensitivities()
+    if not len(env_steps):  # its table was damaged, and moved away
+        return {}
     shown = np.argsort(-sensitivity[-1], kind="stable")[:_PANELS]
     real, predicted = diagnosis.open_loop(dyna, _OPEN_LOOP_STEPS)
     return {

@@ -101,9 +101,13 @@ def run_path(workdir: Path, config: Config) -> Path:
     return workdir / environment / config.model.loss.replace(":", "-") / str(config.run.seed)
 
 
-def config_hash(config: Config) -> str:
-    """Returns the first 16 hexadecimal digits of the configuration's SHA-256, without what may
+def fixed(config: Config) -> Config:
+    """Returns what of a configuration a run keeps for life: with the defaults of what may
     change.
     """
-    fixed = config.replace(**{name: FIELDS[name].default for name in _MAY_CHANGE})
-    return hashlib.sha256(fixed.to_json().encode()).hexdigest()[:16]
+    return config.replace(**{name: FIELDS[name].default for name in _MAY_CHANGE})
+
+
+def config_hash(config: Config) -> str:
+    """Returns the first 16 hexadecimal digits of the SHA-256 of what a run keeps."""
+    return hashlib.sha256(fixed(config).to_json().encode()).hexdigest()[:16]

@@ -54,10 +54,16 @@ def _modules(dyna: Dyna) -> dict[str, ExportedDynamics | ExportedPolicy | TFAgen
 
 
 def _of_run(dyna: Dyna, kind: str, mean_return: float | None) -> dict[str, Any]:
+    described = {
+        **environment_metadata(dyna.config.env),
+        "horizon": dyna.environments.time_limit,
+    }
+    if not dyna.environment_is_named:  # it may be anything, whatever the configuration calls it
+        described["environment"] = None
     return metadata(
         kind,
         dyna.config,
-        {**environment_metadata(dyna.config.env), "horizon": dyna.environments.time_limit},
+        described,
         dyna.dimension_names,
         dyna.action_space,
         dyna.termination_kind,

@@ -124,7 +124,12 @@ class Metrics:
             _append_row(self._sensitivity, [str(step), *(f"{value:.6g}" for value in values)])
 
     def sensitivities(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the environment steps `[T]` and values `[T, D]` of `value_sensitivity.csv`."""
+        """Returns the environment steps `[T]` and values `[T, D]` of `value_sensitivity.csv`.
+
+        T is 0 where there is no such table any more.
+        """
+        if not self._sensitivity.exists():
+            return np.zeros(0, int), np.zeros([0, 0])
         table = np.loadtxt(self._sensitivity, delimiter=",", skiprows=1, ndmin=2)
         return table[:, 0].astype(int), table[:, 1:]
 
@@ -172,8 +177,8 @@ def _truncate_table(path: Path, last_step: int) -> int:
         return 0
     try:
         with open(path, newline="") as file:
-            rows = list(csv.reader(file))
-        # A kill can leave half a row.
+            whole = [line for line in file if line.endswith("\n")]  # a kill can leave half of one
+        rows = list(csv.reader(whole))
         complete = [row for row in rows[1:] if len(row) == len(rows[0])]
         kept = [row for row in complete if int(row[0]) <= last_step]
     except (ValueError, csv.Error) as error:

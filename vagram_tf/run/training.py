@@ -281,7 +281,7 @@ class Training:
 
     @functools.cached_property
     def _live_model(self) -> DynamicsFunctions:
-        """Reads the weights as they are at every call, and is traced at the first one alone."""
+        """Reads the weights as they are at every call."""
         ensemble = self.dyna.ensemble
         return DynamicsFunctions(
             ensemble,
@@ -336,31 +336,36 @@ class Training:
         self._log.note_step(self.dyna.step())
         self._unsettled = True
         if self.dyna.training_step == 0:
-            self._look_at_sizes()
+            self._look_at_random_steps()
         if self.done or self._due(self.config.run.checkpoint_every):
             self._save()
 
-    def _look_at_sizes(self) -> None:
+    def _look_at_random_steps(self) -> None:
+        """Warns of what a model or an agent could not learn from them."""
         environment = self.dyna.environment
         seen = environment.lowest, environment.highest, self.dyna.dimension_names
         origin, agent = self.config.env.observation_origin, self.config.agent
         for concern in trial.sizes(*seen, origin, agent.observation_normalization):
             _warn(concern)
+        if self.dyna.termination_kind == "known":
+            seen_steps = self.dyna.real.all()
+            said = self.dyna.termination(seen_steps.next_observation).numpy()
+            _warn(trial.ends(said, seen_steps.discount.numpy() == 0.0))
 
     def _settle(self, stop: Callable[[], bool]) -> None:
         """Evaluates and exports where that is due after a step, unless it has been done."""
         if not self._unsettled:
             return
-        exports = self._due_in_training(self.config.run.export_every)
+        exporting = self._due_in_training(self.config.run.export_every)
         noted = self._log.last_evaluation == self.env_step
-        if self._due_in_training(self.config.run.eval_every) and (exports or not noted):
+        if self._due_in_training(self.config.run.eval_every) and (exporting or not noted):
             try:
                 self.evaluation = self.dyna.evaluate(stop)
             except Stopped:
                 return
             if not noted:
                 self._log.note_evaluation(self.evaluation)
-        if exports:
+        if exporting:
             self.export()
         self._unsettled = False
 

@@ -259,14 +259,8 @@ def _termination(env: gymnasium.Env, walk: Walk) -> Finding:
     if rule is None:
         return Finding("termination", "ok", f"{ends}; a classifier will learn when")
     said = rule(tf.constant(walk.observations)).numpy()
-    wrong = int(np.sum(said != walk.terminated))
-    if wrong:
-        return Finding(
-            "termination",
-            "trouble",
-            f"{ends}; the rule that is known for it says something else of {wrong} steps: "
-            "--termination=learned",
-        )
+    if concern := trial.ends(said, walk.terminated):
+        return Finding("termination", "trouble", f"{ends}; {concern}")
     return Finding("termination", "ok", f"{ends}; the known rule says the same of each step")
 
 

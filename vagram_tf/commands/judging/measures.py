@@ -108,15 +108,19 @@ def compare(steps: Steps, predict: Predict, value: Value | None, horizon: int) -
     steps; and what that is worth, if there is a value.
 
     Where the model says that an episode ends, its state is predicted on; `terminated` is compared
-    by itself.
+    by itself. Where its state is no number, it is infinite from then on, and so is its value.
     """
+
+    def following(state: np.ndarray, action: np.ndarray) -> np.ndarray:
+        return predict(state, action)["next_observation"]
+
     count = len(steps.reward)
     fits = windows(steps.last, horizon)
     first = predict(steps.observation, steps.action)
     predicted = [first["next_observation"]]
     later = [np.minimum(np.arange(count) + k, count - 1) for k in range(horizon)]
     for index in later[1:]:
-        predicted.append(predict(predicted[-1], steps.action[index])["next_observation"])
+        predicted.append(_of_finite(following, predicted[-1], steps.action[index]))
     scale = np.std(steps.observation, axis=0, dtype=np.float64)
     return Comparison(
         predicted=np.stack(predicted),
@@ -133,14 +137,29 @@ def compare(steps: Steps, predict: Predict, value: Value | None, horizon: int) -
 def _values(
     steps: Steps, predicted: list[np.ndarray], later: list[np.ndarray], value: Value
 ) -> Values:
+    def worth(state: np.ndarray) -> np.ndarray:
+        return np.mean(value(state)["value"], axis=0)
+
     of_real = value(steps.next_observation)
     real = np.mean(of_real["value"], axis=0)
     return Values(
-        predicted=np.stack([np.mean(value(state)["value"], axis=0) for state in predicted]),
+        predicted=np.stack([_of_finite(worth, state) for state in predicted]),
         real=np.stack([real[index] for index in later]),
-        start=np.mean(value(steps.observation)["value"], axis=0),
+        start=worth(steps.observation),
         gradient=of_real["value_gradient"],
     )
+
+
+def _of_finite(
+    call: Callable[..., np.ndarray], state: np.ndarray, *others: np.ndarray
+) -> np.ndarray:
+    """Asks about states `[N, D]`; what is to be said of those that are not finite is infinite.
+
+    A model that is left alone for long may run away, and exports refuse what is no number.
+    """
+    finite = np.isfinite(state).all(axis=-1)
+    said = call(np.where(finite[:, np.newaxis], state, np.float32(0)), *others)
+    return np.where(finite.reshape([-1] + [1] * (said.ndim - 1)), said, np.inf)
 
 
 def windows(last: np.ndarray, horizon: int) -> np.ndarray:

@@ -18,6 +18,12 @@ class Evaluation(NamedTuple):
     mean_return: float
 
 
+def paths(directory: Path) -> dict[Path, Path]:
+    """Returns the tables that `tables` reads, by their run."""
+    found = {path.parent: path for path in sorted(directory.rglob("progress.csv"))}
+    return found or {path.with_suffix(""): path for path in sorted(directory.glob("*.csv"))}
+
+
 def tables(directory: Path, kind: type[files.Row]) -> dict[str, list[files.Row]]:
     """Returns the evaluations of a directory's runs, by their path in it: of every `progress.csv`
     below it, or else of every table in it, named after its run.
@@ -30,11 +36,9 @@ def tables(directory: Path, kind: type[files.Row]) -> dict[str, list[files.Row]]
       ValueError: it holds no run, or a table of something else.
       OSError: a table cannot be read.
     """
-    found = {path.parent: path for path in sorted(directory.rglob("progress.csv"))}
-    found = found or {path.with_suffix(""): path for path in sorted(directory.glob("*.csv"))}
     read = {
         name.relative_to(directory).as_posix(): files.read_csv(path, kind, "progress")
-        for name, path in found.items()
+        for name, path in paths(directory).items()
     }
     read = {name: rows for name, rows in read.items() if rows}
     if not read:

@@ -19,7 +19,7 @@ from vagram_tf import files
 from vagram_tf.commands.sweeps.study import Run
 from vagram_tf.config import Config
 from vagram_tf.export.load import check_export
-from vagram_tf.run.directory import config_hash, run_path
+from vagram_tf.run.directory import fixed, run_path
 
 COLUMNS = ("study", "setting", "seed", "env_step", "return", "length", "wall_time")
 
@@ -44,7 +44,7 @@ class RunFiles:
 
     def __init__(self, directory: Path, run: Run):
         self.run, self.workdir = run, directory / run.setting
-        self.path, self._hash = run_path(self.workdir, run.config), config_hash(run.config)
+        self.path, self._fixed = run_path(self.workdir, run.config), fixed(run.config)
         self.config, self.log, self.time = (
             self.workdir / f"seed_{run.seed}.{kind}" for kind in ("json", "log", "time")
         )
@@ -55,7 +55,7 @@ class RunFiles:
         another configuration.
         """
         try:
-            if config_hash(self._stored_config()) != self._hash:
+            if fixed(self._stored_config()) != self._fixed:
                 return []
             # The last one is being written.
             lines = (self.path / "progress.csv").read_text().split("\n")[:-1]

@@ -15,6 +15,7 @@ from vagram_tf.errors import one_line
 from vagram_tf.study import Study
 
 _NAME = re.compile(r"\w[\w.+=-]*")  # also the name of a directory
+_TAKEN = ("lock", "stop")  # files of the sweep beside its settings' directories
 _NOT_A_SETTING = {
     "seed": "the study's seeds are listed beside its settings",
     "threads": "each run has one thread",
@@ -71,8 +72,8 @@ def runs(study: Study) -> list[Run]:
 
     Raises:
       ValueError: in one sentence, for a study without settings or seeds, for names that are no
-        names of directories, seeds that are none or occur twice, settings that do not exist or
-        whose values are impossible, equal settings.
+        names of directories, or those of a sweep's own files, seeds that are none or occur twice,
+        settings that do not exist or whose values are impossible, equal settings.
     """
     seeds = _seeds(study.seeds)
     if not isinstance(study.settings, Mapping):
@@ -86,6 +87,10 @@ def runs(study: Study) -> list[Run]:
         if not (isinstance(name, str) and _NAME.fullmatch(name)):
             raise ValueError(
                 f"a setting's name must be letters, digits and any of _.+=-, got {name!r}"
+            )
+        if name in _TAKEN:
+            raise ValueError(
+                f"a setting cannot be called {name!r}: a sweep has a file of that name"
             )
         try:
             config = _config({**study.common, **changes})
