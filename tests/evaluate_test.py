@@ -214,6 +214,8 @@ def test_interval_of_equal_values_and_of_one():
 def test_what_is_no_policy_is_refused_in_one_line(policy, tmp_path):
     gone = shutil.copytree(policy, tmp_path / "gone")
     programs.rewrite_metadata(gone, environment="nosuchmodule:Gone-v0")
+    smaller = shutil.copytree(policy, tmp_path / "smaller")
+    programs.rewrite_metadata(smaller, observation_size=2)
     for arguments, words in [
         ([], "--export is needed"),
         ([f"--export={tmp_path}/nothing"], "is no export: it has no metadata.json"),
@@ -232,6 +234,7 @@ def test_what_is_no_policy_is_refused_in_one_line(policy, tmp_path):
         ),
         ([f"--export={policy}", "--output=/no/such/out.json"], "there is no directory /no/such"),
         ([f"--export={policy}", "--output=."], ". cannot be written: it is a directory"),
+        ([f"--export={smaller}"], "is for observations of size 2; programs:Short-v0 has (3,)"),
         ([f"--export={policy}", "--episodes=0"], "episodes"),
     ]:
         assert words in programs.refused("evaluate", arguments), arguments

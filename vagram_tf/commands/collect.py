@@ -73,6 +73,7 @@ def hold(order: Order) -> Iterator[Order]:
     """Opens the environment; raises ValueError."""
     with inputs.environments(order.config, 1) as (environment,):
         if order.export:
+            inputs.check_sizes(order.export, "policy", environment)
             inputs.tell(order.export, absl_flags.FLAGS.export)
         yield order._replace(environment=environment)
 

@@ -135,6 +135,7 @@ def check() -> Order:
 def hold(order: Order) -> Iterator[Order]:
     """Opens the environments; raises ValueError."""
     with inputs.environments(order.config, order.episodes) as environments:
+        inputs.check_sizes(order.export, "policy", environments[0])
         inputs.tell(order.export, absl_flags.FLAGS.export)
         yield order._replace(environments=environments)
 

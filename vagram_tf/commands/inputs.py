@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vagram_tf.config import EnvConfig
-from vagram_tf.export.load import newest_of_run
+from vagram_tf.export.load import check_export, newest_of_run
 
 if TYPE_CHECKING:
     import gymnasium
@@ -38,6 +38,21 @@ def environments(config: EnvConfig, count: int) -> Iterator[list["gymnasium.Env"
             made.append(environment(config))
             opened.callback(made[-1].close)
         yield made
+
+
+def check_sizes(export: Path, kind: str, environment: "gymnasium.Env") -> None:
+    """Raises ValueError where an export was made for observations or actions of other sizes than
+    the environment that it names has now.
+    """
+    metadata = check_export(export, kind)
+    for what, of, space in (
+        ("observations", metadata["observation_size"], environment.observation_space),
+        ("actions", len(metadata["action_low"]), environment.action_space),
+    ):
+        if space.shape != (of,):
+            raise ValueError(
+                f"{export} is for {what} of size {of}; {metadata['environment']} has {space.shape}"
+            )
 
 
 def check_environment(config: EnvConfig) -> None:

@@ -91,6 +91,8 @@ def check() -> Order:
 def hold(order: Order) -> Iterator[Order]:
     """Opens the environment and makes the directory to write to; raises ValueError or OSError."""
     with inputs.environments(order.config, 1) as (environment,):
+        inputs.check_sizes(order.export, "dynamics", environment)
+        inputs.check_sizes(order.policy, "policy", environment)
         order.output.mkdir(parents=True, exist_ok=True)
         inputs.tell(order.export, absl_flags.FLAGS.export)
         yield order._replace(environment=environment)
