@@ -51,6 +51,32 @@ def test_errors_are_those_of_the_fit_study():
         assert f"| {task} | {width} | {' | '.join(shown)} |" in LINES
 
 
+def check_shares(tables, others, cells):
+    """Looks for the rows of a table of `vagram`'s errors by those of other objectives."""
+    errors = {}
+    for table in tables:
+        for row in rows_of(f"fit_study/{table}.csv"):
+            key = table, row["task"], row["width"], row["objective"]
+            errors.setdefault(key, []).append((float(row["value_error"]), float(row["own_loss"])))
+    means = {key: np.mean(of, axis=0) for key, of in errors.items()}
+    found = 0
+    for table, task, width, objective in means:
+        if objective != "vagram":
+            continue
+        shares = [
+            means[table, task, width, objective] / means[table, task, width, other]
+            for other in others
+        ]
+        shown = " | ".join(f"{share:.2f}" for share in np.ravel(shares))
+        assert f"| {task} | {width} | {shown} |" in LINES
+        found += 1
+    assert found == cells
+
+
+def test_weights_are_those_of_their_fits():
+    check_shares(("others", "weights"), ("vagram_dimension", "vagram_agreement"), 16)
+
+
 @pytest.mark.parametrize("size, discount", [("evening", "0.99"), ("discount_95", "0.95")])
 def test_errors_are_those_of_the_bottlenecks_fits(size, discount):
     runs = {}

@@ -36,18 +36,18 @@ def draw(rows: Sequence[BenchmarkRow], output: str) -> list[Path]:
         time, space, work, together = panels
         time.plot(list(seconds), list(seconds.values()), "o-")
         time.set_ylabel("seconds per training step")
-        time.set_title("time, Hopper-v5")
+        time.set_title("Hopper-v5, one run: time")
         space.plot(list(seconds), memory, "o-")
-        space.set_title("memory, Hopper-v5")
+        space.set_title("Hopper-v5, one run: memory")
         for axes in (time, space):
             axes.set_xlabel("transitions stored")
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             axes.set_xticks([0, 50_000, 100_000])
         work.plot(*_by_processes(rows, "by one"), "o-")
         work.set_ylabel("throughput by that of one")
-        work.set_title("updates and fits alone")
+        work.set_title("updates and fits side by side")
         together.plot(*_by_processes(rows, "memory"), "o-")
-        together.set_title("memory of all")
+        together.set_title("memory of all processes")
         for axes in (work, together):
             axes.set_xlabel("processes, one thread each")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
