@@ -51,7 +51,7 @@ def test_errors_are_those_of_the_fit_study():
         assert f"| {task} | {width} | {' | '.join(shown)} |" in LINES
 
 
-def check_shares(tables, others, cells):
+def check_shares(tables, others, cells, digits):
     """Looks for the rows of a table of `vagram`'s errors by those of other objectives."""
     errors = {}
     for table in tables:
@@ -67,14 +67,18 @@ def check_shares(tables, others, cells):
             means[table, task, width, objective] / means[table, task, width, other]
             for other in others
         ]
-        shown = " | ".join(f"{share:.2f}" for share in np.ravel(shares))
+        shown = " | ".join(f"{share:{digits}}" for share in np.ravel(shares))
         assert f"| {task} | {width} | {shown} |" in LINES
         found += 1
     assert found == cells
 
 
 def test_weights_are_those_of_their_fits():
-    check_shares(("others", "weights"), ("vagram_dimension", "vagram_agreement"), 16)
+    check_shares(("others", "weights"), ("vagram_dimension", "vagram_agreement"), 16, ".2f")
+
+
+def test_value_aware_losses_are_those_of_their_fits():
+    check_shares(("aware",), ("taylor", "itervaml", "calibrated_itervaml"), 4, ".2g")
 
 
 @pytest.mark.parametrize("size, discount", [("evening", "0.99"), ("discount_95", "0.95")])

@@ -43,9 +43,8 @@ class Interrupts:
     at once.
 
     A further signal that is ignored when the program starts, as `nohup` has it with SIGHUP, stays
-    ignored.
-    A pipe that nobody reads any more is a request, too. A terminal that is gone is none: SIGHUP
-    says whether the program shall end with it.
+    ignored. A pipe that nobody reads any more is a request, too. A terminal that is gone is none:
+    SIGHUP says whether the program shall end with it.
 
     Args:
       further: signals beside SIGINT and SIGTERM.
