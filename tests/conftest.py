@@ -54,7 +54,7 @@ def _load_once(path: str, **options: object) -> object:
 tf.saved_model.load = _load_once
 
 
-LONG = ("docs_test.py", "learning_test.py")
+LONG = ("docs_test.py", "learning_test.py", "trainer_test.py")
 
 
 def pytest_configure(config):
