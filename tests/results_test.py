@@ -175,13 +175,13 @@ def test_hoppers_models_err_as_the_page_says():
         if not path.stem.startswith("sac")
     }
 
-    def span(kind, at):
+    def span(kind, at, digits=2):
         values = [column[at] for name, column in mse.items() if name.startswith(kind)]
-        return " to ".join(f"{value:.2f}" for value in (min(values), max(values)))
+        return " to ".join(f"{value:.{digits}f}" for value in (min(values), max(values)))
 
     page = "\n".join(LINES)
     assert f"falls from {span('', 0)} at the first evaluation to {span('vagram', -1)} " in page
-    assert f"and to {span('mse', -1)} under `mse`" in page
+    assert f"and to {span('mse', -1, 3)} under `mse`" in page
     assert f"under the likelihoods it stays at {span('mle', -1)}." in page
 
 
