@@ -257,14 +257,12 @@ class Planner:
             after = world.each(state, action)
             reward = after["reward"] - self._penalty(state, action)
             # What comes after an end counts for nothing, however far it goes.
-            going = alive > 0.0
-            reward = tf.where(going, reward, 0.0)
-            state = tf.where(going[..., tf.newaxis], after["next_observation"], state)
-            total += self._discount ** tf.cast(t, tf.float32) * reward
-            alive *= 1.0 - tf.cast(after["terminated"], tf.float32)
+            total += self._discount ** tf.cast(t, tf.float32) * tf.where(alive, reward, 0.0)
+            reached = tf.where(alive[..., tf.newaxis], after["next_observation"], state)
+            alive &= ~tf.cast(after["terminated"], tf.bool)
             return (
                 t + 1,
-                tf.ensure_shape(state, [world.elites, rows, observation.shape[0]]),
+                tf.ensure_shape(reached, state.shape),
                 tf.ensure_shape(alive, nothing.shape),
                 tf.ensure_shape(total, nothing.shape),
             )
@@ -272,14 +270,13 @@ class Planner:
         _, state, alive, total = tf.while_loop(
             lambda t, *_: t < horizon,
             step,
-            (0, state, nothing + 1.0, nothing),
+            (0, state, tf.ones_like(nothing, tf.bool), nothing),
             maximum_iterations=horizon,
         )
         total = tf.reshape(total, [count])
         if world.value is not None:
             value = world.value(tf.reshape(state, [count, state.shape[-1]]))
-            going = tf.reshape(alive, [count]) > 0.0
-            total += self._discount**horizon * tf.where(going, value, 0.0)
+            total += self._discount**horizon * tf.where(tf.reshape(alive, [count]), value, 0.0)
         # Worse than any other: what is not finite says nothing of what would come.
         known = tf.math.is_finite(total)
         least = tf.reduce_min(tf.where(known, total, total.dtype.max))
