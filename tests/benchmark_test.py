@@ -3,12 +3,14 @@
 import json
 import math
 import os
+from pathlib import Path
 
 import programs
 import pytest
 import tensorflow as tf
 
 from experiments.speed import flop, growth, measuring, profiling, report, timing, unfinished
+from experiments.speed import programs as whole_programs
 from experiments.speed.timing import BenchmarkRow
 from vagram_tf.commands import inputs
 from vagram_tf.errors import Fault
@@ -229,6 +231,21 @@ def test_growth_is_drawn_of_the_rounds(tmp_path):
     files = growth.draw(rows, str(tmp_path / "growth"))
     assert files and all(file.stat().st_size > 1000 for file in files)
     assert growth.draw(ROWS[:2], str(tmp_path / "none")) == []
+
+
+def test_repetitions_of_separate_sections_become_one_row():
+    other = row("steps", 3.0)
+    turns = [row("loop", seconds, "s") for seconds in (4.0, 1.0, 2.0)]
+    loop, steps = timing.pooled([turns[0], other, *turns[1:]])
+    assert (loop.value, loop.repetitions) == (2.0, [4.0, 1.0, 2.0])
+    assert steps == other
+
+
+def test_every_repetition_of_an_equal_loop_is_a_section():
+    sections = whole_programs.whole_runs(threads=2, python=Path("python"))
+    assert [name for name in sections if name.startswith(report.EQUAL_LONGER)] == [
+        f"{report.EQUAL_LONGER}, repetition {i}" for i in (1, 2, 3)
+    ]
 
 
 def test_the_committed_table_is_that_of_the_committed_rows():

@@ -11,7 +11,7 @@ from typing import Any
 from experiments.speed import growth, parts, programs, report
 from experiments.speed.order import Order
 from experiments.speed.peers.start import Peers
-from experiments.speed.timing import Measurement, Stopwatch
+from experiments.speed.timing import Measurement, Stopwatch, pooled
 from experiments.speed.unfinished import Unfinished
 
 _REPETITIONS, _QUICK_REPETITIONS = 7, 2
@@ -42,7 +42,7 @@ def run(order: Order) -> None:
         for row in section:
             print(report.line(row), flush=True)
     limit = report.limit_row(watch.limits)
-    rows = [limit, *rows]
+    rows = [limit, *pooled(rows)]
     ratios = report.ratios(rows)
     print("\n".join(report.line(row) for row in (limit, *ratios)))
     report.write(order.output, described, [*rows, *ratios])

@@ -75,10 +75,9 @@ class Stopwatch:
         """
         call()
         rates, shares = [], []
-        others: dict[str, list[BenchmarkRow]] = {}
+        others: list[BenchmarkRow] = []
         for other in (list, *between, *between):
-            for row in other():
-                others.setdefault(row.name, []).append(row)
+            others += other()
             for _ in range(-(-self.repetitions // (2 * len(between) + 1))):
                 limit = self.limit()
                 rates.append(units / seconds(call))
@@ -86,7 +85,7 @@ class Stopwatch:
                     shares.append(rates[-1] * flop / (limit * 1e9))
         share = statistics.median(shares) if shares else None
         row = BenchmarkRow(name, statistics.median(rates), unit, share, rates)
-        return [row, *map(_pooled, others.values())]
+        return [row, *pooled(others)]
 
     def limit(self) -> float:
         """Measures the limit now; the best of three, since anything else on the machine only slows
@@ -95,6 +94,14 @@ class Stopwatch:
         best = min(seconds(lambda: self._product(self._matrix).numpy()) for _ in range(3))
         self.limits.append(2 * _LIMIT_SIZE**3 / best / 1e9)
         return self.limits[-1]
+
+
+def pooled(rows: Sequence[BenchmarkRow]) -> list[BenchmarkRow]:
+    """Returns one row for each name, with all the repetitions of the rows that have it."""
+    named: dict[str, list[BenchmarkRow]] = {}
+    for row in rows:
+        named.setdefault(row.name, []).append(row)
+    return [_pooled(same) for same in named.values()]
 
 
 def _pooled(rows: list[BenchmarkRow]) -> BenchmarkRow:
