@@ -38,7 +38,7 @@ class Thing(tf.Module):
 def saved(directory, *steps):
     """Writes checkpoints of `Thing(1)`, `Thing(2)`, ... at the given steps."""
     for seed, step in enumerate(steps, start=1):
-        Checkpoints(directory, thing=Thing(seed)).save(step, {"config_hash": "abc"})
+        Checkpoints(directory, thing=Thing(seed)).save(step, {"versions": {"numpy": "1"}})
 
 
 def restored(directory):
@@ -98,17 +98,14 @@ def test_never_saved_restores_nothing(tmp_path):
 
 
 def test_manifest(tmp_path):
-    path = Checkpoints(tmp_path, thing=Thing(1)).save(
-        7, {"config_hash": "abc", "versions": {"numpy": "2"}}
-    )
+    path = Checkpoints(tmp_path, thing=Thing(1)).save(7, {"versions": {"numpy": "2"}})
     assert path == tmp_path / "7"
     manifest = json.loads((path / "manifest.json").read_text())
-    assert (
-        manifest["env_step"] == 7
-        and manifest["config_hash"] == "abc"
-        and manifest["versions"] == {"numpy": "2"}
-    )
+    assert manifest["env_step"] == 7 and manifest["versions"] == {"numpy": "2"}
     assert set(manifest["files"]) == {DATA, INDEX}
+    checkpoints = Checkpoints(tmp_path, thing=Thing(9))
+    checkpoints.restore()
+    assert checkpoints.facts == {"env_step": 7, "versions": {"numpy": "2"}}
 
 
 DAMAGES = {

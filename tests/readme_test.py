@@ -182,6 +182,16 @@ def test_aims_are_set_beside_what_the_benchmark_has_measured():
     alone = values[f"matrix products of {step}"] / peer
     said = f"would be {alone:.2f} times as fast as a whole step of mbrl-lib"
     assert any(said in line for line in lines)
+    loop = "Hopper, equal epochs, longer"
+    updates, steps = 100_000, values[f"{loop}: ensemble steps taken"]
+    products = updates / values["matrix products of SAC updates, 2×256"]
+    products += steps / values[f"matrix products of {step}"]
+    third = values[f"{loop}: 5,000 training steps, mbrl-lib"] / 3
+    said = (
+        f"the products of its {updates:,} SAC updates and {steps:,} ensemble steps alone would "
+        f"take {products:.0f} s, and a third of mbrl-lib's time is {third:.0f} s"
+    )
+    assert any(said in line for line in lines)
 
 
 def test_hoppers_returns_with_distractors_are_those_of_the_committed_runs():

@@ -212,4 +212,4 @@ def test_metadata_names_the_run():
     assert metadata["env_step"] == 90 and metadata["seed"] == 0 and metadata["loss"] == "vagram"
     assert metadata["mean_return"] == pytest.approx(float(last["mean_return"]), rel=1e-5)
     manifest = json.loads((directory / "checkpoints" / "90" / "manifest.json").read_text())
-    assert manifest["config_hash"] == metadata["config_hash"] and manifest["env_step"] == 90
+    assert manifest["versions"] == metadata["versions"] and manifest["env_step"] == 90

@@ -125,6 +125,12 @@ def verify(directory: Path) -> str | None:
     return None
 
 
+def facts(directory: Path) -> dict[str, Any]:
+    """Returns what the manifest of a directory that is whole says beside its files."""
+    manifest = json.loads((directory / _MANIFEST).read_text())
+    return {name: fact for name, fact in manifest.items() if name != "files"}
+
+
 def clear(directory: Path) -> None:
     """Deletes what a killed process has left half-written in a directory or anywhere below it."""
     for path in list(directory.rglob(f"{_PREFIX}*")):

@@ -12,12 +12,11 @@ class EarlyStopping:
     """Each member's best weights, and when the ensemble improves no more.
 
     A member's best weights are those of its lowest score. The ensemble improves while its middle
-    member does by what
-    counts: in the score, or in the mean or the median of the state term or the reward term, each
-    against its own best. In the score alone, a reward that cannot be learned, or a state that
-    cannot, would drown what the other still gains; in means over the examples, a few collisions
-    would drown what all others gain. Of the members, some one finds something better by chance at
-    almost any time, and one that gets lost would drown a mean.
+    member does by what counts: in the score, or in the mean or the median of the state term or the
+    reward term, each against its own best. In the score alone, a reward that cannot be learned, or
+    a state that cannot, would drown what the other still gains; in means over the examples, a few
+    collisions would drown what all others gain. Of the members, some one finds something better by
+    chance at almost any time, and one that gets lost would drown a mean.
 
     Args:
       judged: the variables that are kept, every one with the member axis first.

@@ -29,9 +29,13 @@ class Checkpoints:
     Args:
       directory: `checkpoints/` of a run.
       **objects: what to save, by name.
+
+    Attributes:
+      facts: what the manifest of the checkpoint that was restored says.
     """
 
     def __init__(self, directory: Path, **objects: Any):
+        self.facts: dict[str, Any] = {}
         self._directory = directory
         # Exists once a checkpoint does: none left is then a loss, and not a run that never saved.
         self._marker = directory.with_name("checkpointed")
@@ -46,7 +50,7 @@ class Checkpoints:
 
         Args:
           step: environment step, the checkpoint's name.
-          facts: what else the manifest should say (configuration hash, versions).
+          facts: what else the manifest should say (the versions of packages).
 
         Raises:
           OSError: it could not be written whole; the checkpoints before it are untouched.
@@ -89,6 +93,7 @@ class Checkpoints:
             reason = files.verify(path)
             if reason is None:
                 self._read(path)
+                self.facts = files.facts(path)
                 return step
             reasons.append(f"{path}: {reason}")
             logging.warning("checkpoint not used: %s", reasons[-1])

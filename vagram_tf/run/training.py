@@ -24,10 +24,10 @@ from vagram_tf.envs.run_environments import EnvironmentFactory
 from vagram_tf.export.dynamics import DynamicsFunctions
 from vagram_tf.run import exports
 from vagram_tf.run.checkpoint import Checkpoints
-from vagram_tf.run.directory import RunDirectory, config_hash
+from vagram_tf.run.directory import RunDirectory
 from vagram_tf.run.logbook import Logbook
 from vagram_tf.run.progress import Progress
-from vagram_tf.versions import versions
+from vagram_tf.versions import difference, versions
 
 Callback = Callable[["Training"], bool | None]
 """Called after each step; what is true ends the call of `learn`."""
@@ -81,6 +81,7 @@ class Training:
             unfinished.callback(self.dyna.close)
             self._checkpoints = Checkpoints(self._directory.checkpoints, **self.dyna.state)
             self.resumed_step = self._checkpoints.restore() or 0
+            _warn(difference(self._checkpoints.facts.get("versions", {})))
             self._directory.accept(config)
             self._log = Logbook(self.dyna, self._directory.path, self.resumed_step)
             unfinished.pop_all()
@@ -387,9 +388,7 @@ class Training:
         with self.dyna.clock("save"):
             self._log.flush()  # what the checkpoint has seen is on disk before it
             self.dyna.freeze()
-            self._checkpoints.save(
-                step, {"config_hash": config_hash(self.config), "versions": versions()}
-            )
+            self._checkpoints.save(step, {"versions": versions()})
         self._saved_step = step
 
 
