@@ -38,6 +38,15 @@ class Origin(gymnasium.ObservationWrapper):
         return np.asarray(observation, np.float64) - self.observation_origin
 
 
+def shifted(origin: str, dimension: int, by: float) -> str:
+    """Returns the setting, which may be empty, with a dimension's origin moved."""
+    parts = (part.partition(":") for part in origin.split(",") if part)
+    origins = {int(index): value for index, _, value in parts}
+    before = float(origins.pop(dimension, 0.0))
+    others = [f"{index}:{value}" for index, value in origins.items()]
+    return ",".join([*others, f"{dimension}:{before + by:.12g}"])
+
+
 def _parsed(text: str, size: int) -> np.ndarray:
     origin, named = np.zeros(size), set()
     for part in text.split(","):

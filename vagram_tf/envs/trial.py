@@ -9,6 +9,7 @@ import numpy as np
 
 from vagram_tf.config import EnvConfig
 from vagram_tf.envs.adapter import EnvironmentFault, GymnasiumEnvironment
+from vagram_tf.envs.origin import shifted
 
 _STEPS = 100  # of an episode that is played twice
 _LARGE = 1e4  # observations from which on networks that take them as they are do not learn
@@ -126,7 +127,7 @@ def sizes(
     filling = ~drowned & (largest >= _LARGE) & (not normalized)
     said = []
     for i in map(int, np.flatnonzero(drowned)):
-        remedy = f"--observation_origin={_shifted(origin, i, (lowest[i] + highest[i]) / 2)}"
+        remedy = f"--observation_origin={shifted(origin, i, (lowest[i] + highest[i]) / 2)}"
         said.append(
             f"{names[i]} varies by {spread[i]:.3g} around {largest[i]:.9g}, where float32 knows "
             f"multiples of {spacing[i]:.3g} alone: {remedy} subtracts that before"
@@ -137,15 +138,6 @@ def sizes(
             "--observation_normalization scales what they see"
         )
     return said
-
-
-def _shifted(origin: str, dimension: int, by: float) -> str:
-    """Returns the setting `observation_origin` with a dimension's origin moved."""
-    parts = (part.partition(":") for part in origin.split(",") if part)
-    origins = {int(index): value for index, _, value in parts}
-    before = float(origins.pop(dimension, 0.0))
-    others = [f"{index}:{value}" for index, value in origins.items()]
-    return ",".join([*others, f"{dimension}:{before + by:.12g}"])
 
 
 def ends(said: np.ndarray, terminated: np.ndarray) -> str | None:
