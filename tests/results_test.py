@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from committed import RESULTS, of_column, rows_of
 
+from experiments import run_table
+from experiments.run_table import Evaluation
 from vagram_tf.commands.learning_curves import run_tables, statistics, sweep_table
 
 LINES = (RESULTS / "README.md").read_text().splitlines()
@@ -180,6 +182,23 @@ def test_hoppers_models_err_as_the_page_says():
     assert f"falls from {span('', 0)} at the first evaluation to {span('vagram', -1)} " in page
     assert f"and to {span('mse', -1, 3)} under `mse`" in page
     assert f"under the likelihoods it stays at {span('mle', -1)}." in page
+
+
+def test_critics_stay_sound_over_20_000_steps():
+    """The largest Q of the study's runs, some of which are also those of other studies."""
+    directory = RESULTS / "critics" / "long"
+    runs = run_tables.tables(directory, Evaluation)
+    shared = {"distractors": ("vagram", "mle"), "model_limit": ("learned",)}
+    for study, begins in shared.items():
+        of_study = run_tables.tables(RESULTS / study / "evening", Evaluation)
+        runs |= {name: of for name, of in of_study.items() if name.startswith(begins)}
+    q = max(float(run_table.row(name, of, 0.99).split(" | ")[5]) for name, of in runs.items())
+    settings = {name.rpartition("_")[0].replace("learned", "vagram_0") for name in runs}
+    planned = json.loads((RESULTS / "critics" / "long.json").read_text())["settings"]
+    assert settings <= set(planned)
+    page = "\n".join(LINES)
+    assert f"the largest mean Q is at most {q:.2f} times the worth of the best policy seen" in page
+    assert f"They are of {len(settings)} of the study's {len(planned)} settings" in page
 
 
 def test_what_five_seeds_of_hopper_tell_and_what_they_do_not():

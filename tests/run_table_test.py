@@ -15,7 +15,7 @@ COMMITTED = [
     RESULTS / study / size
     for study in ("model_limit", "distractors")
     for size in ("evening", "learned_temperature", "mostly_imagined")
-] + [RESULTS / "critics" / "evening"]
+] + [RESULTS / "critics" / size for size in ("evening", "long")]
 
 
 def test_row_of_a_run_by_hand():

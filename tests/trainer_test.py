@@ -141,7 +141,7 @@ def terms_on(trainer, data, slots):
 
 def each_term_on(trainer, data, slots):
     """Returns the members' terms `[E, N]`."""
-    return trainer._terms_on(examples_of(trainer, data), slots, SEED)
+    return trainer._passes.terms(examples_of(trainer, data), slots, SEED)
 
 
 # Examples.

@@ -2,6 +2,7 @@
 be shared.
 """
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -74,15 +75,22 @@ class Stopwatch:
             slow are neither side's alone.
         """
         call()
+        turns = [*between, *between]
+        repetitions_per_turn = math.ceil(self.repetitions / (len(turns) + 1))
         rates, shares = [], []
-        others: list[BenchmarkRow] = []
-        for other in (list, *between, *between):
-            others += other()
-            for _ in range(-(-self.repetitions // (2 * len(between) + 1))):
+
+        def take_turn() -> None:
+            for _ in range(repetitions_per_turn):
                 limit = self.limit()
                 rates.append(units / seconds(call))
                 if flop is not None:
                     shares.append(rates[-1] * flop / (limit * 1e9))
+
+        take_turn()
+        others: list[BenchmarkRow] = []
+        for other in turns:
+            others += other()
+            take_turn()
         share = statistics.median(shares) if shares else None
         row = BenchmarkRow(name, statistics.median(rates), unit, share, rates)
         return [row, *pooled(others)]

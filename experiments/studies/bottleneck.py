@@ -1,5 +1,5 @@
 """A swing-up in which the model must choose: Pendulum-v1 with more predictable distractors than the
-model can carry, and rollouts of five steps; all losses.
+model can carry, and rollouts of five steps; `vagram` and its controls.
 
 `pendulum` balances, which even a bad model teaches. Here the return depends on the model, which
 `task_only` shows: it fits the pendulum's own dimensions alone, as if it knew which they are.

@@ -1,4 +1,5 @@
-"""Dimensions that have nothing to do with the task: Hopper, all losses as they become more.
+"""Dimensions that have nothing to do with the task: Hopper, `vagram` and its controls as they
+become more.
 
 Voelcker et al. 2022, section 5.2. A setting is named after its loss, the number of distractors and
 their kind. Those of `rotation` can be predicted exactly, and take a model's capacity; nonlinear

@@ -1,4 +1,4 @@
-"""A model too small for the task: Hopper, all losses as the model shrinks.
+"""A model too small for the task: Hopper, `vagram` and its controls as the model shrinks.
 
 Voelcker et al. 2022, section 5.1: with a model of two layers of 64 units the value-aware loss keeps
 the return that the likelihood loses. `FULL` has the paper's agent; `EVENING` the width at which

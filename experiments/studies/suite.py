@@ -1,5 +1,5 @@
-"""The tasks of the suite, all losses: MuJoCo's with MBPO's settings, DeepMind Control's with the
-defaults.
+"""The tasks of the suite, `vagram` and its controls: MuJoCo's with MBPO's settings, DeepMind
+Control's with the defaults.
 
 Voelcker et al. 2022, section 5.3. MBPO is known to fall behind SAC on DeepMind Control (arXiv
 2510.01457), so `EVENING` asks whether it does here: two of those tasks beside Walker2d.

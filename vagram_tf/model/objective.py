@@ -45,6 +45,11 @@ class TermWeights(NamedTuple):
     mse: tf.Tensor
 
 
+def as_they_come() -> TermWeights:
+    """Returns the weights that leave state and reward in their own units."""
+    return TermWeights(*map(tf.constant, (1.0, 1.0, 0.0)))
+
+
 class Objective:
     """What the ensemble is trained for. A subclass defines `loss`, and overrides what else differs.
 
@@ -60,6 +65,8 @@ class Objective:
 
     def __init__(self, config: ModelConfig):
         self.config = config
+        # Terms are in units of knowing nothing, and a share of either counts the same.
+        self._in_units = config.value_gradient_scale != "none"
 
     def prepare(self, batch: Transition, value_functions: ValueFunctions) -> Prepared:
         """Returns what the loss needs of each transition `[B]`: tensors `[B, ...]`.
@@ -155,8 +162,8 @@ class Objective:
           reference: the terms of the reference, of any one shape.
           warm_up: the critics do not mean anything yet.
         """
-        if self.config.value_gradient_scale == "none":
-            return TermWeights(*map(tf.constant, (1.0, 1.0, 0.0)))
+        if not self._in_units:
+            return as_they_come()
         return TermWeights(
             _inverse_size(reference.loss), _inverse_size(reference.reward_loss), tf.constant(0.0)
         )
@@ -170,7 +177,7 @@ class Objective:
         of the other. A term counts as 1 % of error at least.
         """
         state, reward = (tf.reduce_mean(term, axis=-1) for term in _weighted(terms, weights))
-        if self.config.value_gradient_scale == "none":
+        if not self._in_units:
             return state + self.config.reward_weight * reward
         return (
             tf.maximum(state, _WELL_KNOWN)
@@ -187,7 +194,7 @@ class Objective:
         it is for, and count in full. The read-outs learn beside it.
         """
         state, reward = _weighted(terms, weights)
-        if self.config.value_gradient_scale == "rms":
+        if self._in_units:
             state, reward = _relative(_heavy_tailed(state)), _relative(reward)
         return tf.reduce_mean(state + self.config.reward_weight * reward + terms.readout, axis=-1)
 

@@ -28,6 +28,7 @@ from vagram_tf.model.objective import (
     TermWeights,
     ValueAware,
     ValueFunctions,
+    as_they_come,
     change_spread,
     reward_nll,
 )
@@ -109,7 +110,7 @@ class Likelihood(Objective):
         return tf.zeros_like(prediction.reward)
 
     def weights(self, reference: Terms, warm_up: bool) -> TermWeights:
-        return TermWeights(*map(tf.constant, (1.0, 1.0, 0.0)))
+        return as_they_come()
 
     def score(self, terms: Terms, weights: TermWeights) -> tf.Tensor:
         return tf.reduce_mean(terms.loss + terms.reward_loss, axis=-1)

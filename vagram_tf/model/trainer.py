@@ -1,28 +1,24 @@
 """Fits the ensemble to an objective, and picks its elites."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
-from vagram_tf.compiler import compiled
 from vagram_tf.config import ModelConfig
 from vagram_tf.model import splits
 from vagram_tf.model.early_stopping import EarlyStopping
 from vagram_tf.model.ensemble import DynamicsEnsemble, moments
 from vagram_tf.model.halves import Chunk, Examples, Halves, adam
 from vagram_tf.model.objective import Objective, Prepared, Terms, change_spread
+from vagram_tf.model.passes import Passes
 from vagram_tf.model.splits import gather
 from vagram_tf.types import Prediction, Transition, ValueFunction
 
 _CHUNK_EXAMPLES = 5120  # examples per member handed to the compiled function at once
 _EPOCH_STEPS = 20  # at least, between two scores: few data are passed more often
 _REFERENCE_ROWS = 10_000  # of a dataset, evenly spaced, that the balance of the terms is taken from
-# Rows of a compiled pass over a dataset: one shape serves every size, and little of it is padding.
-_PREPARED_ROWS = 1024
-_SCORED_ROWS = 4096
 _REPORTED_TERMS = ("loss", "reward_loss", "mse")
-_PIECE_ROWS = 256  # scored at a time, so that the layers' outputs stay in the cache
 
 
 class ModelTrainer(tf.Module):
@@ -49,6 +45,7 @@ class ModelTrainer(tf.Module):
         self.ensemble = ensemble
         self._objective = objective
         self._value_functions = tuple(value_functions)
+        self._passes = Passes(ensemble, objective, self._value_functions)
         self._config = config
         self._generator = tf.random.Generator.from_seed(seed, alg="philox")
         self._optimizer = adam(config, ensemble)
@@ -88,7 +85,7 @@ class ModelTrainer(tf.Module):
         )
 
         def judge(steps: int = 0) -> tf.Tensor:
-            terms = self._terms_on(examples, holdout, score_seed)
+            terms = self._passes.terms(examples, holdout, score_seed)
             score = self._objective.score(terms, weights)
             stopping.judge(score, terms, steps)
             return score
@@ -117,7 +114,7 @@ class ModelTrainer(tf.Module):
             "fit_epochs": epochs,
             "fit_score": float(tf.reduce_mean(score)),
             "weight_sum": float(weight_sum),
-            **self._elites_terms(self._terms_on(examples, holdout, score_seed)),
+            **self._elites_terms(self._passes.terms(examples, holdout, score_seed)),
         }
 
     def _elites_terms(self, terms: Terms) -> dict[str, float]:
@@ -143,18 +140,8 @@ class ModelTrainer(tf.Module):
         return splits.held_out(count, self._config.holdout_share)
 
     def prepare(self, data: Transition) -> Prepared:
-        """Runs the objective's preparation over a dataset `[N]`, compiled, and finishes it as a
-        whole.
-        """
-        slots = tf.range(data.reward.shape[0])
-        chunks = [
-            self._prepare_chunk(gather(data, rows)) for rows, _ in _passes(slots, _PREPARED_ROWS)
-        ]
-        prepared = {
-            key: tf.concat([chunk[key] for chunk in chunks], axis=0)[: len(slots)]
-            for key in chunks[0]
-        }
-        return self._objective.finish(prepared, data)
+        """Returns what the objective prepares of a dataset `[N]`."""
+        return self._passes.prepare(data)
 
     def _reference(self, data: Transition, prepared: Prepared, spread: tf.Tensor) -> Terms:
         """Returns the terms `[1, B]` of a model that knows nothing but mean and spread of changes
@@ -198,63 +185,6 @@ class ModelTrainer(tf.Module):
             self.ensemble, self._optimizer, self._objective, self._value_functions, self._config
         )
 
-    def _terms_on(self, examples: Examples, slots: tf.Tensor, seed: tf.Tensor) -> Terms:
-        """Returns the members' terms `[E, N]` on the given slots `[N]` of the data."""
-        passes = []
-        for i, (rows, count) in enumerate(_passes(slots, _SCORED_ROWS)):
-            batch, prepared = gather((examples.data, examples.prepared), rows)
-            pass_seed = seed + tf.constant([0, i * _SCORED_ROWS])
-            passes.append(
-                self._score_pass(batch, prepared, examples.spread, tf.constant(count), pass_seed)
-            )
-        return Terms(
-            *(tf.concat(term, axis=-1)[:, : slots.shape[0]] for term in zip(*passes, strict=True))
-        )
-
-    @compiled
-    def _prepare_chunk(self, batch: Transition) -> Prepared:
-        return self._objective.prepare(batch, self._value_functions)
-
-    @compiled
-    def _score_pass(
-        self,
-        batch: Transition,
-        prepared: Prepared,
-        spread: tf.Tensor,
-        count: tf.Tensor,
-        seed: tf.Tensor,
-    ) -> Terms:
-        """Returns the members' terms `[E, rows]`, of which the first `count` mean anything."""
-        members = self.ensemble.members
-        pieces = tf.nest.map_structure(
-            lambda field: tf.reshape(field, [-1, _PIECE_ROWS, *field.shape[1:]]), (batch, prepared)
-        )
-
-        def score_piece(i: tf.Tensor, scored: Terms) -> tuple[tf.Tensor, Terms]:
-            piece = tf.nest.map_structure(lambda field: field[i], pieces)
-            rows, extra = tf.nest.map_structure(
-                lambda field: tf.broadcast_to(field, [members, *field.shape]), piece
-            )
-            known = extra | {"spread": spread, "seed": seed + tf.stack([0, i])}
-            terms = self._objective.terms_of(self.ensemble, rows, known, self._value_functions)
-            return i + 1, Terms(
-                *(done.write(i, term) for done, term in zip(scored, terms, strict=True))
-            )
-
-        empty = Terms(
-            *(
-                tf.TensorArray(
-                    tf.float32, _SCORED_ROWS // _PIECE_ROWS, element_shape=[members, _PIECE_ROWS]
-                )
-                for _ in Terms._fields
-            )
-        )
-        scored = tf.while_loop(
-            lambda i, _: i * _PIECE_ROWS < count, score_piece, [tf.constant(0), empty]
-        )[1]
-        by_member = (tf.transpose(term.stack(), [1, 0, 2]) for term in scored)
-        return Terms(*(tf.reshape(term, [members, _SCORED_ROWS]) for term in by_member))
-
     def _new_seed(self) -> tf.Tensor:
         """Returns a stateless seed `[2]`."""
         return tf.cast(self._generator.make_seeds(1)[:, 0], tf.int32)
@@ -263,12 +193,3 @@ class ModelTrainer(tf.Module):
 def _assign(variables: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-
-
-def _passes(slots: tf.Tensor, rows: int) -> Iterator[tuple[tf.Tensor, int]]:
-    """Cuts slots `[N]` into pieces of so many rows, the last one padded; yields each with how many
-    of it count.
-    """
-    for start in range(0, slots.shape[0], rows):
-        count = min(rows, slots.shape[0] - start)
-        yield tf.pad(slots[start : start + count], [[0, rows - count]]), count
