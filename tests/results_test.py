@@ -53,6 +53,22 @@ def test_errors_are_those_of_the_fit_study():
         assert f"| {task} | {width} | {' | '.join(shown)} |" in LINES
 
 
+def test_fewer_steps_mend_the_value_error_alone():
+    by_objective = {}
+    for row in rows_of("fit_study/fewer_steps.csv"):
+        by_objective.setdefault(row["objective"], []).append(row)
+    value_error, own_loss = (
+        [
+            f"{np.mean(of_column(by_objective[objective], column)):.3g}"
+            for objective in ("vagram", "mse", "mle")
+        ]
+        for column in ("value_error", "own_loss")
+    )
+    page = "\n".join(LINES)
+    assert "{} for `vagram`, {} for `mse` and {} for `mle`".format(*value_error) in page
+    assert "The own losses after 500 are {}, {} and {}:".format(*own_loss) in page
+
+
 def check_shares(tables, others, cells, digits):
     """Looks for the rows of a table of `vagram`'s errors by those of other objectives."""
     errors = {}
