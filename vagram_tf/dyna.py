@@ -273,6 +273,8 @@ class Dyna:
         """Takes the position of the run out of `state` and reopens the episode."""
         open_episode = self.interaction.thaw()
         self._metrics.thaw()
+        # Between two episodes there is none to replay: the start of the last is compared, if the
+        # buffer still holds it.
         starts = self.interaction.episode_starts
         if not open_episode and starts and 0 < self.env_step - starts[-1] <= self.real.size:
             slot = starts[-1] % self.real.capacity

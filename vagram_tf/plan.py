@@ -89,7 +89,8 @@ def world(model: Export, policy: Export | None = None) -> World:
         judge = policy.module
 
         def value(observation: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_min(judge.value(observation)["value"][:2], axis=0)
+            critics = judge.value(observation)["value"][:2]  # their targets come after them
+            return tf.reduce_min(critics, axis=0)
 
     sizes = model.metadata["sizes"]
     low, high = (np.array(model.metadata[f"action_{end}"], np.float32) for end in ("low", "high"))

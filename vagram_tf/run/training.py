@@ -359,6 +359,7 @@ class Training:
             return
         exporting = self._due_in_training(self.config.run.export_every)
         noted = self._log.last_evaluation == self.env_step
+        # An export says what its policy earns: after a resume, that is played once more.
         if self._due_in_training(self.config.run.eval_every) and (exporting or not noted):
             try:
                 self.evaluation = self.dyna.evaluate(stop)
