@@ -81,18 +81,15 @@ class Judge:
         wrong_reward = reward - judged.reward
         discount = self._study.config.agent.discount * judged.discount
         share = _rms(error, [0, 1]) / _rms(judged.next_observation - judged.observation, 0)  # [D]
+        wrong_target = wrong_reward + discount * tf.reduce_mean(wrong_value, axis=-1)
+        weighted = tf.reduce_mean(tf.square(self._gradient * error), axis=[0, 1])  # [D]
         return FitErrors(
-            *map(
-                float,
-                (
-                    _rms(wrong_value),
-                    _rms(wrong_reward + discount * tf.reduce_mean(wrong_value, axis=-1)),
-                    tf.reduce_sum(tf.reduce_mean(tf.square(self._gradient * error), axis=[0, 1])),
-                    tf.reduce_mean(share[:own]),
-                    tf.reduce_mean(share[own:]),
-                    _rms(wrong_reward),
-                ),
-            )
+            value_error=float(_rms(wrong_value)),
+            target_error=float(_rms(wrong_target)),
+            own_loss=float(tf.reduce_sum(weighted)),
+            task_error=float(tf.reduce_mean(share[:own])),
+            distractor_error=float(tf.reduce_mean(share[own:])),
+            reward_error=float(_rms(wrong_reward)),
         )
 
 

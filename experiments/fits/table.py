@@ -180,29 +180,33 @@ def summary(rows: Sequence[FitRow]) -> str:
             f"{source}: {mine[0].task}; standard deviation of V {mine[0].value_spread:.3g}",
             "",
             f"{'width':12} {'objective':17} {'value error':>16} {'own loss':>18} {'target':>8} "
-            f"{'task':>7} "
-            f"{'distractors':>11} {'reward':>8} {'steps':>6}",
+            f"{'task':>7} {'distractors':>11} {'reward':>8} {'steps':>6}",
         ]
         for width, objective in dict.fromkeys((row.width, row.objective) for row in mine):
             cell = [row for row in mine if (row.width, row.objective) == (width, objective)]
-
-            def mean(name: str, cell: list[FitRow] = cell) -> float:
-                return float(np.mean([getattr(row, name) for row in cell]))
-
-            def error(name: str, cell: list[FitRow] = cell) -> float:
-                values = [getattr(row, name) for row in cell]
-                return (
-                    float(np.std(values, ddof=1) / len(values) ** 0.5)
-                    if len(values) > 1
-                    else float("nan")
-                )
-
-            lines.append(
-                f"{width:12} {objective:17} {mean('value_error'):8.3g} ± "
-                f"{error('value_error'):<5.2g} "
-                f"{mean('own_loss'):10.3g} ± {error('own_loss'):<5.2g} {mean('target_error'):8.3g} "
-                f"{mean('task_error'):7.3f} {mean('distractor_error'):11.3f} "
-                f"{mean('reward_error'):8.3g} "
-                f"{mean('fit_steps'):6.0f}"
+            columns = (
+                f"{width:12}",
+                f"{objective:17}",
+                f"{_mean(cell, 'value_error'):8.3g} ± {_error(cell, 'value_error'):<5.2g}",
+                f"{_mean(cell, 'own_loss'):10.3g} ± {_error(cell, 'own_loss'):<5.2g}",
+                f"{_mean(cell, 'target_error'):8.3g}",
+                f"{_mean(cell, 'task_error'):7.3f}",
+                f"{_mean(cell, 'distractor_error'):11.3f}",
+                f"{_mean(cell, 'reward_error'):8.3g}",
+                f"{_mean(cell, 'fit_steps'):6.0f}",
             )
+            lines.append(" ".join(columns))
     return "\n".join([*lines, ""])
+
+
+def _mean(cell: Sequence[FitRow], field: str) -> float:
+    """Returns the mean of a field over the rows of a cell."""
+    return float(np.mean([getattr(row, field) for row in cell]))
+
+
+def _error(cell: Sequence[FitRow], field: str) -> float:
+    """Returns the standard error of that mean; not a number of one row."""
+    values = [getattr(row, field) for row in cell]
+    if len(values) == 1:
+        return float("nan")
+    return float(np.std(values, ddof=1) / len(values) ** 0.5)
