@@ -200,6 +200,22 @@ def test_hoppers_models_err_as_the_page_says():
     assert f"under the likelihoods it stays at {span('mle', -1)}." in page
 
 
+def test_hopper_without_a_model_is_within_the_span_of_runs_with_one():
+    tables = (RESULTS / "model_limit" / "evening").glob("*.csv")
+    whole = {
+        path.stem: np.mean(of_column(rows_of(path.relative_to(RESULTS)), "mean_return"))
+        for path in tables
+    }
+    without = whole.pop("sac_0")
+    low, high = min(whole.values()), max(whole.values())
+    assert low < without < high and len(whole) == 5
+    said = (
+        f"`sac_0` earns {without:.0f} over the whole run, within the span of the five of "
+        f"`learned`, {low:.0f} to {high:.0f}."
+    )
+    assert said in "\n".join(LINES)
+
+
 def test_critics_stay_sound_over_20_000_steps():
     """The largest Q of the study's runs, some of which are also those of other studies."""
     directory = RESULTS / "critics" / "long"
