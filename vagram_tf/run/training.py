@@ -81,7 +81,8 @@ class Training:
             unfinished.callback(self.dyna.close)
             self._checkpoints = Checkpoints(self._directory.checkpoints, **self.dyna.state)
             self.resumed_step = self._checkpoints.restore() or 0
-            _warn(difference(self._checkpoints.facts.get("versions", {})))
+            if self.resumed_step:
+                _warn(difference(self._checkpoints.facts.get("versions", {})))
             self._directory.accept(config)
             self._log = Logbook(self.dyna, self._directory.path, self.resumed_step)
             unfinished.pop_all()
